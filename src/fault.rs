@@ -1,0 +1,218 @@
+//! What went wrong, where, and what to do about it.
+//!
+//! Every station returns a [`Fault`]. Its [`Kind`] decides the exit code, in
+//! the one table of [`Kind::exit_code`]. A fault names the place, the value it met, what was
+//! expected there, and the next step; [`std::fmt::Display`] puts these in that
+//! order, one to a line.
+
+use std::fmt;
+
+/// The answer to "whose turn is it": what a caller may branch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The command line makes no sense.
+    Usage,
+    /// `tieout.toml`, or a file that it names, makes no sense or cannot be read.
+    Configuration,
+    /// An input could not be read, or too much of it was rejected.
+    Input,
+    /// The platform could not be reached or did not answer as it should.
+    Platform,
+    /// The platform refused who we are.
+    SignIn,
+    /// A report could not be written.
+    Output,
+    /// tieout contradicts itself: our bug, never the user's.
+    Bug,
+}
+
+impl Kind {
+    /// The process exit code (`0` and `1` are verdicts, not faults).
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Usage | Self::Configuration | Self::Output => 2,
+            Self::Input => 3,
+            Self::Platform | Self::SignIn => 4,
+            Self::Bug => 70,
+        }
+    }
+}
+
+/// Something that ends an operation.
+#[derive(Debug)]
+pub struct Fault(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    kind: Kind,
+    what: String,
+    place: Option<String>,
+    value: Option<String>,
+    expected: Option<String>,
+    next: Option<String>,
+    cause: Option<anyhow::Error>,
+}
+
+/// What every station returns.
+pub type Result<T, E = Fault> = std::result::Result<T, E>;
+
+impl Fault {
+    /// A fault of `kind`; `what` is one sentence without a full stop.
+    #[must_use]
+    pub fn new(kind: Kind, what: impl Into<String>) -> Self {
+        Self(Box::new(Parts {
+            kind,
+            what: what.into(),
+            place: None,
+            value: None,
+            expected: None,
+            next: None,
+            cause: None,
+        }))
+    }
+
+    /// Where: `file:sheet:row`, a key of `tieout.toml`, an endpoint.
+    #[must_use]
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        self.0.place = Some(place.to_string());
+        self
+    }
+
+    /// The value that was met, shown shortened and with control characters escaped. Never a secret.
+    #[must_use]
+    pub fn value(mut self, value: impl fmt::Display) -> Self {
+        self.0.value = Some(shown(&value.to_string()));
+        self
+    }
+
+    /// What should have stood there.
+    #[must_use]
+    pub fn expected(mut self, expected: impl fmt::Display) -> Self {
+        self.0.expected = Some(expected.to_string());
+        self
+    }
+
+    /// What the reader should do now.
+    #[must_use]
+    pub fn next(mut self, next: impl fmt::Display) -> Self {
+        self.0.next = Some(next.to_string());
+        self
+    }
+
+    /// The error underneath.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<anyhow::Error>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// What kind of fault this is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// The sentence that says what went wrong.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.0.what
+    }
+}
+
+/// `text` as it may stand in a message: at most 120 characters, nothing that moves a terminal's cursor.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    const MOST: usize = 120;
+    let mut out = String::new();
+    for (count, c) in text.chars().enumerate() {
+        if count == MOST {
+            out.push('…');
+            break;
+        }
+        if c.is_control() || ('\u{200b}'..='\u{200f}').contains(&c) || ('\u{202a}'..='\u{202e}').contains(&c)
+        {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = &self.0;
+        if let Some(place) = &parts.place {
+            write!(f, "{place}: ")?;
+        }
+        write!(f, "{}", parts.what)?;
+        if let Some(cause) = &parts.cause {
+            let mut last = String::new();
+            for link in cause.chain() {
+                let text = link.to_string();
+                // Libraries like to repeat the inner message in the outer one.
+                if !last.contains(&text) {
+                    write!(f, ": {}", shown(&text))?;
+                }
+                last = text;
+            }
+        }
+        for (label, part) in [("found", &parts.value), ("expected", &parts.expected), ("next", &parts.next)] {
+            if let Some(part) = part {
+                write!(f, "\n  {label}: {part}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// The candidate nearest to `word`, if any is near enough to be meant: for "did you mean".
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let fold = |text: &str| -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let wanted = fold(word);
+    candidates
+        .into_iter()
+        .map(|candidate| {
+            let folded = fold(candidate);
+            let contained = !wanted.is_empty()
+                && !folded.is_empty()
+                && (folded.contains(&wanted) || wanted.contains(&folded));
+            let score = strsim::jaro_winkler(&wanted, &folded);
+            (candidate, if contained { score.max(0.8) } else { score })
+        })
+        .filter(|(_, score)| *score >= 0.75)
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(candidate, _)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_reads_place_sentence_value_expectation_and_next_step() {
+        let fault = Fault::new(Kind::Input, "this is not an amount")
+            .at("a.csv:3")
+            .value("12,x\u{1b}[2J")
+            .expected("a number such as 1,234.50")
+            .next("correct the cell");
+        assert_eq!(
+            fault.to_string(),
+            "a.csv:3: this is not an amount\n  found: 12,x\\u{1b}[2J\n  expected: a number such as 1,234.50\n  next: correct the cell"
+        );
+        assert_eq!(fault.kind().exit_code(), 3);
+    }
+
+    #[test]
+    fn the_nearest_name_ignores_case_and_punctuation() {
+        let headers = ["Statement_Number", "Extended_Amount", "Quantity"];
+        assert_eq!(nearest("extended amount", headers), Some("Extended_Amount"));
+        assert_eq!(nearest("Extendd_Amount", headers), Some("Extended_Amount"));
+        assert_eq!(nearest("zzz", headers), None);
+    }
+}
