@@ -10,6 +10,10 @@
 
 pub mod fault;
 pub mod intake;
+pub mod matching;
+pub mod money;
+pub mod normalise;
+pub mod period;
 pub mod platform;
 pub mod progress;
 pub mod secret;

@@ -30,6 +30,8 @@ pub struct Row {
     /// starts (the first line is 1), the row of a sheet (the first row is 1), the
     /// index of a record in its call (the first is 1).
     pub number: u64,
+    /// What is wrong with the record as a whole ("12 cells under 11 headers"), if anything is.
+    pub defect: Option<Box<str>>,
 }
 
 impl Row {
@@ -38,6 +40,7 @@ impl Row {
         self.text.clear();
         self.ends.clear();
         self.marks.clear();
+        self.defect = None;
     }
 
     /// Appends a cell.
@@ -103,6 +106,11 @@ pub trait Rows {
 
     /// The headers, trimmed, in order. A stream whose header grows (answers) only ever appends.
     fn columns(&self) -> &[String];
+
+    /// Whether the header is known to be whole before the first record is read: true for files.
+    fn is_header_whole(&self) -> bool {
+        true
+    }
 
     /// Reads the next record into `row`; `false` at the end.
     ///

@@ -1,0 +1,274 @@
+//! Keys: what makes two entries candidates for each other.
+//!
+//! A key is hashed to 64 bits, entries are sorted by that, and every run of
+//! equal hashes is checked against the keys themselves: a collision costs a
+//! moment, never a wrong match.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Candidate, Pass};
+use crate::money::Decimal;
+use crate::normalise::{Field, Fields, KeyRules, Ledger, Role, Side, TextId};
+use crate::period::{Instant, Zone};
+
+/// One part of a pass's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyPart {
+    /// A text field, made comparable by its rule.
+    Text(Field),
+    /// The start of the delivery interval.
+    Start,
+    /// Its end.
+    End,
+    /// The local day on which it starts.
+    DayOfStart,
+    /// The local month in which it starts.
+    MonthOfStart,
+}
+
+/// Both sides, with their texts made comparable.
+#[derive(Debug)]
+pub struct Book<'a> {
+    invoice: &'a Ledger,
+    settlement: &'a Ledger,
+    zone: &'a Zone,
+    /// By field: what each side's texts are compared as. Equal numbers mean equal keys, 0 is blank.
+    keys: Vec<[Vec<u32>; 2]>,
+}
+
+const UNSEEN: u32 = u32::MAX;
+
+impl<'a> Book<'a> {
+    /// Makes the texts of `fields` comparable across the two ledgers.
+    #[must_use]
+    pub fn new(
+        invoice: &'a Ledger,
+        settlement: &'a Ledger,
+        zone: &'a Zone,
+        rules: &KeyRules,
+        fields: &Fields,
+        keyed: &[Field],
+    ) -> Self {
+        let keys = fields
+            .all()
+            .map(|field| {
+                if !keyed.contains(&field) {
+                    return [Vec::new(), Vec::new()];
+                }
+                let mut numbers: HashMap<String, u32> = HashMap::from([(String::new(), 0)]);
+                [invoice, settlement].map(|ledger| {
+                    let mut keys = vec![UNSEEN; ledger.pool().count()];
+                    for entry in 0..ledger.len() {
+                        let id = ledger.text_id(field, entry);
+                        if let Some(key) = keys.get_mut(id.index()).filter(|key| **key == UNSEEN) {
+                            let next = u32::try_from(numbers.len()).unwrap_or(UNSEEN - 1);
+                            *key = *numbers.entry(rules.key(field, ledger.pool().text(id))).or_insert(next);
+                        }
+                    }
+                    keys
+                })
+            })
+            .collect();
+        Self { invoice, settlement, zone, keys }
+    }
+
+    /// The entries of one side.
+    #[must_use]
+    pub const fn ledger(&self, side: Side) -> &'a Ledger {
+        match side {
+            Side::Invoice => self.invoice,
+            Side::Settlement => self.settlement,
+        }
+    }
+
+    /// The zone of the run.
+    #[must_use]
+    pub const fn zone(&self) -> &'a Zone {
+        self.zone
+    }
+
+    /// What an entry's text is compared as: equal numbers mean equal keys across both sides.
+    #[must_use]
+    pub fn key(&self, side: Side, field: Field, entry: u32) -> u32 {
+        let id: TextId = self.ledger(side).text_id(field, entry);
+        self.keys
+            .get(field.index())
+            .map(|[invoice, settlement]| if side == Side::Invoice { invoice } else { settlement })
+            .and_then(|keys| keys.get(id.index()))
+            .copied()
+            // A field that is not keyed compares as blank.
+            .unwrap_or(0)
+    }
+
+    /// The parts of an entry's key as numbers; a blank part is [`BLANK`].
+    fn part(&self, side: Side, part: KeyPart, entry: u32) -> i64 {
+        let ledger = self.ledger(side);
+        let time = |at: Option<Instant>| at.map_or(BLANK, |at| at.0);
+        match part {
+            KeyPart::Text(field) => match self.key(side, field, entry) {
+                0 => BLANK,
+                key => i64::from(key),
+            },
+            KeyPart::Start => time(ledger.start(entry)),
+            KeyPart::End => time(ledger.end(entry)),
+            KeyPart::DayOfStart => time(ledger.start(entry).map(|at| self.zone.day(at))),
+            KeyPart::MonthOfStart => time(ledger.start(entry).map(|at| self.zone.month(at))),
+        }
+    }
+
+    /// Hashes the keys of one side.
+    pub(super) fn hasher<'b>(&'b self, side: Side, key: &'b [KeyPart]) -> KeyHasher<'a, 'b> {
+        KeyHasher { book: self, side, key, calendar: HashMap::new() }
+    }
+
+    /// The invoice and settlement entries of a run of equal hashes, by key; keys that one side lacks are left out.
+    pub(super) fn split_by_key(&self, pass: &Pass, run: &[Candidate]) -> Vec<(Vec<u32>, Vec<u32>)> {
+        let parts = |&(_, side, entry): &Candidate| -> Vec<i64> {
+            pass.key.iter().map(|&part| self.part(side, part, entry)).collect()
+        };
+        let same = |a: &Candidate, b: &Candidate| {
+            pass.key.iter().all(|&part| self.part(a.1, part, a.2) == self.part(b.1, part, b.2))
+        };
+        let pick =
+            |run: &[Candidate], side| run.iter().filter(|c| c.1 == side).map(|c| c.2).collect::<Vec<_>>();
+        let both = |run: &[Candidate]| (pick(run, Side::Invoice), pick(run, Side::Settlement));
+        let Some((first, rest)) = run.split_first() else { return Vec::new() };
+        if rest.iter().all(|other| same(first, other)) {
+            return vec![both(run)];
+        }
+        // Two keys share a hash.
+        let mut sorted = run.to_vec();
+        sorted.sort_by_cached_key(|candidate| (parts(candidate), candidate.1, candidate.2));
+        sorted
+            .chunk_by(same)
+            .map(both)
+            .filter(|(invoices, settlements)| !invoices.is_empty() && !settlements.is_empty())
+            .collect()
+    }
+
+    /// Whether two entries of one side are copies: equal in `fields`, interval and values.
+    pub(super) fn copies(&self, side: Side, fields: &[Field], a: u32, b: u32) -> bool {
+        fields.iter().all(|&field| self.key(side, field, a) == self.key(side, field, b))
+            && self.values(side, a) == self.values(side, b)
+    }
+
+    /// What an entry says, beside its key: two entries with equal values are interchangeable under one key.
+    pub(super) fn values(&self, side: Side, entry: u32) -> Values {
+        let ledger = self.ledger(side);
+        let key = |role| Field::of(role).map_or(0, |field| self.key(side, field, entry));
+        let number = |value: Option<Decimal>| value.map(|value| value.normalize());
+        Values {
+            currency: key(Role::Currency),
+            unit: key(Role::Unit),
+            start: ledger.start(entry),
+            end: ledger.end(entry),
+            amount: number(ledger.amount(entry)),
+            quantity: number(ledger.quantity(entry)),
+            price: number(ledger.price(entry)),
+        }
+    }
+
+    /// For each entry of `left`, the entry of its own side that it repeats, if
+    /// there is one: preferably one that is matched, else the first of the equals that are left.
+    pub(super) fn originals(
+        &self,
+        side: Side,
+        fields: &[Field],
+        left: &[u32],
+        is_left: &dyn Fn(u32) -> bool,
+    ) -> Vec<Option<u32>> {
+        let print = |entry: u32| -> u64 {
+            let values = self.values(side, entry);
+            let mut hash = Mixer::default();
+            fields.iter().for_each(|&field| hash.mix(i64::from(self.key(side, field, entry))));
+            hash.mix(values.start.map_or(BLANK, |at| at.0));
+            hash.mix(values.end.map_or(BLANK, |at| at.0));
+            for number in [values.amount, values.quantity, values.price] {
+                // The hash may fold the mantissa; equality is checked below.
+                let folded = number.and_then(|n| i64::try_from(n.mantissa() % i128::from(i64::MAX)).ok());
+                hash.mix(folded.unwrap_or(BLANK));
+            }
+            hash.finish()
+        };
+        let prints: Vec<u64> = left.iter().map(|&entry| print(entry)).collect();
+        let wanted: HashSet<u64> = prints.iter().copied().collect();
+        let mut alike: HashMap<u64, Vec<u32>> = HashMap::new();
+        if !wanted.is_empty() {
+            for entry in 0..self.ledger(side).len() {
+                let print = print(entry);
+                if wanted.contains(&print) {
+                    alike.entry(print).or_default().push(entry);
+                }
+            }
+        }
+        left.iter()
+            .zip(prints)
+            .map(|(&entry, print)| {
+                let equals = alike.get(&print).map(Vec::as_slice).unwrap_or_default();
+                let mut equals =
+                    equals.iter().copied().filter(|&other| self.copies(side, fields, entry, other));
+                let first = equals.clone().next().filter(|&first| first != entry);
+                equals.find(|&other| !is_left(other)).or(first)
+            })
+            .collect()
+    }
+}
+
+/// A blank part of a key.
+const BLANK: i64 = i64::MIN;
+
+/// What an entry says beside its key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Values {
+    pub(super) currency: u32,
+    pub(super) unit: u32,
+    start: Option<Instant>,
+    end: Option<Instant>,
+    pub(super) amount: Option<Decimal>,
+    pub(super) quantity: Option<Decimal>,
+    pub(super) price: Option<Decimal>,
+}
+
+/// Hashes keys, remembering calendar look-ups.
+pub(super) struct KeyHasher<'a, 'b> {
+    book: &'b Book<'a>,
+    side: Side,
+    key: &'b [KeyPart],
+    calendar: HashMap<(u8, i64), i64>,
+}
+
+impl KeyHasher<'_, '_> {
+    /// The hash of an entry's key; `None` where every part is blank, which matches nothing.
+    pub(super) fn hash(&mut self, entry: u32) -> Option<u64> {
+        let mut hash = Mixer::default();
+        let mut blank = true;
+        for (number, &part) in (0_u8..).zip(self.key) {
+            let value = match part {
+                KeyPart::DayOfStart | KeyPart::MonthOfStart => {
+                    let start = self.book.part(self.side, KeyPart::Start, entry);
+                    let (book, side) = (self.book, self.side);
+                    *self.calendar.entry((number, start)).or_insert_with(|| book.part(side, part, entry))
+                }
+                part => self.book.part(self.side, part, entry),
+            };
+            blank &= value == BLANK;
+            hash.mix(value);
+        }
+        (!blank).then(|| hash.finish())
+    }
+}
+
+/// A fixed multiplicative hash: the same in every run, on every machine.
+#[derive(Default)]
+struct Mixer(u64);
+
+impl Mixer {
+    fn mix(&mut self, value: i64) {
+        self.0 = (self.0.rotate_left(26) ^ value.cast_unsigned()).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    const fn finish(&self) -> u64 {
+        let x = self.0 ^ (self.0 >> 32);
+        x.wrapping_mul(0xD6E8_FEB8_6659_FD93) ^ (x >> 29)
+    }
+}

@@ -1,0 +1,557 @@
+//! The only gate for decimals: parsing, exact arithmetic, named rounding, exact unit ratios.
+//!
+//! [`Decimal`] holds 28 significant digits and its own operators round
+//! silently past them. Nothing outside this file uses those operators: the
+//! functions here work on the 128-bit mantissas and say `None` where a result
+//! would not be exact.
+
+use std::fmt;
+
+pub use rust_decimal::Decimal;
+use rust_decimal::RoundingStrategy;
+
+/// Zero.
+pub const ZERO: Decimal = Decimal::ZERO;
+
+/// How a value that lies between two steps of a scale becomes one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rounding {
+    /// Ties away from zero: 0.125 → 0.13, −0.125 → −0.13.
+    HalfUp,
+    /// Ties to the even neighbour: 0.125 → 0.12.
+    HalfEven,
+}
+
+/// `value` at `scale` digits behind the point.
+#[must_use]
+pub fn round(value: Decimal, scale: u32, rounding: Rounding) -> Decimal {
+    let strategy = match rounding {
+        Rounding::HalfUp => RoundingStrategy::MidpointAwayFromZero,
+        Rounding::HalfEven => RoundingStrategy::MidpointNearestEven,
+    };
+    value.round_dp_with_strategy(scale, strategy)
+}
+
+const MAX_SCALE: u32 = 28;
+
+/// Powers of ten that fit 128 bits: `10^0 ..= 10^38`.
+const POWERS: [i128; 39] = {
+    let mut powers = [1; 39];
+    let mut i = 1;
+    while i < 39 {
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, in bounds by the loop")]
+        {
+            powers[i] = powers[i - 1] * 10;
+        }
+        i += 1;
+    }
+    powers
+};
+
+fn power(exponent: u32) -> Option<i128> {
+    POWERS.get(exponent as usize).copied()
+}
+
+/// An exact number of 128 bits and a scale: what sums and products pass through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Wide {
+    mantissa: i128,
+    scale: u32,
+}
+
+impl From<Decimal> for Wide {
+    fn from(value: Decimal) -> Self {
+        Self { mantissa: value.mantissa(), scale: value.scale() }
+    }
+}
+
+impl Wide {
+    fn at(self, scale: u32) -> Option<i128> {
+        self.mantissa.checked_mul(power(scale.checked_sub(self.scale)?)?)
+    }
+
+    fn add(self, other: Self) -> Option<Self> {
+        let scale = self.scale.max(other.scale);
+        let sum =
+            |a: Self, b: Self, scale| Some(Self { mantissa: a.at(scale)?.checked_add(b.at(scale)?)?, scale });
+        sum(self, other, scale).or_else(|| {
+            let (a, b) = (self.stripped(), other.stripped());
+            sum(a, b, a.scale.max(b.scale))
+        })
+    }
+
+    fn multiply(self, other: Self) -> Option<Self> {
+        let product = |a: Self, b: Self| {
+            Some(Self { mantissa: a.mantissa.checked_mul(b.mantissa)?, scale: a.scale + b.scale })
+        };
+        product(self, other).or_else(|| product(self.stripped(), other.stripped()))
+    }
+
+    fn stripped(mut self) -> Self {
+        while self.scale > 0 && self.mantissa % 10 == 0 {
+            self.mantissa /= 10;
+            self.scale -= 1;
+        }
+        self
+    }
+
+    fn decimal(self) -> Option<Decimal> {
+        let fit = |wide: Self| {
+            (wide.scale <= MAX_SCALE)
+                .then(|| Decimal::try_from_i128_with_scale(wide.mantissa, wide.scale).ok())
+                .flatten()
+        };
+        fit(self).or_else(|| fit(self.stripped()))
+    }
+
+    fn compare(self, other: Self) -> Option<std::cmp::Ordering> {
+        let scale = self.scale.max(other.scale);
+        Some(self.at(scale)?.cmp(&other.at(scale)?))
+    }
+}
+
+/// `a + b`, if that is exact.
+#[must_use]
+pub fn add(a: Decimal, b: Decimal) -> Option<Decimal> {
+    Wide::from(a).add(b.into())?.decimal()
+}
+
+/// `a − b`, if that is exact.
+#[must_use]
+pub fn subtract(a: Decimal, b: Decimal) -> Option<Decimal> {
+    add(a, -b)
+}
+
+/// `a × b`, if that is exact.
+#[must_use]
+pub fn multiply(a: Decimal, b: Decimal) -> Option<Decimal> {
+    Wide::from(a).multiply(b.into())?.decimal()
+}
+
+/// Whether `|difference| ≤ percent % of |base|`, exactly. A comparison that
+/// does not fit 128 bits is answered `false`: out of tolerance is the safe side.
+#[must_use]
+pub fn within_percent(difference: Decimal, base: Decimal, percent: Decimal) -> bool {
+    let decide = || {
+        let left = Wide::from(difference.abs()).multiply(Decimal::ONE_HUNDRED.into())?;
+        let right = Wide::from(base.abs()).multiply(percent.into())?;
+        Some(left.compare(right)?.is_le())
+    };
+    decide().unwrap_or(false)
+}
+
+/// A running sum, exact or known not to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    wide: Wide,
+    broken: bool,
+}
+
+impl Sum {
+    /// Adds one value.
+    pub fn add(&mut self, value: Decimal) {
+        self.join(Self { wide: value.into(), broken: false });
+    }
+
+    /// Adds another sum.
+    pub fn join(&mut self, other: Self) {
+        match self.wide.add(other.wide) {
+            Some(wide) if !other.broken => self.wide = wide,
+            _ => self.broken = true,
+        }
+    }
+
+    /// The sum, at the largest scale that was added; `None` where it left the
+    /// 28 digits that a [`Decimal`] holds.
+    #[must_use]
+    pub fn value(&self) -> Option<Decimal> {
+        if self.broken { None } else { self.wide.decimal() }
+    }
+}
+
+impl FromIterator<Decimal> for Sum {
+    fn from_iter<I: IntoIterator<Item = Decimal>>(values: I) -> Self {
+        let mut sum = Self::default();
+        values.into_iter().for_each(|value| sum.add(value));
+        sum
+    }
+}
+
+/// An exact ratio of two whole numbers, in lowest terms, both positive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ratio {
+    numerator: i128,
+    denominator: i128,
+}
+
+impl Ratio {
+    /// One.
+    pub const ONE: Self = Self { numerator: 1, denominator: 1 };
+
+    /// `numerator ÷ denominator` of two positive decimals; `None` where they are not positive or do not fit.
+    #[must_use]
+    pub fn of(numerator: Decimal, denominator: Decimal) -> Option<Self> {
+        let scale = numerator.scale().max(denominator.scale());
+        let (n, d) = (Wide::from(numerator).at(scale)?, Wide::from(denominator).at(scale)?);
+        if n <= 0 || d <= 0 {
+            return None;
+        }
+        let divisor = gcd(n, d);
+        Some(Self { numerator: n / divisor, denominator: d / divisor })
+    }
+
+    /// The ratio the other way round.
+    #[must_use]
+    pub const fn inverse(self) -> Self {
+        Self { numerator: self.denominator, denominator: self.numerator }
+    }
+
+    /// `value × self`, and whether that is exact; where it is not, it is
+    /// rounded half-even at 12 digits behind the point. `None` where it does not fit.
+    #[must_use]
+    pub fn apply(self, value: Decimal) -> Option<(Decimal, bool)> {
+        const SCALE: u32 = 12;
+        let product = Wide::from(value).stripped();
+        let mantissa = product.mantissa.checked_mul(self.numerator)?;
+        let mut extra = 0;
+        // Exact as soon as enough zeros stand behind the mantissa.
+        while product.scale + extra <= MAX_SCALE {
+            let Some(scaled) = power(extra).and_then(|p| mantissa.checked_mul(p)) else { break };
+            if scaled % self.denominator == 0 {
+                let wide = Wide { mantissa: scaled / self.denominator, scale: product.scale + extra };
+                return Some((wide.decimal()?, true));
+            }
+            extra += 1;
+        }
+        let (numerator, denominator) = match SCALE.checked_sub(product.scale) {
+            Some(up) => (mantissa.checked_mul(power(up)?)?, self.denominator),
+            None => (mantissa, self.denominator.checked_mul(power(product.scale - SCALE)?)?),
+        };
+        let (quotient, remainder) = (numerator.div_euclid(denominator), numerator.rem_euclid(denominator));
+        let up = match (remainder.checked_mul(2)?).cmp(&denominator) {
+            std::cmp::Ordering::Less => false,
+            std::cmp::Ordering::Greater => true,
+            std::cmp::Ordering::Equal => quotient % 2 != 0,
+        };
+        Some((Wide { mantissa: quotient + i128::from(up), scale: SCALE }.decimal()?, false))
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.denominator == 1 {
+            write!(f, "{}", self.numerator)
+        } else {
+            write!(f, "{}/{}", self.numerator, self.denominator)
+        }
+    }
+}
+
+const fn gcd(mut a: i128, mut b: i128) -> i128 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+/// Which character separates the whole part from the fraction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+pub enum DecimalMark {
+    /// `1,234.56`
+    #[default]
+    #[serde(rename = ".")]
+    Point,
+    /// `1.234,56`
+    #[serde(rename = ",")]
+    Comma,
+}
+
+/// A number that was read, with the currency that stood beside it, if any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parsed {
+    /// The value, exact, at the scale it was written with.
+    pub value: Decimal,
+    /// The ISO 4217 code, where the text named one beyond doubt (`EUR 5`, `£5`; not `$5`).
+    pub currency: Option<[u8; 3]>,
+}
+
+/// Reads a number as people write it. Understood are grouping in threes (by
+/// comma or point, whichever is not the decimal mark, by space or apostrophe),
+/// a currency sign or ISO code before or behind, parentheses or a trailing
+/// minus for negatives, and a lone dash for nil. Not understood, because too
+/// often wrong: exponents, percent signs, underscores, digits beyond 28.
+///
+/// # Errors
+/// A phrase that says what is wrong, to follow "cannot be read as a number: ".
+pub fn parse(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> {
+    if let Some(value) = plain(text, mark) {
+        return Ok(Parsed { value, currency: None });
+    }
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return Err("it is blank");
+    }
+    let mut negative = false;
+    let mut signs = 0;
+    let mut currency = None;
+    if let Some(inner) = rest.strip_prefix('(').and_then(|t| t.strip_suffix(')')) {
+        (negative, signs, rest) = (true, 1, inner.trim());
+    }
+    // Signs and currencies may stand in any order before and behind.
+    loop {
+        let before = rest;
+        if let Some(tail) = rest.strip_prefix(['-', '\u{2212}', '\u{2013}']) {
+            (negative, signs, rest) = (true, signs + 1, tail);
+        } else if let Some(tail) = rest.strip_prefix('+') {
+            (signs, rest) = (signs + 1, tail);
+        } else if let Some(head) = rest.strip_suffix(['-', '\u{2212}']) {
+            (negative, signs, rest) = (true, signs + 1, head);
+        }
+        if let Some((code, remainder)) = strip_currency(rest.trim()) {
+            if currency.is_some() && code.is_some() {
+                return Err("it names more than one currency");
+            }
+            currency = currency.or(code);
+            rest = remainder;
+        }
+        rest = rest.trim();
+        if rest == before {
+            break;
+        }
+    }
+    if signs > 1 {
+        return Err("it has more than one sign");
+    }
+    if rest.is_empty() {
+        // Accounting formats write nil as a dash.
+        return if text.chars().any(|c| c.is_ascii_digit()) || signs == 0 {
+            Err("it has no digits")
+        } else {
+            Ok(Parsed { value: ZERO, currency })
+        };
+    }
+    let magnitude = grouped(rest, mark)?;
+    Ok(Parsed { value: if negative { -magnitude } else { magnitude }, currency })
+}
+
+/// The common case without detours: an optional minus, up to 18 digits, at most one mark.
+fn plain(text: &str, mark: DecimalMark) -> Option<Decimal> {
+    let separator = if mark == DecimalMark::Point { b'.' } else { b',' };
+    let (negative, digits) = match text.as_bytes() {
+        [b'-', rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    if digits.is_empty() || digits.len() > 19 {
+        return None;
+    }
+    let mut mantissa: i64 = 0;
+    let mut scale = None;
+    let mut count = 0_u32;
+    for &byte in digits {
+        if byte.is_ascii_digit() {
+            mantissa = mantissa.checked_mul(10)?.checked_add(i64::from(byte - b'0'))?;
+            count += 1;
+            scale = scale.map(|s: u32| s + 1);
+        } else if byte == separator && scale.is_none() && count > 0 {
+            scale = Some(0);
+        } else {
+            return None;
+        }
+    }
+    // "12." is not how anybody writes an amount; let the slow path say so.
+    (scale != Some(0)).then(|| Decimal::new(if negative { -mantissa } else { mantissa }, scale.unwrap_or(0)))
+}
+
+/// Takes a currency sign or code off either end: the code, where the sign stands for one currency only.
+fn strip_currency(text: &str) -> Option<(Option<[u8; 3]>, &str)> {
+    for (sign, code) in [("€", Some(*b"EUR")), ("£", Some(*b"GBP")), ("$", None), ("¥", None)] {
+        if let Some(rest) = text.strip_prefix(sign).or_else(|| text.strip_suffix(sign)) {
+            return Some((code, rest));
+        }
+    }
+    let letters = |code: &str| -> Option<[u8; 3]> {
+        let code: [u8; 3] = code.as_bytes().try_into().ok()?;
+        code.iter().all(u8::is_ascii_uppercase).then_some(code)
+    };
+    if let Some((code, rest)) = text.split_at_checked(3)
+        && let Some(code) = letters(code)
+        && !rest.starts_with(|c: char| c.is_alphabetic())
+    {
+        return Some((Some(code), rest));
+    }
+    let (rest, code) = text.split_at_checked(text.len().checked_sub(3)?)?;
+    let code = letters(code)?;
+    (!rest.ends_with(|c: char| c.is_alphabetic())).then_some((Some(code), rest))
+}
+
+fn grouped(text: &str, mark: DecimalMark) -> Result<Decimal, &'static str> {
+    let (point, comma) = match mark {
+        DecimalMark::Point => ('.', ','),
+        DecimalMark::Comma => (',', '.'),
+    };
+    let (whole, fraction) = match text.split_once(point) {
+        Some((_, "")) => return Err("nothing stands behind the decimal mark"),
+        Some((whole, fraction)) => (whole, fraction),
+        None => (text, ""),
+    };
+    if !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return Err("it is not a plain decimal number");
+    }
+    let mut digits = String::with_capacity(text.len());
+    let group = whole.chars().find(|c| !c.is_ascii_digit());
+    match group {
+        None => digits.push_str(whole),
+        Some(separator)
+            if separator == comma || matches!(separator, ' ' | '\u{a0}' | '\u{202f}' | '\'' | '\u{2019}') =>
+        {
+            for (index, part) in whole.split(separator).enumerate() {
+                let right_length = if index == 0 { (1..=3).contains(&part.len()) } else { part.len() == 3 };
+                if !right_length || !part.bytes().all(|b| b.is_ascii_digit()) {
+                    return Err("its digits are not grouped in threes");
+                }
+                digits.push_str(part);
+            }
+        }
+        Some(_) => return Err("it is not a plain decimal number"),
+    }
+    if digits.is_empty() && fraction.is_empty() {
+        return Err("it has no digits");
+    }
+    digits.push_str(fraction);
+    let significant = digits.trim_start_matches('0');
+    let scale = u32::try_from(fraction.len()).map_err(|_| "it has too many digits")?;
+    if significant.len() > 28 || scale > MAX_SCALE {
+        return Err("it has more than 28 digits");
+    }
+    let mantissa: i128 =
+        if significant.is_empty() { 0 } else { significant.parse().map_err(|_| "it has too many digits")? };
+    Decimal::try_from_i128_with_scale(mantissa, scale).map_err(|_| "it has more than 28 digits")
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn dec(text: &str) -> Decimal {
+        Decimal::from_str_exact(text).unwrap()
+    }
+
+    #[test]
+    fn numbers_as_people_write_them() {
+        for (text, value) in [
+            ("0", "0"),
+            ("-12.50", "-12.50"),
+            (" 27,275.25 ", "27275.25"),
+            ("$1,200.50", "1200.50"),
+            ("-$1,200.50", "-1200.50"),
+            ("$-5", "-5"),
+            ("(1,234.56)", "-1234.56"),
+            ("($12.00)", "-12.00"),
+            ("12.5-", "-12.5"),
+            ("\u{2212}3", "-3"),
+            ("HKD 239,046.00", "239046.00"),
+            ("5.00 EUR", "5.00"),
+            ("1 234 567.8", "1234567.8"),
+            ("1'000", "1000"),
+            (".5", "0.5"),
+            ("-", "0"),
+            ("4.0729999999999995", "4.0729999999999995"),
+            ("9223372036854775808", "9223372036854775808"),
+        ] {
+            let parsed = parse(text, DecimalMark::Point);
+            assert_eq!(parsed.map(|p| p.value), Ok(dec(value)), "{text}");
+            assert_eq!(parsed.unwrap().value.scale(), dec(value).scale(), "{text} keeps its scale");
+        }
+        assert_eq!(parse("1.234,56", DecimalMark::Comma).unwrap().value, dec("1234.56"));
+        assert_eq!(parse("1.234", DecimalMark::Comma).unwrap().value, dec("1234"));
+        assert_eq!(parse("HKD 2", DecimalMark::Point).unwrap().currency, Some(*b"HKD"));
+        assert_eq!(parse("£2", DecimalMark::Point).unwrap().currency, Some(*b"GBP"));
+        assert_eq!(parse("$2", DecimalMark::Point).unwrap().currency, None);
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_refused() {
+        for text in [
+            "",
+            " ",
+            "abc",
+            "1e3",
+            "1_000",
+            "12,5",
+            "1,23,456",
+            "12.",
+            "1.2.3",
+            "--5",
+            "(-5)",
+            "5%",
+            "0x10",
+            "NaN",
+            "1234,567",
+            "$",
+            "EUR",
+            "EUR 5 USD",
+            "1 2",
+            "٣",
+            "12345678901234567890123456789",
+        ] {
+            assert!(parse(text, DecimalMark::Point).is_err(), "{text:?} is no number");
+        }
+    }
+
+    #[test]
+    fn ratios_are_exact_where_decimals_can_be() {
+        let therm_to_mmbtu = Ratio::of(dec("1"), dec("10")).unwrap();
+        assert_eq!(therm_to_mmbtu.apply(dec("799800")), Some((dec("79980"), true)));
+        let third = Ratio::of(dec("1"), dec("3")).unwrap();
+        assert_eq!(third.apply(dec("1")), Some((dec("0.333333333333"), false)));
+        assert_eq!(third.apply(dec("-1")), Some((dec("-0.333333333333"), false)));
+        assert_eq!(third.apply(dec("3")), Some((dec("1"), true)));
+        assert!(Ratio::of(dec("0"), dec("1")).is_none());
+    }
+
+    #[test]
+    fn percent_is_inclusive_and_exact() {
+        assert!(within_percent(dec("0.1"), dec("100"), dec("0.1")));
+        assert!(!within_percent(dec("0.1000000000000001"), dec("100"), dec("0.1")));
+        assert!(within_percent(dec("-0.1"), dec("-100"), dec("0.1")));
+    }
+
+    #[test]
+    fn a_sum_past_its_digits_says_so() {
+        let mut sum = Sum::default();
+        sum.add(Decimal::MAX);
+        assert_eq!(sum.value(), Some(Decimal::MAX));
+        sum.add(dec("0.01"));
+        assert_eq!(sum.value(), None);
+        assert_eq!(add(Decimal::MAX, dec("1")), None);
+        assert_eq!(multiply(Decimal::MAX, dec("10")), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(mantissa in any::<i64>(), scale in 0_u32..12) {
+            let value = Decimal::new(mantissa, scale);
+            let parsed = parse(&value.to_string(), DecimalMark::Point).unwrap().value;
+            prop_assert_eq!(parsed, value);
+            prop_assert_eq!(parsed.scale(), scale);
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,24}") {
+            let _ = parse(&text, DecimalMark::Point);
+            let _ = parse(&text, DecimalMark::Comma);
+        }
+
+        #[test]
+        fn arithmetic_agrees_with_whole_numbers(a in -1_000_000_i64..1_000_000, b in -1_000_000_i64..1_000_000) {
+            let (x, y) = (Decimal::new(a, 3), Decimal::new(b, 2));
+            prop_assert_eq!(add(x, y), Some(Decimal::new(a + 10 * b, 3)));
+            prop_assert_eq!(subtract(x, y), Some(Decimal::new(a - 10 * b, 3)));
+            prop_assert_eq!(multiply(x, y), Some(Decimal::new(a * b, 5)));
+            prop_assert_eq!(add(x, y), [x, y].into_iter().collect::<Sum>().value());
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! How a text is made comparable: `[normalise.<field>]`.
+//!
+//! The report always shows what the sources say; only comparisons see what
+//! these rules make of it. Applying them twice is applying them once.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::role::{Field, Fields};
+use crate::fault::{Fault, Kind, Result};
+
+/// What happens to letters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Case {
+    /// `COH` and `Coh` differ.
+    #[default]
+    Keep,
+    /// They do not.
+    Fold,
+}
+
+/// What happens to zeros in front.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LeadingZeros {
+    /// `033400` and `33400` differ.
+    #[default]
+    Keep,
+    /// They do not.
+    Strip,
+}
+
+/// The rule of one field, as `tieout.toml` states it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeySettings {
+    /// White space at both ends is dropped, inside it becomes one space.
+    pub trim: bool,
+    /// Letters.
+    pub case: Case,
+    /// Zeros in front.
+    pub leading_zeros: LeadingZeros,
+    /// A CSV with the header `alias,name`: every alias stands for its name.
+    pub aliases: Option<PathBuf>,
+}
+
+impl Default for KeySettings {
+    fn default() -> Self {
+        Self { trim: true, case: Case::Keep, leading_zeros: LeadingZeros::Keep, aliases: None }
+    }
+}
+
+/// One rule, its aliases read.
+#[derive(Clone, Debug, Default)]
+struct Rule {
+    settings: KeySettings,
+    aliases: HashMap<String, String>,
+}
+
+impl Rule {
+    fn shape(&self, text: &str) -> String {
+        let mut text = match self.settings.trim {
+            true => text.split_whitespace().collect::<Vec<_>>().join(" "),
+            false => text.to_owned(),
+        };
+        if self.settings.case == Case::Fold {
+            text = text.to_lowercase();
+        }
+        if self.settings.leading_zeros == LeadingZeros::Strip {
+            let stripped = text.trim_start_matches('0');
+            if stripped.len() < text.len() {
+                text = if stripped.is_empty() { "0".to_owned() } else { stripped.to_owned() };
+            }
+        }
+        text
+    }
+
+    fn key(&self, text: &str) -> String {
+        let shaped = self.shape(text);
+        match self.aliases.get(&shaped) {
+            Some(name) => self.shape(name),
+            None => shaped,
+        }
+    }
+}
+
+/// The rules of all fields.
+#[derive(Clone, Debug, Default)]
+pub struct KeyRules {
+    rules: Vec<Rule>,
+}
+
+impl KeyRules {
+    /// Reads the alias tables (relative to `base`).
+    ///
+    /// # Errors
+    /// [`Kind::Configuration`] where a table cannot be read, an alias has two names, or a name is an alias again.
+    pub fn load<'a>(
+        settings: impl IntoIterator<Item = (Field, &'a KeySettings)>,
+        fields: &Fields,
+        base: &Path,
+    ) -> Result<Self> {
+        let mut rules = vec![Rule::default(); fields.count()];
+        for (field, settings) in settings {
+            let mut rule = Rule { settings: settings.clone(), aliases: HashMap::new() };
+            if let Some(path) = &settings.aliases {
+                rule.aliases = read_aliases(&rule, &base.join(path), path)?;
+            }
+            if let Some(slot) = rules.get_mut(field.index()) {
+                *slot = rule;
+            }
+        }
+        Ok(Self { rules })
+    }
+
+    /// What `text` is compared as.
+    #[must_use]
+    pub fn key(&self, field: Field, text: &str) -> String {
+        self.rules.get(field.index()).map_or_else(|| text.trim().to_owned(), |rule| rule.key(text))
+    }
+
+    /// The name that `text` stands for, in the case of the alias table; `text`, trimmed, where it is no alias.
+    #[must_use]
+    pub fn canonical<'a>(&'a self, field: Field, text: &'a str) -> &'a str {
+        self.rules
+            .get(field.index())
+            .and_then(|rule| rule.aliases.get(&rule.shape(text)))
+            .map_or_else(|| text.trim(), String::as_str)
+    }
+}
+
+fn read_aliases(rule: &Rule, path: &Path, shown: &Path) -> Result<HashMap<String, String>> {
+    let fault = |what: &str| Fault::new(Kind::Configuration, what.to_owned());
+    let whole =
+        |error: csv::Error| fault("the alias table cannot be read").at(shown.display()).because(error);
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_path(path).map_err(whole)?;
+    if reader.headers().map_err(whole)? != vec!["alias", "name"] {
+        return Err(fault("the alias table has another header").at(shown.display()).expected("alias,name"));
+    }
+    let mut aliases: HashMap<String, String> = HashMap::new();
+    let mut lines: HashMap<String, u64> = HashMap::new();
+    for record in reader.records() {
+        let record = record.map_err(whole)?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let place = format!("{}:{line}", shown.display());
+        let (Some(alias), Some(name), 2) = (record.get(0), record.get(1), record.len()) else {
+            return Err(fault("this line is not an alias and a name").at(place).expected("two cells"));
+        };
+        let key = rule.shape(alias);
+        if let Some(other) = aliases.get(&key).filter(|other| *other != name) {
+            return Err(fault("this alias stands for two names")
+                .at(place)
+                .value(format!("{alias}: {other} and {name}"))
+                .next("keep one of the two lines"));
+        }
+        lines.entry(key.clone()).or_insert(line);
+        aliases.insert(key, name.to_owned());
+    }
+    for (alias, name) in &aliases {
+        let key = rule.shape(name);
+        if key != *alias && aliases.contains_key(&key) {
+            let line = lines.get(alias).copied().unwrap_or_default();
+            return Err(fault("this name is an alias of another line again")
+                .at(format!("{}:{line}", shown.display()))
+                .value(name)
+                .next("let every alias name what it finally stands for"));
+        }
+    }
+    Ok(aliases)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::super::role::Role;
+    use super::*;
+
+    fn rules(settings: &KeySettings, base: &Path) -> Result<KeyRules> {
+        KeyRules::load([(location(), settings)], &Fields::default(), base)
+    }
+
+    fn location() -> Field {
+        Field::of(Role::Location).unwrap()
+    }
+
+    #[test]
+    fn a_meter_that_lost_its_zero_is_the_same_meter() {
+        let settings =
+            KeySettings { leading_zeros: LeadingZeros::Strip, case: Case::Fold, ..KeySettings::default() };
+        let rules = rules(&settings, Path::new("")).unwrap();
+        for (text, key) in
+            [("033400", "33400"), ("33400", "33400"), (" 00 ", "0"), ("23-01", "23-01"), ("COH  7", "coh 7")]
+        {
+            assert_eq!(rules.key(location(), text), key);
+            assert_eq!(rules.key(location(), key), key, "twice is once");
+        }
+    }
+
+    #[test]
+    fn aliases_meet_their_name_and_contradictions_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings =
+            KeySettings { aliases: Some("a.csv".into()), case: Case::Fold, ..KeySettings::default() };
+        let with = |text: &str| {
+            std::fs::write(folder.path().join("a.csv"), text).unwrap();
+            rules(&settings, folder.path())
+        };
+        let good = with("alias,name\nZone 6,TRANSCO-Z6\nZ6,TRANSCO-Z6\n").unwrap();
+        assert_eq!(good.key(location(), "ZONE 6"), good.key(location(), "transco-z6"));
+        assert_eq!(good.canonical(location(), "z6"), "TRANSCO-Z6");
+        for (text, why) in [
+            ("alias,name\na,b\na,c\n", "two names"),
+            ("alias,name\na,b\nb,c\n", "alias of another line again"),
+            ("alias,name\na,b\nb,a\n", "alias of another line again"),
+            ("from,to\na,b\n", "another header"),
+            ("alias,name\na\n", "not an alias and a name"),
+        ] {
+            assert!(with(text).unwrap_err().to_string().contains(why), "{why}");
+        }
+    }
+}

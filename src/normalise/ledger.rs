@@ -1,0 +1,401 @@
+//! Entries, kept by column.
+//!
+//! A run holds millions of entries, so an entry is no struct: it is an index
+//! into columns. Texts are stored once and referred to by number; decimals are
+//! 64-bit mantissas with a scale, the rare wider ones stand aside.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::role::{Field, Role};
+use crate::intake::Origin;
+use crate::money::{Decimal, Sum};
+use crate::period::Instant;
+
+/// Who says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Side {
+    /// What the vendor billed.
+    Invoice,
+    /// What the platform recorded.
+    Settlement,
+}
+
+impl Side {
+    /// The name used in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Invoice => "invoice",
+            Self::Settlement => "settlement",
+        }
+    }
+
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Invoice => Self::Settlement,
+            Self::Settlement => Self::Invoice,
+        }
+    }
+}
+
+/// A text of a [`Pool`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TextId(u32);
+
+impl TextId {
+    /// The blank text, in every pool.
+    pub const BLANK: Self = Self(0);
+
+    /// Its position: texts are numbered from 0 in the order in which they came.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Every text once.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    bytes: String,
+    ends: Vec<usize>,
+    table: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        let mut pool = Self {
+            bytes: String::new(),
+            ends: Vec::new(),
+            table: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+        };
+        pool.intern("");
+        pool
+    }
+}
+
+fn slice<'a>(bytes: &'a str, ends: &[usize], id: u32) -> &'a str {
+    let at = id as usize;
+    let start = at.checked_sub(1).and_then(|before| ends.get(before).copied()).unwrap_or(0);
+    ends.get(at).and_then(|&end| bytes.get(start..end)).unwrap_or_default()
+}
+
+impl Pool {
+    /// The id of `text`, which is stored if it is new.
+    pub fn intern(&mut self, text: &str) -> TextId {
+        let hash = self.hasher.hash_one(text);
+        let Self { bytes, ends, table, hasher } = self;
+        if let Some(&id) = table.find(hash, |&id| slice(bytes, ends, id) == text) {
+            return TextId(id);
+        }
+        let id = u32::try_from(ends.len()).unwrap_or(u32::MAX);
+        bytes.push_str(text);
+        ends.push(bytes.len());
+        table.insert_unique(hash, id, |&id| hasher.hash_one(slice(bytes, ends, id)));
+        TextId(id)
+    }
+
+    /// The text of `id`.
+    #[must_use]
+    pub fn text(&self, id: TextId) -> &str {
+        slice(&self.bytes, &self.ends, id.0)
+    }
+
+    /// How many distinct texts there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.ends.len()
+    }
+}
+
+/// A column of exact decimals that may be blank.
+#[derive(Clone, Debug, Default)]
+struct Numbers {
+    mantissas: Vec<i64>,
+    scales: Vec<u8>,
+    wide: HashMap<u32, Decimal>,
+}
+
+const BLANK_NUMBER: u8 = u8::MAX;
+const WIDE_NUMBER: u8 = u8::MAX - 1;
+
+impl Numbers {
+    fn push(&mut self, value: Option<Decimal>) {
+        let (mantissa, scale) = match value {
+            None => (0, BLANK_NUMBER),
+            Some(value) => match (i64::try_from(value.mantissa()), u8::try_from(value.scale())) {
+                (Ok(mantissa), Ok(scale)) => (mantissa, scale),
+                _ => {
+                    self.wide.insert(u32::try_from(self.scales.len()).unwrap_or(u32::MAX), value);
+                    (0, WIDE_NUMBER)
+                }
+            },
+        };
+        self.mantissas.push(mantissa);
+        self.scales.push(scale);
+    }
+
+    fn get(&self, at: u32) -> Option<Decimal> {
+        match *self.scales.get(at as usize)? {
+            BLANK_NUMBER => None,
+            WIDE_NUMBER => self.wide.get(&at).copied(),
+            scale => Some(Decimal::new(*self.mantissas.get(at as usize)?, u32::from(scale))),
+        }
+    }
+}
+
+/// A number of lines and their money.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many rows or entries.
+    pub lines: u64,
+    /// The sum of their amounts; blank and unreadable amounts add nothing.
+    pub amount: Sum,
+}
+
+impl Tally {
+    /// Counts one line.
+    pub fn add(&mut self, amount: Option<Decimal>) {
+        self.lines += 1;
+        if let Some(amount) = amount {
+            self.amount.add(amount);
+        }
+    }
+
+    /// Counts the lines of another tally.
+    pub fn join(&mut self, other: &Self) {
+        self.lines += other.lines;
+        self.amount.join(other.amount);
+    }
+}
+
+/// Tallies by currency code; blank where none is stated.
+pub type Tallies = BTreeMap<String, Tally>;
+
+/// Counts one line under its currency.
+pub fn tally(tallies: &mut Tallies, currency: &str, amount: Option<Decimal>) {
+    match tallies.get_mut(currency) {
+        Some(tally) => tally.add(amount),
+        None => tallies.entry(currency.to_owned()).or_default().add(amount),
+    }
+}
+
+/// The rows of one side, by currency.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// All rows that were read, but for those outside the period.
+    pub read: Tallies,
+    /// The rows that were rejected.
+    pub rejected: Tallies,
+    /// The rows outside the period.
+    pub outside: Tallies,
+}
+
+/// A row that could not become an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Whose row it is.
+    pub side: Side,
+    /// `file:row`, `file:sheet:row` or `operation:call:index`.
+    pub source: String,
+    /// The header of the column; blank where the row as a whole is broken.
+    pub column: String,
+    /// What stands there.
+    pub value: String,
+    /// What is wrong with it, and what was expected.
+    pub reason: String,
+}
+
+/// An entry, as one row hands it on.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// Text by field, already in the pool.
+    pub texts: Vec<TextId>,
+    /// Start of the delivery interval.
+    pub start: Option<Instant>,
+    /// Its end.
+    pub end: Option<Instant>,
+    /// Quantity, in the entry's unit.
+    pub quantity: Option<Decimal>,
+    /// Price per unit.
+    pub price: Option<Decimal>,
+    /// Money.
+    pub amount: Option<Decimal>,
+    /// Which of quantity, price and amount were a workbook's doubles (bits 0, 1, 2).
+    pub doubles: u8,
+}
+
+/// The entries of one side, and what became of its other rows.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    side: Side,
+    pool: Pool,
+    origins: Vec<Origin>,
+    origin: Vec<u32>,
+    row: Vec<u32>,
+    texts: Vec<Vec<TextId>>,
+    start: Vec<i64>,
+    end: Vec<i64>,
+    quantity: Numbers,
+    price: Numbers,
+    amount: Numbers,
+    doubles: Vec<u8>,
+    /// What was read and what became no entry.
+    pub counts: Counts,
+    /// Why rows were rejected, in the order in which they were read.
+    pub rejects: Vec<Reject>,
+}
+
+const BLANK_TIME: i64 = i64::MIN;
+
+impl Ledger {
+    /// An empty ledger for `fields` text fields.
+    #[must_use]
+    pub fn new(side: Side, fields: usize) -> Self {
+        Self {
+            side,
+            pool: Pool::default(),
+            origins: Vec::new(),
+            origin: Vec::new(),
+            row: Vec::new(),
+            texts: vec![Vec::new(); fields],
+            start: Vec::new(),
+            end: Vec::new(),
+            quantity: Numbers::default(),
+            price: Numbers::default(),
+            amount: Numbers::default(),
+            doubles: Vec::new(),
+            counts: Counts::default(),
+            rejects: Vec::new(),
+        }
+    }
+
+    /// Appends an entry.
+    pub fn push(&mut self, origin: &Origin, row: u64, draft: &Draft) {
+        if self.origins.last() != Some(origin) {
+            self.origins.push(origin.clone());
+        }
+        let at = self.origin.len();
+        self.origin.push(u32::try_from(self.origins.len() - 1).unwrap_or(u32::MAX));
+        self.row.push(u32::try_from(row).unwrap_or(u32::MAX));
+        for (column, &text) in self.texts.iter_mut().zip(&draft.texts) {
+            // A column that is blank throughout takes no memory.
+            if text != TextId::BLANK || !column.is_empty() {
+                column.resize(at, TextId::BLANK);
+                column.push(text);
+            }
+        }
+        self.start.push(draft.start.map_or(BLANK_TIME, |at| at.0));
+        self.end.push(draft.end.map_or(BLANK_TIME, |at| at.0));
+        self.quantity.push(draft.quantity);
+        self.price.push(draft.price);
+        self.amount.push(draft.amount);
+        self.doubles.push(draft.doubles);
+    }
+
+    /// Whose entries these are.
+    #[must_use]
+    pub const fn side(&self) -> Side {
+        self.side
+    }
+
+    /// The texts that entries refer to.
+    #[must_use]
+    pub const fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The pool, to add to.
+    pub fn pool_mut(&mut self) -> &mut Pool {
+        &mut self.pool
+    }
+
+    /// How many entries there are; they are numbered from 0.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        u32::try_from(self.row.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.row.is_empty()
+    }
+
+    /// The id of an entry's text.
+    #[must_use]
+    pub fn text_id(&self, field: Field, entry: u32) -> TextId {
+        self.texts
+            .get(field.index())
+            .and_then(|column| column.get(entry as usize))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// An entry's text, as its source says it.
+    #[must_use]
+    pub fn text(&self, field: Field, entry: u32) -> &str {
+        self.pool.text(self.text_id(field, entry))
+    }
+
+    /// The text of a role; blank for roles that hold no text.
+    #[must_use]
+    pub fn role(&self, role: Role, entry: u32) -> &str {
+        Field::of(role).map_or("", |field| self.text(field, entry))
+    }
+
+    /// Where an entry's delivery interval starts.
+    #[must_use]
+    pub fn start(&self, entry: u32) -> Option<Instant> {
+        self.start.get(entry as usize).filter(|&&at| at != BLANK_TIME).map(|&at| Instant(at))
+    }
+
+    /// Where it ends.
+    #[must_use]
+    pub fn end(&self, entry: u32) -> Option<Instant> {
+        self.end.get(entry as usize).filter(|&&at| at != BLANK_TIME).map(|&at| Instant(at))
+    }
+
+    /// An entry's quantity, in its unit.
+    #[must_use]
+    pub fn quantity(&self, entry: u32) -> Option<Decimal> {
+        self.quantity.get(entry)
+    }
+
+    /// An entry's price per unit.
+    #[must_use]
+    pub fn price(&self, entry: u32) -> Option<Decimal> {
+        self.price.get(entry)
+    }
+
+    /// An entry's amount.
+    #[must_use]
+    pub fn amount(&self, entry: u32) -> Option<Decimal> {
+        self.amount.get(entry)
+    }
+
+    /// Which of an entry's numbers were a workbook's doubles.
+    pub fn doubles(&self, entry: u32) -> impl Iterator<Item = Role> + use<> {
+        let bits = self.doubles.get(entry as usize).copied().unwrap_or_default();
+        [Role::Quantity, Role::Price, Role::Amount]
+            .into_iter()
+            .enumerate()
+            .filter(move |(bit, _)| bits & (1 << bit) != 0)
+            .map(|(_, role)| role)
+    }
+
+    /// Where an entry stands: `file:row`, `file:sheet:row` or `operation:call:index`.
+    #[must_use]
+    pub fn source(&self, entry: u32) -> String {
+        let at = entry as usize;
+        let origin = self.origin.get(at).and_then(|&origin| self.origins.get(origin as usize));
+        let row = self.row.get(at).copied().unwrap_or_default();
+        origin.map_or_else(|| row.to_string(), |origin| format!("{origin}:{row}"))
+    }
+}

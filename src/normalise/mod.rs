@@ -1,0 +1,360 @@
+//! In: [`Row`]s, text with their place. Out: a [`Ledger`] of entries (typed
+//! values, exact decimals, instants) and rejects. Never: drops a row, guesses a
+//! value, or knows what the other side says.
+
+mod keys;
+mod ledger;
+mod role;
+mod units;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Deserialize;
+
+pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
+pub use self::ledger::{Counts, Draft, Ledger, Pool, Reject, Side, Tallies, Tally, TextId, tally};
+pub use self::role::{Field, Fields, Holds, Role};
+pub use self::units::{Dimension, Unit};
+use crate::fault::{self, Fault, Kind, Result};
+use crate::intake::{Mark, Origin, Row, Rows};
+use crate::money::{self, DecimalMark, Rounding};
+use crate::period::{Dates, Edge, Instant, Period, Zone};
+
+/// A header, or several of which the first that is not blank counts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Headers {
+    /// One header.
+    One(String),
+    /// Several, in the order in which they are tried.
+    Several(Vec<String>),
+}
+
+impl Headers {
+    /// The headers in order.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Several(names) => names,
+        }
+    }
+}
+
+/// How the rows of one side are read.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// Role or attribute → header.
+    pub columns: BTreeMap<String, Headers>,
+    /// Role or attribute → the value where the column is absent or blank.
+    pub defaults: BTreeMap<String, String>,
+    /// See [`Dates::new`].
+    pub dates: Vec<String>,
+    /// What separates whole part and fraction.
+    pub decimal: DecimalMark,
+    /// Quantity, price or amount → digits behind the point; longer values are rounded half-even.
+    pub scale: BTreeMap<String, u32>,
+}
+
+/// Turns the rows of one side into its ledger.
+pub struct Normaliser<'a> {
+    reading: &'a Reading,
+    fields: &'a Fields,
+    table: &'static str,
+    dates: Dates,
+    period: Option<(Instant, Instant)>,
+    ledger: Ledger,
+    counts: Counts,
+    draft: Draft,
+    moments: HashMap<String, Instant>,
+}
+
+/// Where a role or an attribute stands in the rows at hand.
+struct Source<'a> {
+    name: &'a str,
+    columns: Vec<usize>,
+    default: &'a str,
+}
+
+/// The sources of all roles and fields, for one header.
+struct Layout<'a> {
+    texts: Vec<Source<'a>>,
+    start: Source<'a>,
+    end: Source<'a>,
+    numbers: [Source<'a>; 3],
+}
+
+/// Why a row is no entry.
+struct Refusal {
+    column: Option<usize>,
+    value: String,
+    reason: String,
+}
+
+impl<'a> Normaliser<'a> {
+    /// `period` limits the ledger to entries that start in it; entries without a start always count.
+    ///
+    /// # Errors
+    /// [`Kind::Configuration`] for a date format that is none.
+    pub fn new(
+        side: Side,
+        reading: &'a Reading,
+        fields: &'a Fields,
+        zone: &Zone,
+        period: Option<&Period>,
+    ) -> Result<Self> {
+        Ok(Self {
+            reading,
+            fields,
+            table: if side == Side::Invoice { "invoices" } else { "settlements" },
+            dates: Dates::new(zone.clone(), &reading.dates)?,
+            period: period.map(|period| (period.start(), period.end())),
+            ledger: Ledger::new(side, fields.count()),
+            counts: Counts::default(),
+            draft: Draft { texts: vec![TextId::BLANK; fields.count()], ..Draft::default() },
+            moments: HashMap::new(),
+        })
+    }
+
+    /// Reads all that `rows` has.
+    ///
+    /// # Errors
+    /// What reading returns, and [`Kind::Configuration`] where a column that is needed is not there.
+    pub fn take(&mut self, rows: &mut dyn Rows) -> Result<()> {
+        let mut layout = if rows.is_header_whole() { Some(self.layout(rows, true)?) } else { None };
+        let mut width = rows.columns().len();
+        let mut row = Row::default();
+        let mut any = false;
+        while rows.read(&mut row)? {
+            if layout.is_none() || rows.columns().len() != width {
+                width = rows.columns().len();
+                layout = Some(self.layout(rows, false)?);
+            }
+            any = true;
+            if let Some(layout) = &layout {
+                self.row(rows, layout, &row);
+            }
+        }
+        if any && !rows.is_header_whole() {
+            self.layout(rows, true)?;
+        }
+        Ok(())
+    }
+
+    /// The ledger, when all is read.
+    #[must_use]
+    pub fn finish(mut self) -> Ledger {
+        self.ledger.counts = self.counts;
+        self.ledger
+    }
+
+    fn layout(&self, rows: &dyn Rows, strict: bool) -> Result<Layout<'a>> {
+        let columns = rows.columns();
+        // The names outlive the layout, whatever becomes of `self`.
+        let (reading, fields) = (self.reading, self.fields);
+        let source = |name: &'a str, is_attribute: bool| -> Result<Source<'a>> {
+            let default = reading.defaults.get(name).map_or("", String::as_str);
+            let find = |header: &str| columns.iter().position(|column| column == header);
+            let columns_found: Vec<usize> = match reading.columns.get(name) {
+                Some(headers) => headers.names().iter().filter_map(|header| find(header)).collect(),
+                // An attribute without a mapping is the column of its own name.
+                None if is_attribute => find(name).into_iter().collect(),
+                None => return Ok(Source { name, columns: Vec::new(), default }),
+            };
+            if strict && columns_found.is_empty() && default.is_empty() {
+                return Err(self.no_column(name, rows));
+            }
+            Ok(Source { name, columns: columns_found, default })
+        };
+        let role = |role: Role| source(role.name(), false);
+        Ok(Layout {
+            texts: fields
+                .all()
+                .map(|field| source(fields.name(field), Role::named(fields.name(field)).is_none()))
+                .collect::<Result<_>>()?,
+            start: role(Role::Start)?,
+            end: role(Role::End)?,
+            numbers: [role(Role::Quantity)?, role(Role::Price)?, role(Role::Amount)?],
+        })
+    }
+
+    fn no_column(&self, name: &str, rows: &dyn Rows) -> Fault {
+        let wanted = self.reading.columns.get(name).map(Headers::names).unwrap_or_default();
+        let wanted = match wanted {
+            [] => name.to_owned(),
+            names => names.join("\" or \""),
+        };
+        let fault = Fault::new(Kind::Input, format!("there is no column \"{wanted}\" for {name}"))
+            .at(rows.origin())
+            .expected(format!("one of: {}", rows.columns().join(", ")));
+        match fault::nearest(&wanted, rows.columns().iter().map(String::as_str)) {
+            Some(near) => fault.next(format!(
+                "did you mean \"{near}\"? correct [{}.columns] {name} in tieout.toml",
+                self.table
+            )),
+            None => fault.next(format!("correct [{}.columns] {name} in tieout.toml", self.table)),
+        }
+    }
+
+    fn row(&mut self, rows: &dyn Rows, layout: &Layout<'_>, row: &Row) {
+        let drafted = match &row.defect {
+            Some(defect) => Err(refuse(None, "", defect.to_string())),
+            None => self.draft(layout, row),
+        };
+        match drafted {
+            Ok(()) => {
+                let Self { ledger, draft, period, counts, .. } = self;
+                let currency = draft.texts.get(Role::Currency as usize).copied().unwrap_or_default();
+                let currency = ledger.pool().text(currency);
+                let outside = match (*period, draft.start) {
+                    (Some((first, end)), Some(start)) => start < first || start >= end,
+                    _ => false,
+                };
+                if outside {
+                    tally(&mut counts.outside, currency, draft.amount);
+                } else {
+                    tally(&mut counts.read, currency, draft.amount);
+                    ledger.push(rows.origin(), row.number, draft);
+                }
+            }
+            Err(refusal) => self.reject(rows.origin(), rows.columns(), layout, row, refusal),
+        }
+    }
+
+    fn reject(
+        &mut self,
+        origin: &Origin,
+        columns: &[String],
+        layout: &Layout<'_>,
+        row: &Row,
+        refusal: Refusal,
+    ) {
+        let currency = layout
+            .texts
+            .get(Role::Currency as usize)
+            .map(|source| currency_code(source.pick(row).1))
+            .unwrap_or_default();
+        let [.., amount] = &layout.numbers;
+        let amount = money::parse(amount.pick(row).1, self.reading.decimal).ok().map(|parsed| parsed.value);
+        tally(&mut self.counts.read, &currency, amount);
+        tally(&mut self.counts.rejected, &currency, amount);
+        self.ledger.rejects.push(Reject {
+            side: self.ledger.side(),
+            source: format!("{origin}:{}", row.number),
+            column: refusal.column.and_then(|column| columns.get(column)).cloned().unwrap_or_default(),
+            value: refusal.value,
+            reason: refusal.reason,
+        });
+    }
+
+    fn draft(&mut self, layout: &Layout<'_>, row: &Row) -> Result<(), Refusal> {
+        for (slot, source) in self.draft.texts.iter_mut().zip(&layout.texts) {
+            let (column, text) = source.pick(row);
+            if column.is_some_and(|column| row.mark(column) == Mark::Error) {
+                return Err(refuse(
+                    column,
+                    text,
+                    format!("{} is an error cell of the workbook", source.name),
+                ));
+            }
+            *slot = if text.is_empty() { TextId::BLANK } else { self.ledger.pool_mut().intern(text) };
+        }
+        self.draft.start = self.time(&layout.start, Edge::Start, row)?;
+        self.draft.end = self.time(&layout.end, Edge::End, row)?;
+        let currency_slot = Role::Currency as usize;
+        let text = self.draft.texts.get(currency_slot).copied().unwrap_or_default();
+        let mut currency = currency_code(self.ledger.pool().text(text)).into_owned();
+        let mut values = [None; 3];
+        self.draft.doubles = 0;
+        for (bit, (source, value)) in layout.numbers.iter().zip(&mut values).enumerate() {
+            let (column, text) = source.pick(row);
+            if text.is_empty() {
+                continue;
+            }
+            let named = |why: String| refuse(column, text, format!("{} {why}", source.name));
+            match column.map(|column| row.mark(column)) {
+                Some(Mark::Error) => return Err(named("is an error cell of the workbook".into())),
+                Some(Mark::Date) => return Err(named("is a date; expected a number".into())),
+                Some(Mark::Double) => self.draft.doubles |= 1 << bit,
+                _ => {}
+            }
+            let parsed = money::parse(text, self.reading.decimal).map_err(|why| {
+                named(format!("cannot be read as a number: {why}; expected one such as {}", self.sample()))
+            })?;
+            *value = Some(match self.reading.scale.get(source.name) {
+                Some(&scale) if parsed.value.scale() > scale => {
+                    money::round(parsed.value, scale, Rounding::HalfEven)
+                }
+                _ => parsed.value,
+            });
+            if let Some(code) = parsed.currency {
+                let code = String::from_utf8_lossy(&code).into_owned();
+                if currency.is_empty() {
+                    currency = code;
+                } else if currency != code {
+                    return Err(named(format!("is in {code}, but the row's currency is {currency}")));
+                }
+            }
+        }
+        if let Some(slot) = self.draft.texts.get_mut(currency_slot) {
+            *slot = self.ledger.pool_mut().intern(&currency);
+        }
+        let [.., amount] = &layout.numbers;
+        if let ([_, _, None], Some(&column)) = (values, amount.columns.first()) {
+            return Err(refuse(Some(column), "", "amount is blank; expected a number".into()));
+        }
+        [self.draft.quantity, self.draft.price, self.draft.amount] = values;
+        Ok(())
+    }
+
+    const fn sample(&self) -> &'static str {
+        match self.reading.decimal {
+            DecimalMark::Point => "1,234.50",
+            DecimalMark::Comma => "1.234,50 (decimal = \",\" is set)",
+        }
+    }
+
+    fn time(&mut self, source: &Source<'_>, edge: Edge, row: &Row) -> Result<Option<Instant>, Refusal> {
+        /// Enough for a year of five-minute intervals; past that the memory is started anew.
+        const REMEMBERED: usize = 1 << 17;
+        let (column, text) = source.pick(row);
+        if text.is_empty() {
+            return Ok(None);
+        }
+        if let Some(&at) = self.moments.get(text) {
+            return Ok(Some(at));
+        }
+        let whole = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'T' | b':' | b'Z' | b'+'));
+        let at = self.dates.parse(text, edge).map_err(|why| {
+            refuse(column, text, format!("{} cannot be read as a date: {why}", source.name))
+        })?;
+        // A text such as "Aug-00" starts and ends on different days and is not remembered.
+        if whole && text.len() > 7 {
+            if self.moments.len() >= REMEMBERED {
+                self.moments.clear();
+            }
+            self.moments.insert(text.to_owned(), at);
+        }
+        Ok(Some(at))
+    }
+}
+
+fn refuse(column: Option<usize>, value: &str, reason: String) -> Refusal {
+    Refusal { column, value: value.to_owned(), reason }
+}
+
+fn currency_code(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|b| b.is_ascii_uppercase()) { text.into() } else { text.trim().to_uppercase().into() }
+}
+
+impl Source<'_> {
+    /// The first column that is not blank, and its text, trimmed; else the default.
+    fn pick<'r>(&'r self, row: &'r Row) -> (Option<usize>, &'r str) {
+        self.columns
+            .iter()
+            .map(|&column| (Some(column), row.text(column).trim()))
+            .find(|(_, text)| !text.is_empty())
+            .unwrap_or((None, self.default))
+    }
+}
