@@ -10,6 +10,7 @@
 
 pub mod fault;
 pub mod intake;
+pub mod judge;
 pub mod matching;
 pub mod money;
 pub mod normalise;

@@ -32,6 +32,23 @@ pub fn round(value: Decimal, scale: u32, rounding: Rounding) -> Decimal {
     value.round_dp_with_strategy(scale, strategy)
 }
 
+/// An amount as it is shown: at least two digits behind the point, no more zeros than that.
+#[must_use]
+pub fn shown(amount: Decimal) -> String {
+    let mut amount = amount.normalize();
+    if amount.scale() < 2 {
+        // Widening cannot lose digits; where it does not fit, the shorter form stays.
+        amount.rescale(2);
+    }
+    amount.to_string()
+}
+
+/// A quantity or a price as it is shown: without zeros at its end.
+#[must_use]
+pub fn plain(value: Decimal) -> String {
+    value.normalize().to_string()
+}
+
 const MAX_SCALE: u32 = 28;
 
 /// Powers of ten that fit 128 bits: `10^0 ..= 10^38`.
@@ -284,7 +301,7 @@ pub struct Parsed {
 /// # Errors
 /// A phrase that says what is wrong, to follow "cannot be read as a number: ".
 pub fn parse(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> {
-    if let Some(value) = plain(text, mark) {
+    if let Some(value) = unadorned(text, mark) {
         return Ok(Parsed { value, currency: None });
     }
     let mut rest = text.trim();
@@ -335,7 +352,7 @@ pub fn parse(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> {
 }
 
 /// The common case without detours: an optional minus, up to 18 digits, at most one mark.
-fn plain(text: &str, mark: DecimalMark) -> Option<Decimal> {
+fn unadorned(text: &str, mark: DecimalMark) -> Option<Decimal> {
     let separator = if mark == DecimalMark::Point { b'.' } else { b',' };
     let (negative, digits) = match text.as_bytes() {
         [b'-', rest @ ..] => (true, rest),

@@ -1,0 +1,204 @@
+//! A discrepancy in one sentence or two, with the arithmetic that a reader can check.
+
+use std::fmt::Write as _;
+
+use super::{Discrepancy, Kind};
+use crate::matching::{Book, How};
+use crate::money::{self, Decimal};
+use crate::normalise::{Role, Side};
+
+/// Explains `discrepancy`.
+#[must_use]
+pub fn explain(book: &Book<'_>, discrepancy: &Discrepancy) -> String {
+    let teller = Teller { book, discrepancy };
+    let mut text = teller.what();
+    if let Some(split) = teller.split() {
+        let _ = write!(text, " {split}");
+    }
+    text
+}
+
+struct Teller<'a> {
+    book: &'a Book<'a>,
+    discrepancy: &'a Discrepancy,
+}
+
+impl Teller<'_> {
+    fn role(&self, side: Side, role: Role) -> &str {
+        let entries =
+            if side == Side::Invoice { &self.discrepancy.invoices } else { &self.discrepancy.settlements };
+        entries.first().map_or("", |&entry| self.book.ledger(side).role(role, entry))
+    }
+
+    fn currency(&self) -> &str {
+        match self.role(Side::Invoice, Role::Currency) {
+            "" => self.role(Side::Settlement, Role::Currency),
+            currency => currency,
+        }
+    }
+
+    fn unit(&self, side: Side) -> &str {
+        self.role(side, Role::Unit)
+    }
+
+    fn money(&self, amount: Option<Decimal>) -> String {
+        amount.map_or_else(|| "no amount".to_owned(), |amount| with(&money::shown(amount), self.currency()))
+    }
+
+    fn quantity(&self, side: Side, quantity: Option<Decimal>) -> String {
+        quantity.map_or_else(|| "no quantity".to_owned(), |q| with(&money::plain(q), self.unit(side)))
+    }
+
+    /// `3 lines (a.csv:2)`: how many, and where the first stands.
+    fn lines(&self, side: Side) -> String {
+        let entries =
+            if side == Side::Invoice { &self.discrepancy.invoices } else { &self.discrepancy.settlements };
+        let noun = if side == Side::Invoice { "invoice line" } else { "settlement record" };
+        match entries.len() {
+            1 => format!("one {noun}"),
+            n => format!("{n} {noun}s"),
+        }
+    }
+
+    fn what(&self) -> String {
+        let figures = &self.discrepancy.figures;
+        let (billed, settled) = (&figures.invoiced, &figures.settled);
+        let (amount_billed, amount_settled) = (self.money(billed.amount), self.money(settled.amount));
+        match self.discrepancy.kind {
+            Kind::Ambiguous => format!(
+                "{} ({amount_billed}) and {} ({amount_settled}) share one key, and more than one way to pair them is equally close; nothing is guessed.",
+                capital(&self.lines(Side::Invoice)),
+                self.lines(Side::Settlement)
+            ),
+            Kind::Duplicate => {
+                let (side, verb, amount) = match self.discrepancy.invoices.is_empty() {
+                    false => (Side::Invoice, "Billed", &amount_billed),
+                    true => (Side::Settlement, "Recorded", &amount_settled),
+                };
+                let original = match self.discrepancy.how {
+                    How::Duplicate(original) => self.book.ledger(side).source(original),
+                    _ => String::new(),
+                };
+                format!(
+                    "{verb} again: {amount}; the same line stands at {original}, and the other side has it only once."
+                )
+            }
+            Kind::Unsettled => format!("Billed {amount_billed}, but no settlement record has this key."),
+            Kind::Unbilled => format!("Settled {amount_settled}, but no invoice line has this key."),
+            Kind::Currency => format!(
+                "Billed in {}, settled in {}: {} against {}; amounts in different currencies are not subtracted.",
+                self.role(Side::Invoice, Role::Currency),
+                self.role(Side::Settlement, Role::Currency),
+                billed.amount.map_or_else(|| "no amount".into(), money::shown),
+                settled.amount.map_or_else(|| "no amount".into(), money::shown),
+            ),
+            Kind::Unit if !figures.units_clash => format!(
+                "The figure is the same, the unit is not: billed {}, settled {}, which is {}.",
+                self.quantity(Side::Invoice, billed.quantity),
+                self.quantity(Side::Settlement, figures.settled_as_stated.quantity),
+                self.quantity(Side::Invoice, settled.quantity),
+            ),
+            Kind::Unit => format!(
+                "Billed in {}, settled in {}: these units do not convert.",
+                self.unit(Side::Invoice),
+                self.unit(Side::Settlement)
+            ),
+            Kind::Version => format!(
+                "Billed {amount_billed} on version {}, settled {amount_settled} on version {}.",
+                self.role(Side::Invoice, Role::Version),
+                self.role(Side::Settlement, Role::Version)
+            ),
+            Kind::Sign => {
+                format!("Billed {amount_billed}, settled {amount_settled}: the signs are opposite.")
+            }
+            Kind::Quantity => format!(
+                "Billed {}, settled {}: {}.",
+                self.quantity(Side::Invoice, billed.quantity),
+                self.settled_quantity(),
+                self.more_or_less(billed.quantity, settled.quantity, self.unit(Side::Invoice)),
+            ),
+            Kind::Price => format!(
+                "Billed at {}, settled at {}: {}.",
+                plain(billed.price),
+                plain(settled.price),
+                self.more_or_less(billed.price, settled.price, ""),
+            ),
+            Kind::Amount => format!("Billed {amount_billed}, settled {amount_settled}."),
+            Kind::Arithmetic => self.arithmetic(),
+        }
+    }
+
+    fn settled_quantity(&self) -> String {
+        let figures = &self.discrepancy.figures;
+        let own = self.quantity(Side::Settlement, figures.settled_as_stated.quantity);
+        if figures.converted {
+            format!("{own} (= {})", self.quantity(Side::Invoice, figures.settled.quantity))
+        } else {
+            own
+        }
+    }
+
+    fn more_or_less(&self, billed: Option<Decimal>, settled: Option<Decimal>, unit: &str) -> String {
+        match billed.zip(settled).and_then(|(billed, settled)| money::subtract(billed, settled)) {
+            None => "they differ".to_owned(),
+            Some(apart) if apart.is_sign_negative() => format!("{} less", with(&money::plain(-apart), unit)),
+            Some(apart) => format!("{} more", with(&money::plain(apart), unit)),
+        }
+    }
+
+    fn arithmetic(&self) -> String {
+        let ledger = self.book.ledger(Side::Invoice);
+        let worst = self.discrepancy.invoices.iter().copied().find_map(|entry| {
+            let (quantity, price, amount) =
+                (ledger.quantity(entry)?, ledger.price(entry)?, ledger.amount(entry)?);
+            let product = money::multiply(quantity, price)?;
+            (money::round(product, 2, money::Rounding::HalfUp) != amount).then(|| {
+                format!(
+                    "The sides tie, but the invoice's own {} × {} = {}, not the {} that it bills.",
+                    money::plain(quantity),
+                    money::plain(price),
+                    money::plain(product),
+                    self.money(Some(amount))
+                )
+            })
+        });
+        worst.unwrap_or_else(|| {
+            "The sides tie, but the invoice's own quantity × price is not its amount.".to_owned()
+        })
+    }
+
+    /// `Overbilled by 12.34 USD = volume 12.00 + price 0.30 + rounding 0.04.`
+    fn split(&self) -> Option<String> {
+        let variance = self.discrepancy.variance.filter(|variance| !variance.total.is_zero())?;
+        let direction = if variance.total.is_sign_negative() { "Underbilled" } else { "Overbilled" };
+        let mut text = format!("{direction} by {}", self.money(Some(variance.total.abs())));
+        let parts: Vec<String> = [
+            ("volume", variance.volume),
+            ("price", variance.price),
+            ("rounding", variance.rounding),
+            ("other", variance.other),
+        ]
+        .into_iter()
+        .filter(|(_, part)| !part.is_zero())
+        .map(|(name, part)| format!("{name} {}", money::shown(part)))
+        .collect();
+        if variance.other != variance.total {
+            let _ = write!(text, ": {} = {}", money::shown(variance.total), parts.join(" + "));
+        }
+        text.push('.');
+        Some(text)
+    }
+}
+
+fn plain(value: Option<Decimal>) -> String {
+    value.map_or_else(|| "no price".to_owned(), money::plain)
+}
+
+fn with(value: &str, unit: &str) -> String {
+    if unit.is_empty() { value.to_owned() } else { format!("{value} {unit}") }
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}

@@ -1,0 +1,56 @@
+//! The identity of a discrepancy: the same in every run over the same facts,
+//! whatever file, row or call they came from.
+
+use std::collections::HashMap;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Discrepancy, Rules};
+use crate::matching::Book;
+use crate::money::Decimal;
+use crate::normalise::Side;
+
+/// Letters and digits that are not mistaken for one another (Crockford's base 32).
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// Names all discrepancies: `D-` and twelve characters of a SHA-256 over what
+/// the entries say. Where several say exactly the same, `-2`, `-3` … follow.
+pub(super) fn name(book: &Book<'_>, rules: Rules<'_>, discrepancies: &mut [Discrepancy]) {
+    let mut seen: HashMap<String, u32> = HashMap::new();
+    for discrepancy in discrepancies {
+        let sides = [(Side::Invoice, &discrepancy.invoices), (Side::Settlement, &discrepancy.settlements)];
+        let mut facts: Vec<String> = sides
+            .into_iter()
+            .flat_map(|(side, entries)| entries.iter().map(move |&entry| fact(book, rules, side, entry)))
+            .collect();
+        facts.sort_unstable();
+        let digest = Sha256::digest(facts.join("\u{1e}"));
+        let mut id = String::from("D-");
+        for byte in digest.iter().take(12) {
+            id.push(char::from(ALPHABET.get(usize::from(byte % 32)).copied().unwrap_or(b'0')));
+        }
+        let copy = seen.entry(id.clone()).or_default();
+        *copy += 1;
+        if *copy > 1 {
+            id = format!("{id}-{copy}");
+        }
+        discrepancy.id = id;
+    }
+}
+
+fn fact(book: &Book<'_>, rules: Rules<'_>, side: Side, entry: u32) -> String {
+    let ledger = book.ledger(side);
+    let number =
+        |value: Option<Decimal>| value.map(|value| value.normalize().to_string()).unwrap_or_default();
+    let time = |at: Option<crate::period::Instant>| at.map(|at| at.0.to_string()).unwrap_or_default();
+    let mut parts = vec![
+        side.name().to_owned(),
+        time(ledger.start(entry)),
+        time(ledger.end(entry)),
+        number(ledger.quantity(entry)),
+        number(ledger.price(entry)),
+        number(ledger.amount(entry)),
+    ];
+    parts.extend(rules.fields.all().map(|field| rules.keys.key(field, ledger.text(field, entry))));
+    parts.join("\u{1f}")
+}

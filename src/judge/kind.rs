@@ -1,0 +1,208 @@
+//! Which name a difference bears: the first of the kinds, in their order, that holds.
+
+use std::fmt;
+
+use super::figures::{Both, Variance, rounding_of, split};
+use super::{Comparison, Judge};
+use crate::matching::{Book, Group, How};
+use crate::money::{self, Decimal};
+use crate::normalise::{Field, Role, Side};
+
+/// What differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// More than one assignment of the entries is equally close.
+    Ambiguous,
+    /// A line that its own side has already.
+    Duplicate,
+    /// Billed, but not on record.
+    Unsettled,
+    /// On record, but never billed.
+    Unbilled,
+    /// The currencies differ.
+    Currency,
+    /// The units do not convert, or one of them is wrong.
+    Unit,
+    /// The two sides speak of different versions of the settlement.
+    Version,
+    /// The amounts have opposite signs.
+    Sign,
+    /// The quantity differs, and that explains the amount.
+    Quantity,
+    /// The price differs, and that explains the amount.
+    Price,
+    /// The amount differs, beyond what quantity or price alone explain.
+    Amount,
+    /// The sides tie, but the invoice's own quantity × price is not its amount.
+    Arithmetic,
+}
+
+impl Kind {
+    /// All kinds, in the order in which they are tried.
+    pub const ALL: [Self; 12] = [
+        Self::Ambiguous,
+        Self::Duplicate,
+        Self::Unsettled,
+        Self::Unbilled,
+        Self::Currency,
+        Self::Unit,
+        Self::Version,
+        Self::Sign,
+        Self::Quantity,
+        Self::Price,
+        Self::Amount,
+        Self::Arithmetic,
+    ];
+
+    /// The name used in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ambiguous => "ambiguous",
+            Self::Duplicate => "duplicate",
+            Self::Unsettled => "unsettled",
+            Self::Unbilled => "unbilled",
+            Self::Currency => "currency",
+            Self::Unit => "unit",
+            Self::Version => "version",
+            Self::Sign => "sign",
+            Self::Quantity => "quantity",
+            Self::Price => "price",
+            Self::Amount => "amount",
+            Self::Arithmetic => "arithmetic",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What comparing a group came to.
+pub(super) enum Found {
+    /// It ties, exactly or by the tolerance of that number.
+    Ties(Option<usize>),
+    /// It does not; the tolerance that was exceeded, if there is one.
+    Differs(Kind, Option<usize>),
+}
+
+/// Names what differs in `group`.
+pub(super) fn find(judge: &Judge<'_>, group: &Group<'_>, figures: &Both) -> Found {
+    match group.how {
+        How::Ambiguous => return Found::Differs(Kind::Ambiguous, None),
+        How::Duplicate(_) => return Found::Differs(Kind::Duplicate, None),
+        How::Alone if group.settlements.is_empty() => return Found::Differs(Kind::Unsettled, None),
+        How::Alone => return Found::Differs(Kind::Unbilled, None),
+        How::Lines | How::Totals => {}
+    }
+    if currencies_clash(judge.book, group) {
+        return Found::Differs(Kind::Currency, None);
+    }
+    if figures.units_clash {
+        return Found::Differs(Kind::Unit, None);
+    }
+    let (invoiced, settled) = (&figures.invoiced, &figures.settled);
+    let amount = judge.compare(Role::Amount, group, invoiced.amount, settled.amount);
+    let quantity = judge.compare(Role::Quantity, group, invoiced.quantity, settled.quantity);
+    let price = judge.compare(Role::Price, group, invoiced.price, settled.price);
+    let all = [amount, quantity, price];
+    if !all.into_iter().any(Comparison::is_beyond) {
+        if group.invoices.iter().any(|&invoice| judge.miscalculated(invoice)) {
+            return Found::Differs(
+                Kind::Arithmetic,
+                judge.tolerance(Role::Amount, group).map(|(number, _)| number),
+            );
+        }
+        return Found::Ties(all.into_iter().find_map(|comparison| match comparison {
+            Comparison::Within(tolerance) => Some(tolerance),
+            _ => None,
+        }));
+    }
+    let exceeded = all.into_iter().find_map(|comparison| match comparison {
+        Comparison::Beyond(tolerance) => Some(tolerance),
+        _ => None,
+    });
+    Found::Differs(differing(judge, group, figures, [amount, quantity, price]), exceeded.flatten())
+}
+
+fn differing(judge: &Judge<'_>, group: &Group<'_>, figures: &Both, compared: [Comparison; 3]) -> Kind {
+    let [amount, quantity, price] = compared;
+    let (invoiced, settled) = (&figures.invoiced, &figures.settled);
+    let as_stated =
+        judge.compare(Role::Quantity, group, invoiced.quantity, figures.settled_as_stated.quantity);
+    if figures.converted && quantity.is_beyond() && !as_stated.is_beyond() && as_stated != Comparison::Absent
+    {
+        return Kind::Unit;
+    }
+    if texts_differ(judge.book, group, Role::Version) {
+        return Kind::Version;
+    }
+    let opposite = judge.compare(Role::Amount, group, invoiced.amount, settled.amount.map(|amount| -amount));
+    if amount.is_beyond() && !opposite.is_beyond() {
+        return Kind::Sign;
+    }
+    // What is left of the variance must be no more than rounding, or what the amount may differ by.
+    let explains = |part: fn(&Variance) -> Decimal| {
+        let lines = group.invoices.len() + group.settlements.len();
+        let rest = split(invoiced, settled, lines).and_then(|v| money::subtract(v.total, part(&v)));
+        let tolerated = |rest| {
+            let tolerance = judge.tolerance(Role::Amount, group);
+            tolerance
+                .zip(settled.amount)
+                .is_some_and(|((_, tolerance), settled)| tolerance.allows(rest, settled))
+        };
+        !amount.is_beyond() || rest.is_some_and(|rest| rest.abs() <= rounding_of(lines) || tolerated(rest))
+    };
+    match (quantity.is_beyond(), price.is_beyond()) {
+        (true, false) if explains(|variance| variance.volume) => Kind::Quantity,
+        (false, true) if explains(|variance| variance.price) => Kind::Price,
+        _ => Kind::Amount,
+    }
+}
+
+/// Whether the entries of a group state more than one currency.
+pub(super) fn currencies_clash(book: &Book<'_>, group: &Group<'_>) -> bool {
+    texts_differ(book, group, Role::Currency)
+}
+
+/// Whether the entries of a group state more than one text in `role`; blanks agree with anything.
+fn texts_differ(book: &Book<'_>, group: &Group<'_>, role: Role) -> bool {
+    let Some(field) = Field::of(role) else { return false };
+    let keys =
+        |side, entries: &[u32]| entries.iter().map(|&entry| book.key(side, field, entry)).collect::<Vec<_>>();
+    let mut keys = [keys(Side::Invoice, group.invoices), keys(Side::Settlement, group.settlements)].concat();
+    keys.retain(|&key| key != 0);
+    keys.windows(2).any(|pair| matches!(pair, [a, b] if a != b))
+}
+
+/// Why, where exact arithmetic shows it.
+pub(super) fn cause(kind: Kind, figures: &Both) -> Option<String> {
+    let (invoiced, settled) = (&figures.invoiced, &figures.settled);
+    match kind {
+        Kind::Sign => Some("opposite sign".to_owned()),
+        Kind::Unit if figures.converted => Some("unit mislabelled".to_owned()),
+        Kind::Quantity => scale(invoiced.quantity?, settled.quantity?),
+        Kind::Price => scale(invoiced.price?, settled.price?),
+        Kind::Amount => scale(invoiced.amount?, settled.amount?),
+        _ => None,
+    }
+}
+
+/// `unit scale N`, where one value is exactly 10, 100 or 1000 times the other.
+fn scale(invoiced: Decimal, settled: Decimal) -> Option<String> {
+    if settled.is_zero() {
+        return None;
+    }
+    [10, 100, 1000].into_iter().find_map(|factor| {
+        let times = |value| money::multiply(value, Decimal::from(factor));
+        if times(settled) == Some(invoiced) {
+            Some(format!("unit scale {factor}"))
+        } else if times(invoiced) == Some(settled) {
+            Some(format!("unit scale 1/{factor}"))
+        } else {
+            None
+        }
+    })
+}

@@ -1,0 +1,291 @@
+//! In: [`Group`]s. Out: an [`Outcome`]: a verdict for each group, kept in full
+//! where it is a discrepancy, counted where it is not, and control totals that
+//! balance. Never: reads, writes, asks the clock, or changes a value.
+
+mod control;
+mod explanation;
+mod figures;
+mod identity;
+mod kind;
+mod tolerance;
+
+use std::collections::BTreeMap;
+
+pub use self::control::{Balance, Class, Control};
+pub use self::explanation::explain;
+pub use self::figures::{Both, Figures, Variance, split};
+pub use self::kind::Kind;
+pub use self::tolerance::{Combine, Tolerance};
+use crate::fault::Result;
+use crate::matching::{Book, Group, How, PassCount};
+use crate::money::{self, Decimal};
+use crate::normalise::{Fields, KeyRules, Role, Side};
+
+/// What judging needs to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// In the order in which they are tried.
+    pub tolerances: &'a [Tolerance],
+    /// Makes the values of `when` comparable.
+    pub keys: &'a KeyRules,
+    /// All text fields.
+    pub fields: &'a Fields,
+    /// Whether an invoice's own quantity × price is checked against its amount.
+    pub check_arithmetic: bool,
+}
+
+/// A group that does not tie.
+#[derive(Clone, Debug)]
+pub struct Discrepancy {
+    /// The same in every run over the same facts.
+    pub id: String,
+    /// What differs.
+    pub kind: Kind,
+    /// Why, where exact arithmetic shows it.
+    pub cause: Option<String>,
+    /// The pass that made the group.
+    pub pass: Option<usize>,
+    /// How the group came about.
+    pub how: How,
+    /// Invoice entries.
+    pub invoices: Vec<u32>,
+    /// Settlement entries.
+    pub settlements: Vec<u32>,
+    /// Their figures.
+    pub figures: Both,
+    /// The variance, where both sides are in one currency and state amounts.
+    pub variance: Option<Variance>,
+    /// The tolerance that was exceeded.
+    pub tolerance: Option<usize>,
+}
+
+/// What a run found.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The largest variance first.
+    pub discrepancies: Vec<Discrepancy>,
+    /// Groups that tie exactly.
+    pub matched: u64,
+    /// Groups that tie within each tolerance, by its number.
+    pub within: BTreeMap<usize, u64>,
+    /// What each pass took.
+    pub passes: Vec<PassCount>,
+    /// Read = matched + within tolerance + discrepant + rejected.
+    pub control: Control,
+}
+
+impl Outcome {
+    /// Groups within any tolerance.
+    #[must_use]
+    pub fn within_tolerance(&self) -> u64 {
+        self.within.values().sum()
+    }
+
+    /// How many discrepancies of each kind there are.
+    #[must_use]
+    pub fn kinds(&self) -> BTreeMap<Kind, u64> {
+        let mut kinds = BTreeMap::new();
+        for discrepancy in &self.discrepancies {
+            *kinds.entry(discrepancy.kind).or_default() += 1;
+        }
+        kinds
+    }
+}
+
+/// How one field of a group compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comparison {
+    /// One side does not state it.
+    Absent,
+    Equal,
+    /// Allowed by the tolerance of that number.
+    Within(usize),
+    /// Not allowed by that tolerance; by none, where there is none.
+    Beyond(Option<usize>),
+}
+
+impl Comparison {
+    const fn is_beyond(self) -> bool {
+        matches!(self, Self::Beyond(_))
+    }
+}
+
+/// Judges groups as they come.
+pub struct Judge<'a> {
+    book: &'a Book<'a>,
+    rules: Rules<'a>,
+    outcome: Outcome,
+}
+
+impl<'a> Judge<'a> {
+    /// Nothing judged yet.
+    #[must_use]
+    pub fn new(book: &'a Book<'a>, rules: Rules<'a>) -> Self {
+        let mut outcome = Outcome::default();
+        for side in [Side::Invoice, Side::Settlement] {
+            outcome.control.open(book.ledger(side));
+        }
+        Self { book, rules, outcome }
+    }
+
+    /// Gives `group` its verdict.
+    pub fn judge(&mut self, group: &Group<'_>) {
+        let class = match self.verdict(group) {
+            Verdict::Matched => {
+                self.outcome.matched += 1;
+                Class::Matched
+            }
+            Verdict::Within(tolerance) => {
+                *self.outcome.within.entry(tolerance).or_default() += 1;
+                Class::WithinTolerance
+            }
+            Verdict::Discrepancy(discrepancy) => {
+                self.outcome.discrepancies.push(*discrepancy);
+                Class::Discrepant
+            }
+        };
+        for (side, entries) in [(Side::Invoice, group.invoices), (Side::Settlement, group.settlements)] {
+            self.outcome.control.count(self.book.ledger(side), entries, class);
+        }
+    }
+
+    /// The outcome, when every entry has been judged.
+    ///
+    /// # Errors
+    /// [`crate::fault::Kind::Bug`] where the control totals do not balance.
+    pub fn finish(mut self, passes: Vec<PassCount>) -> Result<Outcome> {
+        self.outcome.control.check()?;
+        self.outcome.passes = passes;
+        identity::name(self.book, self.rules, &mut self.outcome.discrepancies);
+        let size = |discrepancy: &Discrepancy| discrepancy.variance.map(|variance| variance.total.abs());
+        self.outcome.discrepancies.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.id.cmp(&b.id)));
+        Ok(self.outcome)
+    }
+
+    fn verdict(&self, group: &Group<'_>) -> Verdict {
+        if self.ties_at_first_sight(group) {
+            return Verdict::Matched;
+        }
+        let figures = figures::both(self.book, group.invoices, group.settlements);
+        let found = kind::find(self, group, &figures);
+        let (kind, tolerance) = match found {
+            kind::Found::Ties(None) => return Verdict::Matched,
+            kind::Found::Ties(Some(tolerance)) => return Verdict::Within(tolerance),
+            kind::Found::Differs(kind, tolerance) => (kind, tolerance),
+        };
+        let lines = group.invoices.len() + group.settlements.len();
+        let variance = match kind {
+            Kind::Currency => None,
+            Kind::Unit => {
+                split(&without_quantity(&figures.invoiced), &without_quantity(&figures.settled), lines)
+            }
+            _ if kind::currencies_clash(self.book, group) => None,
+            _ => split(&figures.invoiced, &figures.settled, lines),
+        };
+        let cause = kind::cause(kind, &figures);
+        Verdict::Discrepancy(Box::new(Discrepancy {
+            id: String::new(),
+            kind,
+            cause,
+            pass: group.pass,
+            how: group.how,
+            invoices: group.invoices.to_vec(),
+            settlements: group.settlements.to_vec(),
+            figures,
+            variance,
+            tolerance,
+        }))
+    }
+
+    /// The common case without detours: one entry of each side, saying the same in the same unit.
+    fn ties_at_first_sight(&self, group: &Group<'_>) -> bool {
+        let (How::Lines, [invoice], [settlement]) = (group.how, group.invoices, group.settlements) else {
+            return false;
+        };
+        let (invoice, settlement) = (*invoice, *settlement);
+        let (billed, settled) = (self.book.ledger(Side::Invoice), self.book.ledger(Side::Settlement));
+        billed.amount(invoice).is_some()
+            && billed.amount(invoice) == settled.amount(settlement)
+            && billed.quantity(invoice) == settled.quantity(settlement)
+            && billed.price(invoice) == settled.price(settlement)
+            && [Role::Unit, Role::Currency, Role::Version]
+                .into_iter()
+                .all(|role| billed.role(role, invoice) == settled.role(role, settlement))
+            && !self.miscalculated(invoice)
+    }
+
+    /// The first tolerance for `role` whose `when` holds for every entry of the group.
+    fn tolerance(&self, role: Role, group: &Group<'_>) -> Option<(usize, &'a Tolerance)> {
+        let entries = |side: Side| {
+            let entries = if side == Side::Invoice { group.invoices } else { group.settlements };
+            entries.iter().map(move |&entry| (side, entry))
+        };
+        let holds = |tolerance: &Tolerance| {
+            tolerance.when.iter().all(|(field, values)| {
+                entries(Side::Invoice).chain(entries(Side::Settlement)).all(|(side, entry)| {
+                    let key = self.rules.keys.key(*field, self.book.ledger(side).text(*field, entry));
+                    values.contains(&key)
+                })
+            })
+        };
+        self.rules
+            .tolerances
+            .iter()
+            .enumerate()
+            .find(|(_, tolerance)| tolerance.role == role && holds(tolerance))
+    }
+
+    fn compare(
+        &self,
+        role: Role,
+        group: &Group<'_>,
+        invoiced: Option<Decimal>,
+        settled: Option<Decimal>,
+    ) -> Comparison {
+        let (Some(invoiced), Some(settled)) = (invoiced, settled) else { return Comparison::Absent };
+        if invoiced == settled {
+            return Comparison::Equal;
+        }
+        match (self.tolerance(role, group), money::subtract(invoiced, settled)) {
+            (Some((number, tolerance)), Some(difference)) if tolerance.allows(difference, settled) => {
+                Comparison::Within(number)
+            }
+            (tolerance, _) => Comparison::Beyond(tolerance.map(|(number, _)| number)),
+        }
+    }
+
+    /// Whether an invoice entry's own quantity × price is not its amount: by more
+    /// than a cent, which is what rounding a line can do, and more than the tolerance for its amount.
+    fn miscalculated(&self, invoice: u32) -> bool {
+        const CENT: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
+        if !self.rules.check_arithmetic {
+            return false;
+        }
+        let ledger = self.book.ledger(Side::Invoice);
+        let (Some(quantity), Some(price), Some(amount)) =
+            (ledger.quantity(invoice), ledger.price(invoice), ledger.amount(invoice))
+        else {
+            return false;
+        };
+        let Some(apart) =
+            money::multiply(quantity, price).and_then(|product| money::subtract(amount, product))
+        else {
+            return false;
+        };
+        let group = Group { pass: None, how: How::Alone, invoices: &[invoice], settlements: &[] };
+        apart.abs() > CENT
+            && !self
+                .tolerance(Role::Amount, &group)
+                .is_some_and(|(_, tolerance)| tolerance.allows(apart, amount))
+    }
+}
+
+enum Verdict {
+    Matched,
+    Within(usize),
+    Discrepancy(Box<Discrepancy>),
+}
+
+fn without_quantity(figures: &Figures) -> Figures {
+    Figures { quantity: None, ..figures.clone() }
+}

@@ -1,0 +1,49 @@
+//! `discrepancies.csv`: one row per discrepancy.
+
+use std::borrow::Cow;
+use std::io::Write;
+
+use super::{COLUMNS, Report, line};
+
+/// Writes the report.
+pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(COLUMNS)?;
+    let with_time = line::have_times(report);
+    for discrepancy in &report.outcome.discrepancies {
+        let cells = line::cells(report, discrepancy, with_time);
+        writer.write_record(cells.iter().map(|cell| neutral(cell).into_owned()))?;
+    }
+    writer.flush()?;
+    Ok(())
+}
+
+/// `cell` such that no spreadsheet takes it for a formula: text that begins
+/// with one of `= + - @`, a tab or a carriage return gets an apostrophe in
+/// front (OWASP, CSV injection). Negative numbers are numbers and stay.
+#[must_use]
+pub(super) fn neutral(cell: &str) -> Cow<'_, str> {
+    let trigger = cell.trim_start_matches(' ').starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
+    let number = cell.strip_prefix('-').is_some_and(|rest| {
+        !rest.is_empty()
+            && rest.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+            && rest.bytes().filter(|&b| b == b'.').count() < 2
+            && rest.starts_with(|c: char| c.is_ascii_digit())
+    });
+    if trigger && !number { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::neutral;
+
+    #[test]
+    fn formulas_are_neutralised_and_numbers_stay() {
+        for formula in ["=1+1", "+1", "-1+2", "@SUM(A1)", "\t=1", " =1", "-", "-.5", "-1.2.3", "－1"] {
+            assert_eq!(neutral(formula), format!("'{formula}"));
+        }
+        for text in ["", "-12.50", "-3", "12", "a=b", "D-4", "'=1"] {
+            assert_eq!(neutral(text), text);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `discrepancies.json`: the same cells by name, the sources as lists, decimals
+//! as strings so that no reader makes doubles of them.
+
+use std::io::Write;
+
+use serde_json::{Map, Value, json};
+
+use super::{COLUMNS, Report, line};
+use crate::judge::Discrepancy;
+use crate::normalise::Side;
+
+/// Writes the report.
+pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+    let with_time = line::have_times(report);
+    out.write_all(b"[")?;
+    for (number, discrepancy) in report.outcome.discrepancies.iter().enumerate() {
+        out.write_all(if number == 0 { b"\n" } else { b",\n" })?;
+        serde_json::to_writer(&mut *out, &object(report, discrepancy, with_time))?;
+    }
+    out.write_all(b"\n]\n")?;
+    Ok(())
+}
+
+fn object(report: &Report<'_>, discrepancy: &Discrepancy, with_time: bool) -> Value {
+    let cells = line::cells(report, discrepancy, with_time);
+    let mut object: Map<String, Value> = COLUMNS
+        .iter()
+        .zip(cells)
+        .map(|(&name, cell)| (name.to_owned(), if cell.is_empty() { Value::Null } else { Value::String(cell) }))
+        .collect();
+    for (name, side, entries) in [
+        ("invoice_source", Side::Invoice, &discrepancy.invoices),
+        ("settlement_source", Side::Settlement, &discrepancy.settlements),
+    ] {
+        let ledger = report.book.ledger(side);
+        let sources = entries.iter().map(|&entry| {
+            let doubles: Vec<&str> = ledger.doubles(entry).map(|role| role.name()).collect();
+            match doubles.as_slice() {
+                [] => json!({ "place": ledger.source(entry) }),
+                // A workbook stores doubles: the shortest decimal that reads back as the same one was taken.
+                doubles => json!({ "place": ledger.source(entry), "read_from_doubles": doubles }),
+            }
+        });
+        object.insert(name.to_owned(), Value::Array(sources.collect()));
+    }
+    Value::Object(object)
+}

@@ -1,0 +1,149 @@
+//! A discrepancy as one line of text cells: the contract of `discrepancies.csv`.
+
+use crate::judge::{Discrepancy, Figures, Variance, explain};
+use crate::matching::Book;
+use crate::money::{self, Decimal};
+use crate::normalise::{Role, Side};
+use crate::period::Instant;
+
+use super::Report;
+
+/// The columns, in order. Columns are only ever added, at the end.
+pub const COLUMNS: [&str; 28] = [
+    "discrepancy_id",
+    "kind",
+    "cause",
+    "vendor",
+    "document",
+    "deal",
+    "charge",
+    "location",
+    "period_start",
+    "period_end",
+    "quantity_invoiced",
+    "quantity_settled",
+    "unit",
+    "price_invoiced",
+    "price_settled",
+    "amount_invoiced",
+    "amount_settled",
+    "currency",
+    "variance",
+    "variance_volume",
+    "variance_price",
+    "variance_rounding",
+    "variance_other",
+    "pass",
+    "tolerance",
+    "invoice_source",
+    "settlement_source",
+    "explanation",
+];
+
+/// The cells of one discrepancy, as many as there are [`COLUMNS`].
+#[must_use]
+pub fn cells(report: &Report<'_>, discrepancy: &Discrepancy, with_time: bool) -> [String; 28] {
+    let view = View { book: report.book, discrepancy };
+    let Figures { amount: amount_invoiced, quantity: quantity_invoiced, price: price_invoiced } =
+        discrepancy.figures.invoiced;
+    let Figures { amount: amount_settled, quantity: quantity_settled, price: price_settled } =
+        discrepancy.figures.settled;
+    let variance = |part: fn(&Variance) -> Decimal| {
+        discrepancy.variance.map(|variance| money::shown(part(&variance))).unwrap_or_default()
+    };
+    let time = |pick: fn(Option<Instant>, Option<Instant>) -> Option<Instant>,
+                of: &dyn Fn(Side, u32) -> Option<Instant>| {
+        let at = view.entries().map(|(side, entry)| of(side, entry)).reduce(pick).flatten();
+        at.map(|at| report.book.zone().show(at, with_time)).unwrap_or_default()
+    };
+    let earliest = |a: Option<Instant>, b: Option<Instant>| [a, b].into_iter().flatten().min();
+    let latest = |a: Option<Instant>, b: Option<Instant>| a.max(b);
+    let amount = |value: Option<Decimal>| value.map(money::shown).unwrap_or_default();
+    let plain = |value: Option<Decimal>| value.map(money::plain).unwrap_or_default();
+    [
+        discrepancy.id.clone(),
+        discrepancy.kind.to_string(),
+        discrepancy.cause.clone().unwrap_or_default(),
+        view.text(Role::Vendor),
+        view.text(Role::Document),
+        view.text(Role::Deal),
+        view.text(Role::Charge),
+        view.text(Role::Location),
+        time(earliest, &|side, entry| report.book.ledger(side).start(entry)),
+        time(latest, &|side, entry| report.book.ledger(side).end(entry)),
+        plain(quantity_invoiced),
+        plain(quantity_settled),
+        view.text(Role::Unit),
+        plain(price_invoiced),
+        plain(price_settled),
+        amount(amount_invoiced),
+        amount(amount_settled),
+        view.text(Role::Currency),
+        variance(|variance| variance.total),
+        variance(|variance| variance.volume),
+        variance(|variance| variance.price),
+        variance(|variance| variance.rounding),
+        variance(|variance| variance.other),
+        discrepancy.pass.and_then(|pass| report.passes.get(pass)).map(|pass| pass.name.clone()).unwrap_or_default(),
+        discrepancy
+            .tolerance
+            .and_then(|number| report.tolerances.get(number))
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        view.sources(Side::Invoice),
+        view.sources(Side::Settlement),
+        explain(report.book, discrepancy),
+    ]
+}
+
+/// Whether any of the discrepancies has a time of day: then all are shown with theirs.
+#[must_use]
+pub fn have_times(report: &Report<'_>) -> bool {
+    report.outcome.discrepancies.iter().any(|discrepancy| {
+        View { book: report.book, discrepancy }.entries().any(|(side, entry)| {
+            let ledger = report.book.ledger(side);
+            [ledger.start(entry), ledger.end(entry)].into_iter().flatten().any(|at| !report.book.zone().is_date(at))
+        })
+    })
+}
+
+struct View<'a> {
+    book: &'a Book<'a>,
+    discrepancy: &'a Discrepancy,
+}
+
+impl View<'_> {
+    /// All entries, the invoice's first.
+    fn entries(&self) -> impl Iterator<Item = (Side, u32)> + Clone + '_ {
+        let of = |side, entries: &'_ [u32]| entries.iter().map(move |&entry| (side, entry)).collect::<Vec<_>>();
+        let all = [of(Side::Invoice, &self.discrepancy.invoices), of(Side::Settlement, &self.discrepancy.settlements)];
+        all.concat().into_iter()
+    }
+
+    /// What the sources say: the invoice where it says anything, else the settlement; distinct texts joined by `; `.
+    fn text(&self, role: Role) -> String {
+        for wanted in [Side::Invoice, Side::Settlement] {
+            let mut texts: Vec<&str> = self
+                .entries()
+                .filter(|&(side, _)| side == wanted)
+                .map(|(side, entry)| self.book.ledger(side).role(role, entry))
+                .filter(|text| !text.is_empty())
+                .collect();
+            texts.sort_unstable();
+            texts.dedup();
+            if !texts.is_empty() {
+                return texts.join("; ");
+            }
+        }
+        String::new()
+    }
+
+    fn sources(&self, wanted: Side) -> String {
+        let sources: Vec<String> = self
+            .entries()
+            .filter(|&(side, _)| side == wanted)
+            .map(|(side, entry)| self.book.ledger(side).source(entry))
+            .collect();
+        sources.join("; ")
+    }
+}

@@ -1,0 +1,144 @@
+//! In: an [`Outcome`] and the [`Book`] it speaks of. Out: bytes. Never: decides
+//! anything, or leaves half a file where a reader could find it.
+//!
+//! To add a format: add a file with a function of the shape of [`Writer`], and a line in [`Format`].
+
+mod csv;
+mod json;
+mod line;
+mod rejects;
+mod summary;
+mod table;
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::fault::{Fault, Kind, Result};
+use crate::judge::{Outcome, Tolerance};
+use crate::matching::{Book, Pass};
+use crate::normalise::Side;
+
+pub use self::line::COLUMNS;
+pub use self::summary::{Summary, summary};
+pub use self::table::{discrepancy_table, summary_table};
+
+/// An input, with what proves that it is the one that was read.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Input {
+    /// Whose input it is.
+    pub side: &'static str,
+    /// The file or the operation, as reports name it.
+    pub source: String,
+    /// Bytes read.
+    pub bytes: u64,
+    /// SHA-256, in hexadecimal.
+    pub sha256: String,
+}
+
+/// All that a report may speak of.
+#[derive(Clone, Copy, Debug)]
+pub struct Report<'a> {
+    /// The name of the reconciliation.
+    pub name: &'a str,
+    /// The period, as dates; blank where none is set.
+    pub period: &'a str,
+    /// SHA-256 over the settings that decide the outcome.
+    pub settings_digest: &'a str,
+    /// What was read.
+    pub inputs: &'a [Input],
+    /// Both sides.
+    pub book: &'a Book<'a>,
+    /// The passes, for their names.
+    pub passes: &'a [Pass],
+    /// The tolerances, for their words.
+    pub tolerances: &'a [Tolerance],
+    /// What was found.
+    pub outcome: &'a Outcome,
+}
+
+impl Report<'_> {
+    /// How many rows of either side were rejected.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        [Side::Invoice, Side::Settlement].into_iter().map(|side| self.book.ledger(side).rejects.len() as u64).sum()
+    }
+}
+
+/// A form of the discrepancies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// `discrepancies.csv`
+    Csv,
+    /// `discrepancies.json`
+    Json,
+}
+
+type Writer = fn(&Report<'_>, &mut dyn Write) -> anyhow::Result<()>;
+
+impl Format {
+    const fn file(self) -> (&'static str, Writer) {
+        match self {
+            Self::Csv => ("discrepancies.csv", csv::write),
+            Self::Json => ("discrepancies.json", json::write),
+        }
+    }
+}
+
+/// Writes the discrepancies in `formats`, the summary and the rejects into `directory`, which is made if need be.
+/// Every file is written under a temporary name beside its own and renamed when it is whole; the
+/// summary comes last, so that whoever finds a new summary finds all files new.
+///
+/// # Errors
+/// [`Kind::Output`] where a file cannot be written; what stood there before stays as it was.
+pub fn write(report: &Report<'_>, directory: &Path, formats: &[Format]) -> Result<Vec<PathBuf>> {
+    std::fs::create_dir_all(directory).map_err(|error| {
+        Fault::new(Kind::Output, "the output directory cannot be made")
+            .at(directory.display())
+            .because(error)
+            .next("choose another with --output or [report] directory")
+    })?;
+    let discrepancies = formats.iter().map(|format| format.file());
+    let files = discrepancies.chain([("rejects.csv", rejects::write as Writer), ("summary.json", summary::write as Writer)]);
+    // All are whole before the first gets its name.
+    let ready = files
+        .map(|(name, writer)| {
+            let path = directory.join(name);
+            let file = write_aside(directory, |out| writer(report, out)).map_err(|error| {
+                Fault::new(Kind::Output, "the report cannot be written")
+                    .at(path.display())
+                    .because(error)
+                    .next("make room, or choose another place with --output; earlier reports were left as they are")
+            })?;
+            Ok((path, file))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    ready
+        .into_iter()
+        .map(|(path, file)| match file.persist(&path) {
+            Ok(_) => Ok(path),
+            Err(error) => Err(Fault::new(Kind::Output, "the report cannot be put in its place")
+                .at(path.display())
+                .because(error.error)
+                .next("see whether another program holds the file, and run again")),
+        })
+        .collect()
+}
+
+fn write_aside(
+    directory: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+) -> anyhow::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".tieout-").suffix(".partial");
+    // Reports are for others to read; the default of temporary files is to hide them.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let mut file = builder.tempfile_in(directory)?;
+    let mut out = BufWriter::new(file.as_file_mut());
+    fill(&mut out)?;
+    out.flush()?;
+    drop(out);
+    file.as_file().sync_all()?;
+    Ok(file)
+}

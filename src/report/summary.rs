@@ -1,0 +1,156 @@
+//! `summary.json`: what was read, what came of it, and control totals that balance.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use serde::Serialize;
+
+use super::{Input, Report};
+use crate::money;
+use crate::normalise::Tally;
+
+/// The summary of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// The program and its version.
+    pub tieout: &'static str,
+    /// The name of the reconciliation.
+    pub name: String,
+    /// The period, as dates; blank where none is set.
+    pub period: String,
+    /// SHA-256 over the settings that decide the outcome.
+    pub settings_sha256: String,
+    /// What was read, with digests.
+    pub inputs: Vec<Input>,
+    /// Groups that tie exactly, tie within a tolerance, or do not tie.
+    pub groups: Groups,
+    /// Discrepancies by kind.
+    pub kinds: BTreeMap<&'static str, u64>,
+    /// What each pass took.
+    pub passes: Vec<PassSummary>,
+    /// Groups that tie within each tolerance, by its words.
+    pub tolerances: BTreeMap<String, u64>,
+    /// Overbilled and underbilled money, by currency.
+    pub variance: BTreeMap<String, Direction>,
+    /// Side → currency → class → lines and amount.
+    pub control_totals: BTreeMap<&'static str, BTreeMap<String, BTreeMap<&'static str, Total>>>,
+}
+
+/// Verdicts, counted.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Groups {
+    /// Tie exactly.
+    pub matched: u64,
+    /// Tie within a tolerance.
+    pub within_tolerance: u64,
+    /// Do not tie.
+    pub discrepancies: u64,
+    /// Rows that could not become entries.
+    pub rejected_rows: u64,
+}
+
+/// What one pass took.
+#[derive(Clone, Debug, Serialize)]
+pub struct PassSummary {
+    /// Its name.
+    pub name: String,
+    /// Groups made.
+    pub groups: u64,
+    /// Invoice entries in them.
+    pub invoice_entries: u64,
+    /// Settlement entries in them.
+    pub settlement_entries: u64,
+}
+
+/// Variances by their sign, as exact decimals.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Direction {
+    /// The sum of the positive variances.
+    pub overbilled: String,
+    /// The sum of the negative variances.
+    pub underbilled: String,
+    /// Both together.
+    pub net: String,
+}
+
+/// Lines and their money.
+#[derive(Clone, Debug, Serialize)]
+pub struct Total {
+    /// How many.
+    pub lines: u64,
+    /// The exact sum; blank where it has more than 28 digits.
+    pub amount: String,
+}
+
+impl From<&Tally> for Total {
+    fn from(tally: &Tally) -> Self {
+        Self { lines: tally.lines, amount: sum(&tally.amount) }
+    }
+}
+
+fn sum(sum: &money::Sum) -> String {
+    sum.value().map(money::shown).unwrap_or_default()
+}
+
+/// Summarises a run.
+#[must_use]
+pub fn summary(report: &Report<'_>) -> Summary {
+    let outcome = report.outcome;
+    let mut control_totals: BTreeMap<&'static str, BTreeMap<String, BTreeMap<&'static str, Total>>> = BTreeMap::new();
+    for ((side, currency), balance) in outcome.control.balances() {
+        let classes = balance.iter().map(|(class, tally)| (class.name(), Total::from(tally))).collect();
+        control_totals.entry(side.name()).or_default().insert(currency.to_owned(), classes);
+    }
+    let mut sums: BTreeMap<String, [money::Sum; 3]> = BTreeMap::new();
+    for discrepancy in &outcome.discrepancies {
+        if let Some(variance) = discrepancy.variance {
+            let [over, under, net] = sums.entry(super::line::currency(report, discrepancy)).or_default();
+            if variance.total.is_sign_negative() { under } else { over }.add(variance.total);
+            net.add(variance.total);
+        }
+    }
+    let direction = |[over, under, net]: &[money::Sum; 3]| Direction {
+        overbilled: sum(over),
+        underbilled: sum(under),
+        net: sum(net),
+    };
+    Summary {
+        tieout: env!("CARGO_PKG_VERSION"),
+        name: report.name.to_owned(),
+        period: report.period.to_owned(),
+        settings_sha256: report.settings_digest.to_owned(),
+        inputs: report.inputs.to_vec(),
+        groups: Groups {
+            matched: outcome.matched,
+            within_tolerance: outcome.within_tolerance(),
+            discrepancies: outcome.discrepancies.len() as u64,
+            rejected_rows: report.rejected(),
+        },
+        kinds: outcome.kinds().into_iter().map(|(kind, count)| (kind.name(), count)).collect(),
+        passes: report
+            .passes
+            .iter()
+            .zip(&outcome.passes)
+            .map(|(pass, count)| PassSummary {
+                name: pass.name.clone(),
+                groups: count.groups,
+                invoice_entries: count.invoices,
+                settlement_entries: count.settlements,
+            })
+            .collect(),
+        tolerances: outcome
+            .within
+            .iter()
+            .filter_map(|(&number, &count)| Some((report.tolerances.get(number)?.to_string(), count)))
+            .collect(),
+        variance: sums.iter().map(|(currency, sums)| (currency.clone(), direction(sums))).collect(),
+        control_totals,
+    }
+}
+
+/// Writes the report.
+pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &summary(report))?;
+    out.write_all(b"\n")?;
+    Ok(())
+}
