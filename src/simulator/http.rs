@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::faults::{Cord, Cuttable, Faults, Payload, Trouble};
-use super::log::{Execution, Log};
+use super::log::{Entry, Log};
 use super::ntlm::{Bindings, Handshake, Refused, message_type};
 use super::operations::{Answer, OPERATIONS, Platform};
 use super::soap::{self, Call, NAMESPACE, SoapFault, Unreadable, Version};
@@ -43,6 +43,8 @@ pub(super) struct Shared {
     pub(super) endpoint: String,
     /// How many calls there were, over all connections.
     pub(super) calls: AtomicU64,
+    /// How many entries the log got from here.
+    pub(super) entries: AtomicU64,
 }
 
 /// Accepts connections for ever.
@@ -187,108 +189,85 @@ impl Line {
                         state.sign_in = SignIn::Done(user.name.clone());
                         ControlFlow::Continue(user.name.clone())
                     }
-                    Err(refused) => ControlFlow::Break(self.shared.refuse(head, refused)),
+                    Err(refused) => ControlFlow::Break(self.shared.refuse(head, &refused)),
                 }
             }
             // An answer to a challenge of another connection.
-            (Some(3), _) => ControlFlow::Break(self.shared.refuse(head, Refused { user: String::new() })),
+            (Some(3), _) => ControlFlow::Break(self.shared.refuse(head, &Refused { user: String::new() })),
             _ => ControlFlow::Break(unauthorised("NTLM")),
         }
     }
 }
 
-/// One call on its way through the service.
-struct Executed {
-    method: String,
-    arguments: String,
-    outcome: String,
-    rows: usize,
-    response: Response<Payload>,
-}
-
 impl Shared {
-    fn refuse(&self, head: &Parts, refused: Refused) -> Response<Payload> {
-        self.record(
-            head,
-            &refused.user,
-            Executed {
-                method: "sign-in".into(),
-                arguments: "{}".into(),
-                outcome: "refused".into(),
-                rows: 0,
-                response: unauthorised("NTLM"),
-            },
-        )
+    fn refuse(&self, head: &Parts, refused: &Refused) -> Response<Payload> {
+        let entry =
+            Entry { method: "sign-in".into(), arguments: "{}".into(), outcome: "refused".into(), rows: 0 };
+        self.record(head, &refused.user, &entry, unauthorised("NTLM"))
     }
 
     fn call(&self, user: &str, head: &Parts, body: &Bytes) -> Response<Payload> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        let content_type = header(head, &CONTENT_TYPE);
-        let Some(version) = Version::of_content_type(content_type) else {
-            return self.record(
-                head,
-                user,
-                unread("not a SOAP content type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            );
-        };
-        let executed = match soap::read(body, version) {
-            Err(Unreadable::Malformed) => {
-                unread("the request is not well-formed XML", StatusCode::BAD_REQUEST)
-            }
-            Err(Unreadable::Fault(fault)) => finish(version, &Call::default(), Err(fault)),
-            Ok(call) => {
-                let trouble = self.faults.of_call(number);
-                match trouble {
-                    Some(Trouble::Unavailable) => Executed {
-                        response: plain(StatusCode::SERVICE_UNAVAILABLE, "The service is unavailable."),
-                        ..troubled(&call, "HTTP 503")
-                    },
-                    Some(Trouble::HtmlPage) => Executed {
-                        response: reply(StatusCode::OK, "text/html; charset=utf-8", PORTAL),
-                        ..troubled(&call, "an HTML page instead of an answer")
-                    },
-                    Some(Trouble::CutBody) => {
-                        let executed = self.execute(version, head, &call, user, 0);
-                        Executed { response: executed.response.map(Payload::cut), ..executed }
-                    }
-                    Some(Trouble::WrongTotal) => self.execute(version, head, &call, user, 1),
-                    None => self.execute(version, head, &call, user, 0),
+        let (entry, response) = match Version::of_content_type(header(head, &CONTENT_TYPE)) {
+            None => unread("the content type is not SOAP's", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Some(version) => match soap::read(body, version) {
+                Err(Unreadable::Malformed) => {
+                    unread("the request is not well-formed XML", StatusCode::BAD_REQUEST)
                 }
-            }
+                Err(Unreadable::Fault(fault)) => finish(version, &Call::default(), Err(fault)),
+                Ok(call) => self.execute(version, head, &call, user, self.faults.of_call(number)),
+            },
         };
-        self.record(head, user, executed)
+        self.record(head, user, &entry, response)
     }
 
-    fn execute(&self, version: Version, head: &Parts, call: &Call, user: &str, surplus: usize) -> Executed {
+    fn execute(
+        &self,
+        version: Version,
+        head: &Parts,
+        call: &Call,
+        user: &str,
+        trouble: Option<Trouble>,
+    ) -> (Entry, Response<Payload>) {
+        let surplus = match trouble {
+            Some(Trouble::Unavailable) => {
+                let page = plain(StatusCode::SERVICE_UNAVAILABLE, "The service is unavailable.");
+                return (entry(call, "fault: HTTP 503".into(), 0), page);
+            }
+            Some(Trouble::HtmlPage) => {
+                let page = reply(StatusCode::OK, "text/html; charset=utf-8", PORTAL);
+                return (entry(call, "fault: an HTML page instead of an answer".into(), 0), page);
+            }
+            Some(Trouble::WrongTotal) => 1,
+            Some(Trouble::CutBody) | None => 0,
+        };
         let result =
             check_action(version, head, call).and_then(|()| self.platform.execute(call, user, surplus));
-        finish(version, call, result)
+        let (entry, response) = finish(version, call, result);
+        let cut = trouble == Some(Trouble::CutBody);
+        (entry, if cut { response.map(Payload::cut) } else { response })
     }
 
     /// Writes the log, then lets the answer go.
-    fn record(&self, head: &Parts, user: &str, executed: Executed) -> Response<Payload> {
+    fn record(
+        &self,
+        head: &Parts,
+        user: &str,
+        entry: &Entry,
+        mut response: Response<Payload>,
+    ) -> Response<Payload> {
+        let number = self.entries.fetch_add(1, Ordering::Relaxed) + 1;
         let correlation_id = match header(head, &CORRELATION) {
             given if !given.is_empty() && given.len() <= 100 => given.to_owned(),
-            _ => format!("simulator-{}", self.calls.load(Ordering::Relaxed)),
+            _ => format!("simulator-{number}"),
         };
-        let mut response = executed.response;
+        if self.log.write(user, &correlation_id, entry).is_err() {
+            return plain(StatusCode::INTERNAL_SERVER_ERROR, "The execution log cannot be written.");
+        }
         if let Ok(value) = HeaderValue::from_str(&correlation_id) {
             response.headers_mut().insert(CORRELATION, value);
         }
-        let written = self.log.write(&Execution {
-            id: 0,
-            time: String::new(),
-            user: user.to_owned(),
-            method: executed.method,
-            arguments: executed.arguments,
-            outcome: executed.outcome,
-            rows: i64::try_from(executed.rows).unwrap_or(i64::MAX),
-            correlation_id,
-        });
-        match written {
-            Ok(()) => response,
-            Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "The execution log cannot be written."),
-        }
+        response
     }
 }
 
@@ -332,43 +311,30 @@ fn check_action(version: Version, head: &Parts, call: &Call) -> Result<(), SoapF
     )))
 }
 
-fn finish(version: Version, call: &Call, result: Result<Answer, SoapFault>) -> Executed {
-    let (status, body, outcome, rows) = match result {
-        Ok(answer) => {
-            (StatusCode::OK, soap::envelope_of(version, &answer.body), "ok".to_owned(), answer.rows)
+fn finish(version: Version, call: &Call, result: Result<Answer, SoapFault>) -> (Entry, Response<Payload>) {
+    let (status, body, entry) = match result {
+        Ok(Answer { body, rows }) => {
+            (StatusCode::OK, soap::envelope_of(version, &body), entry(call, "ok".into(), rows))
         }
         Err(fault) => (
             StatusCode::INTERNAL_SERVER_ERROR,
             soap::fault_envelope(version, &fault),
-            format!("fault: {}", fault.summary()),
-            0,
+            entry(call, format!("fault: {}", fault.summary()), 0),
         ),
     };
     let mut response = reply(status, version.content_type(), body);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, max-age=0"));
-    Executed { method: call.operation.clone(), arguments: arguments(call), outcome, rows, response }
+    (entry, response)
 }
 
-/// A call that the simulator was told to spoil; nothing was executed.
-fn troubled(call: &Call, what: &str) -> Executed {
-    Executed {
-        method: call.operation.clone(),
-        arguments: arguments(call),
-        outcome: format!("fault: {what}"),
-        rows: 0,
-        response: Response::new(Payload::whole("")),
-    }
+/// A request that is no call: a bare status.
+fn unread(what: &str, status: StatusCode) -> (Entry, Response<Payload>) {
+    let response = reply(status, "text/plain; charset=utf-8", "");
+    (entry(&Call::default(), format!("fault: {what}"), 0), response)
 }
 
-/// A request that is no call.
-fn unread(what: &str, status: StatusCode) -> Executed {
-    Executed {
-        method: String::new(),
-        arguments: "{}".into(),
-        outcome: format!("fault: {what}"),
-        rows: 0,
-        response: reply(status, "text/plain; charset=utf-8", ""),
-    }
+fn entry(call: &Call, outcome: String, rows: usize) -> Entry {
+    Entry { method: call.operation.clone(), arguments: arguments(call), outcome, rows }
 }
 
 fn arguments(call: &Call) -> String {

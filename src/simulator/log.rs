@@ -30,6 +30,15 @@ pub struct Execution {
     pub correlation_id: String,
 }
 
+/// What the service knows of a call when it is over; see [`Execution`].
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) method: String,
+    pub(super) arguments: String,
+    pub(super) outcome: String,
+    pub(super) rows: usize,
+}
+
 /// A handle on the log; clones write to and read from the same one.
 #[derive(Clone, Debug)]
 pub struct Log(Arc<Mutex<Connection>>);
@@ -55,8 +64,9 @@ impl Log {
             .map_err(|error| unusable(path, error))
     }
 
-    /// Writes one entry; `id` and `time` are given here.
-    pub(super) fn write(&self, execution: &Execution) -> rusqlite::Result<()> {
+    /// Writes one entry, now.
+    pub(super) fn write(&self, user: &str, correlation_id: &str, entry: &Entry) -> rusqlite::Result<()> {
+        let Entry { method, arguments, outcome, rows } = entry;
         let time = format!("{:.3}", Timestamp::now());
         self.lock()
             .prepare_cached(
@@ -65,12 +75,12 @@ impl Log {
             )?
             .execute((
                 time,
-                &execution.user,
-                &execution.method,
-                &execution.arguments,
-                &execution.outcome,
-                execution.rows,
-                &execution.correlation_id,
+                user,
+                method,
+                arguments,
+                outcome,
+                i64::try_from(*rows).unwrap_or(i64::MAX),
+                correlation_id,
             ))
             .map(drop)
     }

@@ -146,6 +146,7 @@ impl Simulator {
             log: log.clone(),
             endpoint: endpoint.clone(),
             calls: AtomicU64::new(0),
+            entries: AtomicU64::new(0),
         });
         let listener = {
             let _guard = runtime.enter();

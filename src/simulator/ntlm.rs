@@ -261,6 +261,52 @@ mod tests {
         assert!(!message.is_bound());
     }
 
+    /// An authenticate message without an integrity code, as curl writes it.
+    fn type3(user: &str, password: &str, server_challenge: [u8; 8], client_challenge: &[u8]) -> Vec<u8> {
+        let name = utf16_bytes(&user.to_uppercase());
+        let key = hmac_md5(&Md4::digest(utf16_bytes(password)), &name).unwrap();
+        let proof = hmac_md5(&key, &[&server_challenge, client_challenge].concat()).unwrap();
+        let response = [proof.as_slice(), client_challenge].concat();
+        let user = utf16_bytes(user);
+        let field = |length: usize, offset: usize| {
+            let length = u16::try_from(length).unwrap().to_le_bytes();
+            [length.as_slice(), &length, &u32::try_from(offset).unwrap().to_le_bytes()].concat()
+        };
+        let empty = field(0, 64);
+        let response_field = field(response.len(), 80 + user.len());
+        // Flags: Unicode, NTLM, target information. sspi reads an integrity code after them, hence the zeros.
+        let flags = 0x0080_0201u32.to_le_bytes();
+        let head = [SIGNATURE, &3u32.to_le_bytes(), &empty, &response_field, &empty, &field(user.len(), 80)]
+            .concat();
+        [&head, &empty, &empty, flags.as_slice(), &[0; 16], &user, &response].concat()
+    }
+
+    #[test]
+    fn without_an_integrity_code_the_password_still_counts() {
+        let users = [("CORP\\svc", "right"), ("CORP\\other", "theirs")]
+            .map(|(name, password)| User { name: name.into(), password: password.to_owned().into() });
+        let attempt = |user: &str, password: &str, av_pairs: &[u8], bindings: &Bindings| {
+            // curl's flags: OEM, target, NTLM, always sign, extended session security.
+            let negotiate =
+                [SIGNATURE, &1u32.to_le_bytes(), &0x0008_8206u32.to_le_bytes(), &[0; 16]].concat();
+            let (handshake, _) = Handshake::challenge(&negotiate).unwrap();
+            let client_challenge = [&[1, 1], [0; 26].as_slice(), av_pairs, &[0; 8]].concat();
+            let message = type3(user, password, handshake.server_challenge, &client_challenge);
+            handshake.verify(&message, &users, bindings).map(|user| user.name.clone())
+        };
+        let free = Bindings::default();
+        assert_eq!(attempt("svc", "right", &[], &free).unwrap(), "CORP\\svc");
+        for (user, password) in [("svc", "wrong"), ("svc", "theirs"), ("nobody", "right"), ("", "right")] {
+            let refused = attempt(user, password, &[], &free).unwrap_err();
+            assert_eq!(refused.user, user);
+        }
+        let bound = Bindings { token: Some(b"tls-server-end-point:x".to_vec()), required: true };
+        assert!(attempt("svc", "right", &[], &bound).is_err());
+        let others = [&[10, 0, 16, 0], [7; 16].as_slice()].concat();
+        assert!(attempt("svc", "right", &others, &bound).is_err());
+        assert!(attempt("svc", "right", &others, &Bindings { required: false, ..bound }).is_err());
+    }
+
     #[test]
     fn names_are_compared_as_windows_does() {
         let message = |domain: &str, user: &str| Authenticate {

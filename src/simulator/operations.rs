@@ -50,7 +50,7 @@ impl Platform {
     }
 
     fn counterparties(&self) -> String {
-        self.records.vendors().iter().fold(String::new(), |mut out, name| {
+        self.records.vendors().iter().filter(|name| !name.is_empty()).fold(String::new(), |mut out, name| {
             out.extend(["<string>", &partial_escape(name), "</string>"]);
             out
         })

@@ -1,5 +1,6 @@
 //! The settlement records that the simulator serves: a CSV file in memory.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use csv::StringRecord;
@@ -33,6 +34,7 @@ pub(super) struct Column {
 pub(super) struct Records {
     pub(super) columns: Vec<Column>,
     vendors: Vec<String>,
+    vendor_numbers: HashMap<String, usize>,
     rows: Vec<Row>,
     zone: TimeZone,
 }
@@ -97,7 +99,13 @@ impl Records {
         let vendor_at = column(vendor_column, &VENDOR_HEADERS, "vendor_column")?;
         let start_at = column(start_column, &START_HEADERS, "start_column")?;
 
-        let mut records = Self { columns: Vec::new(), vendors: Vec::new(), rows: Vec::new(), zone };
+        let mut records = Self {
+            columns: Vec::new(),
+            vendors: Vec::new(),
+            vendor_numbers: HashMap::new(),
+            rows: Vec::new(),
+            zone,
+        };
         for cells in reader.records() {
             let cells = cells.map_err(unreadable)?;
             let line = cells.position().map_or(0, csv::Position::line);
@@ -121,7 +129,7 @@ impl Records {
                     "a date such as 2026-10-01, or 2026-10-01T06:00",
                 )
             })?;
-            let vendor = records.vendor_index(cells.get(vendor_at).unwrap_or_default());
+            let vendor = records.vendor_number(cells.get(vendor_at).unwrap_or_default());
             records.rows.push(Row { vendor, start, cells });
         }
         records.columns = elements
@@ -150,7 +158,7 @@ impl Records {
     /// The page that `query` asks for; `None` where there is no such counterparty.
     pub(super) fn page(&self, query: &Query<'_>) -> Option<Page> {
         let vendor = match query.vendor {
-            Some(name) => Some(self.vendors.iter().position(|vendor| vendor == name)?),
+            Some(name) => Some(*self.vendor_numbers.get(name)?),
             None => None,
         };
         let skipped = query.page.saturating_sub(1).saturating_mul(query.page_size);
@@ -183,11 +191,14 @@ impl Records {
         out.push_str("</SettlementRecord>");
     }
 
-    fn vendor_index(&mut self, name: &str) -> usize {
-        self.vendors.iter().position(|vendor| vendor == name).unwrap_or_else(|| {
-            self.vendors.push(name.to_owned());
-            self.vendors.len() - 1
-        })
+    fn vendor_number(&mut self, name: &str) -> usize {
+        if let Some(number) = self.vendor_numbers.get(name) {
+            return *number;
+        }
+        let number = self.vendors.len();
+        self.vendors.push(name.to_owned());
+        self.vendor_numbers.insert(name.to_owned(), number);
+        number
     }
 
     fn type_of(&self, at: usize) -> Type {
@@ -278,11 +289,7 @@ pub(super) fn element_name(header: &str) -> String {
         };
         let allowed = match c {
             '_' => !escape_like(),
-            '-' | '.' => at > 0,
-            c if c.is_ascii_digit() => at > 0,
-            c if c.is_ascii() => c.is_ascii_alphabetic(),
-            // Letters beyond ASCII are names' characters in XML 1.0 (5th edition) with few exceptions.
-            c => c.is_alphabetic() && u32::from(c) < 0x1_0000,
+            c => starts_a_name(c) || (at > 0 && continues_a_name(c)),
         };
         match (allowed, u32::from(c)) {
             (true, _) => name.push(c),
@@ -293,8 +300,23 @@ pub(super) fn element_name(header: &str) -> String {
     name
 }
 
+/// XML 1.0 §2.3, `NameStartChar`, without the colon (that is for namespaces), and of the rest letters alone: .NET
+/// keeps to the older editions, which had no symbols.
+fn starts_a_name(c: char) -> bool {
+    (c.is_alphabetic() || c == '_')
+        && matches!(c,
+        'A'..='Z' | '_' | 'a'..='z' | '\u{C0}'..='\u{D6}' | '\u{D8}'..='\u{F6}' | '\u{F8}'..='\u{2FF}'
+        | '\u{370}'..='\u{37D}' | '\u{37F}'..='\u{1FFF}' | '\u{200C}'..='\u{200D}' | '\u{2070}'..='\u{218F}'
+        | '\u{2C00}'..='\u{2FEF}' | '\u{3001}'..='\u{D7FF}' | '\u{F900}'..='\u{FDCF}' | '\u{FDF0}'..='\u{FFFD}')
+}
+
+/// XML 1.0 §2.3, what `NameChar` adds.
+fn continues_a_name(c: char) -> bool {
+    matches!(c, '-' | '.' | '0'..='9' | '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
+}
+
 /// XML 1.0 §2.2, `Char`.
-fn allowed_in_xml(c: char) -> bool {
+pub(super) fn allowed_in_xml(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
@@ -312,6 +334,7 @@ mod tests {
             ("a_x0020_b", "a_x005F_x0020_b"),
             ("Zähler-Nr.", "Zähler-Nr."),
             ("a:b/€", "a_x003A_b_x002F__x20AC_"),
+            ("Nº", "N_x00BA_"),
             ("😀", "_x0001F600_"),
         ] {
             assert_eq!(element_name(header), name);

@@ -5,6 +5,8 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::{Namespace, ResolveResult};
 use quick_xml::reader::NsReader;
 
+use super::records::allowed_in_xml;
+
 /// The service's own namespace.
 pub(super) const NAMESPACE: &str = "http://tieout.example/settlement/";
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
@@ -109,6 +111,9 @@ impl From<quick_xml::Error> for Unreadable {
 /// Reads a call. No DTD, and so no entity beyond XML's own five.
 pub(super) fn read(body: &[u8], version: Version) -> Result<Call, Unreadable> {
     let text = std::str::from_utf8(body).map_err(|_| Unreadable::Malformed)?;
+    if !text.chars().all(allowed_in_xml) {
+        return Err(Unreadable::Malformed);
+    }
     let mut reader = NsReader::from_str(text.trim_start_matches('\u{feff}'));
     reader.config_mut().expand_empty_elements = true;
     let mut call = Call::default();
@@ -142,14 +147,14 @@ pub(super) fn read(body: &[u8], version: Version) -> Result<Call, Unreadable> {
             Event::Text(text) if depth == 0 && !text.trim().is_empty() => return Err(Unreadable::Malformed),
             Event::GeneralRef(reference) => {
                 let mut buffer = [0; 4];
-                let character = reference.resolve_char_ref()?;
-                let text = match character {
-                    Some(character) => Some(&*character.encode_utf8(&mut buffer)),
+                let text = match reference.resolve_char_ref()? {
+                    Some(c) => allowed_in_xml(c).then(|| &*c.encode_utf8(&mut buffer)),
                     None => resolve_xml_entity(&reference),
                 };
-                let text = text.ok_or(Unreadable::Malformed)?;
-                if depth == 4 && in_body {
-                    append(&mut call, text);
+                match text {
+                    Some(text) if depth == 4 && in_body => append(&mut call, text),
+                    Some(_) if depth > 0 => {}
+                    _ => return Err(Unreadable::Malformed),
                 }
             }
             Event::DocType(_) => {
@@ -268,6 +273,7 @@ mod tests {
             assert!(matches!(read, Err(Unreadable::Malformed)) || text.starts_with("<a"), "{text}");
         }
         assert_eq!(call(&format!("<Get xmlns='{NAMESPACE}'>&x;</Get>")), Err(Unreadable::Malformed));
+        assert_eq!(call(&format!("<Get xmlns='{NAMESPACE}'><a>&#1;</a></Get>")), Err(Unreadable::Malformed));
         let fault = |read| match read {
             Err(Unreadable::Fault(fault)) => fault,
             other => SoapFault::service(format!("{other:?}")),

@@ -4,11 +4,14 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use quick_xml::events::Event;
+use rustls::pki_types::CertificateDer;
+use sha2::{Digest, Sha256};
 use sspi::{
     AuthIdentityBuffers, BufferType, ClientRequestFlags, DataRepresentation, Ntlm, SecurityBuffer, Sspi,
     SspiImpl,
@@ -47,8 +50,20 @@ fn address(simulator: &Simulator) -> SocketAddr {
     simulator.endpoint().split('/').nth(2).unwrap().parse().unwrap()
 }
 
-/// One connection.
-struct Client(TcpStream);
+/// One connection, plain or TLS; `bindings` is what NTLM is bound to, if anything.
+struct Client {
+    stream: Box<dyn Stream>,
+    bindings: Option<Vec<u8>>,
+}
+
+trait Stream: Read + Write {}
+impl<S: Read + Write> Stream for S {}
+
+fn connect(simulator: &Simulator) -> TcpStream {
+    let stream = TcpStream::connect(address(simulator)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
 
 struct Answer {
     status: u16,
@@ -56,11 +71,39 @@ struct Answer {
     body: String,
 }
 
+impl Answer {
+    /// The message of the challenge that this is.
+    fn token(&self) -> Vec<u8> {
+        match field(&self.head, "www-authenticate").and_then(|offer| offer.strip_prefix("NTLM ")) {
+            Some(token) if self.status == 401 => STANDARD.decode(token).unwrap(),
+            _ => panic!("no challenge: {}", self.head),
+        }
+    }
+}
+
 impl Client {
     fn new(simulator: &Simulator) -> Self {
-        let stream = TcpStream::connect(address(simulator)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        Self(stream)
+        Self { stream: Box::new(connect(simulator)), bindings: None }
+    }
+
+    /// Over TLS, trusting `certificate` alone.
+    fn over_tls(
+        simulator: &Simulator,
+        certificate: &CertificateDer<'static>,
+        bindings: Option<&[u8]>,
+    ) -> Self {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let session =
+            rustls::ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+        let stream = rustls::StreamOwned::new(session, connect(simulator));
+        Self { stream: Box::new(stream), bindings: bindings.map(<[u8]>::to_vec) }
     }
 
     /// Sends a request; `None` where the connection ended before a whole answer.
@@ -70,7 +113,7 @@ impl Client {
         for (name, value) in headers {
             request += &format!("{name}: {value}\r\n");
         }
-        self.0.write_all((request + "\r\n" + body).as_bytes()).ok()?;
+        self.stream.write_all((request + "\r\n" + body).as_bytes()).ok()?;
         let mut bytes = Vec::new();
         let head = loop {
             if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -89,24 +132,42 @@ impl Client {
 
     fn more(&mut self, bytes: &mut Vec<u8>) -> Option<()> {
         let mut buffer = [0; 1 << 16];
-        let read = self.0.read(&mut buffer).ok().filter(|read| *read > 0)?;
+        let read = self.stream.read(&mut buffer).ok().filter(|read| *read > 0)?;
         bytes.extend_from_slice(&buffer[..read]);
         Some(())
     }
 
-    /// A handshake; the last answer is that of a `GET` of the service's page.
+    /// A handshake; the answer to a `GET` of the service's page that ends it.
     fn sign_in(&mut self, domain: &str, user: &str, password: &str) -> Answer {
+        self.sign_in_with(domain, user, password, |_| {})
+    }
+
+    /// The same, with the authenticate message changed on its way.
+    fn sign_in_with(
+        &mut self,
+        domain: &str,
+        user: &str,
+        password: &str,
+        change: impl FnOnce(&mut [u8]),
+    ) -> Answer {
         let mut ntlm = Ntlm::new();
+        if let Some(token) = &self.bindings {
+            ntlm.set_channel_bindings(token);
+        }
         let mut identity = Some(AuthIdentityBuffers::from_utf8(user, domain, password));
-        let negotiate = step(&mut ntlm, &mut identity, None);
-        let challenge = self
-            .send("GET", PATH, &[("Authorization", &format!("NTLM {}", STANDARD.encode(negotiate)))], "")
-            .unwrap();
-        assert_eq!(challenge.status, 401);
-        let token = field(&challenge.head, "www-authenticate").unwrap().strip_prefix("NTLM ").unwrap();
-        let authenticate = step(&mut ntlm, &mut identity, Some(STANDARD.decode(token).unwrap()));
-        self.send("GET", PATH, &[("Authorization", &format!("NTLM {}", STANDARD.encode(authenticate)))], "")
-            .unwrap()
+        let challenge = self.get_with(&step(&mut ntlm, &mut identity, Vec::new()));
+        let mut authenticate = step(&mut ntlm, &mut identity, challenge.token());
+        change(&mut authenticate);
+        self.get_with(&authenticate)
+    }
+
+    fn get(&mut self, target: &str) -> Answer {
+        self.send("GET", target, &[], "").expect("a whole answer")
+    }
+
+    fn get_with(&mut self, token: &[u8]) -> Answer {
+        let authorization = format!("NTLM {}", STANDARD.encode(token));
+        self.send("GET", PATH, &[("Authorization", &authorization)], "").expect("a whole answer")
     }
 
     fn soap11(&mut self, operation: &str, arguments: &str) -> Option<Answer> {
@@ -149,8 +210,8 @@ fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
         .map(|f| f.1)
 }
 
-fn step(ntlm: &mut Ntlm, identity: &mut Option<AuthIdentityBuffers>, token: Option<Vec<u8>>) -> Vec<u8> {
-    let mut input = [SecurityBuffer::new(token.unwrap_or_default(), BufferType::Token)];
+fn step(ntlm: &mut Ntlm, identity: &mut Option<AuthIdentityBuffers>, token: Vec<u8>) -> Vec<u8> {
+    let mut input = [SecurityBuffer::new(token, BufferType::Token)];
     let mut output = [SecurityBuffer::new(Vec::new(), BufferType::Token)];
     let mut builder = ntlm
         .initialize_security_context()
@@ -179,7 +240,7 @@ fn assert_well_formed(xml: &str) {
 fn only_the_right_password_signs_in_and_only_on_its_connection() {
     let simulator = start(|_| {});
     let mut client = Client::new(&simulator);
-    let first = client.send("GET", PATH, &[], "").unwrap();
+    let first = client.get(PATH);
     assert_eq!((first.status, field(&first.head, "www-authenticate")), (401, Some("NTLM")));
 
     for (domain, name, password) in [
@@ -190,7 +251,7 @@ fn only_the_right_password_signs_in_and_only_on_its_connection() {
     ] {
         let answer = client.sign_in(domain, name, password);
         assert_eq!((answer.status, field(&answer.head, "www-authenticate")), (401, Some("NTLM")), "{name}");
-        assert_eq!(client.send("GET", PATH, &[], "").unwrap().status, 401);
+        assert_eq!(client.get(PATH).status, 401);
     }
     for (domain, name) in
         [("CORP", "svc_recon"), ("corp", "SVC_Recon"), ("", "svc_recon"), ("", "svc_recon@corp")]
@@ -217,17 +278,67 @@ fn a_handshake_split_over_two_connections_is_refused() {
     let simulator = start(|_| {});
     let mut ntlm = Ntlm::new();
     let mut identity = Some(AuthIdentityBuffers::from_utf8("svc_recon", "CORP", "Pa$$wörd"));
-    let authorization = |token| format!("NTLM {}", STANDARD.encode(token));
-    let negotiate = authorization(step(&mut ntlm, &mut identity, None));
-    let challenge = Client::new(&simulator).send("GET", PATH, &[("Authorization", &negotiate)], "").unwrap();
-    let token = field(&challenge.head, "www-authenticate").unwrap().strip_prefix("NTLM ").unwrap();
-    let authenticate = authorization(step(&mut ntlm, &mut identity, Some(STANDARD.decode(token).unwrap())));
+    let negotiate = step(&mut ntlm, &mut identity, Vec::new());
+    let challenge = Client::new(&simulator).get_with(&negotiate).token();
+    let authenticate = step(&mut ntlm, &mut identity, challenge);
     let mut other = Client::new(&simulator);
-    assert_eq!(other.send("GET", PATH, &[("Authorization", &authenticate)], "").unwrap().status, 401);
-    assert_eq!(other.send("GET", PATH, &[("Authorization", &negotiate)], "").unwrap().status, 401);
+    assert_eq!(other.get_with(&authenticate).status, 401);
+    other.get_with(&negotiate).token();
     // A fresh challenge: the old answer does not fit it.
-    assert_eq!(other.send("GET", PATH, &[("Authorization", &authenticate)], "").unwrap().status, 401);
-    assert_eq!(other.send("GET", PATH, &[], "").unwrap().status, 401);
+    assert_eq!(other.get_with(&authenticate).status, 401);
+    assert_eq!(other.get(PATH).status, 401);
+}
+
+#[test]
+fn a_changed_message_is_refused() {
+    let simulator = start(|_| {});
+    // The integrity code ([MS-NLMP] §2.2.1.3: after 64 bytes of fields and 8 of version).
+    for at in 72..88 {
+        let mut client = Client::new(&simulator);
+        assert_eq!(
+            client.sign_in_with("CORP", "svc_recon", "Pa$$wörd", |message| message[at] ^= 1).status,
+            401
+        );
+    }
+    let mut client = Client::new(&simulator);
+    for garbage in ["", "NTLM", "NTLM ", "NTLM !", "Basic eDp5", "NTLM AAAA", "Negotiate TlRMTVNTUAABAAAA"] {
+        let answer = client.send("GET", PATH, &[("Authorization", garbage)], "").unwrap();
+        assert_eq!(
+            (answer.status, field(&answer.head, "www-authenticate")),
+            (401, Some("NTLM")),
+            "{garbage}"
+        );
+    }
+    assert_eq!(client.sign_in("CORP", "svc_recon", "Pa$$wörd").status, 200);
+}
+
+#[test]
+fn over_tls_a_sign_in_is_bound_to_the_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    // ECDSA with SHA-256, by rcgen's default; RFC 5929 then hashes with SHA-256.
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let end_point = [b"tls-server-end-point:".as_slice(), &Sha256::digest(made.cert.der())].concat();
+    let wrong = [b"tls-server-end-point:".as_slice(), &[7; 32]].concat();
+
+    for required in [false, true] {
+        let simulator = start(|settings| {
+            settings.tls = Some((certificate.clone(), key.clone()));
+            settings.require_channel_bindings = required;
+        });
+        assert!(simulator.endpoint().starts_with("https://127.0.0.1:"));
+        let sign_in = |bindings, password| {
+            Client::over_tls(&simulator, made.cert.der(), bindings)
+                .sign_in("CORP", "svc_recon", password)
+                .status
+        };
+        assert_eq!(sign_in(Some(end_point.as_slice()), "Pa$$wörd"), 200);
+        assert_eq!(sign_in(Some(end_point.as_slice()), "wrong"), 401);
+        assert_eq!(sign_in(Some(wrong.as_slice()), "Pa$$wörd"), 401);
+        assert_eq!(sign_in(None, "Pa$$wörd"), if required { 401 } else { 200 });
+    }
 }
 
 #[test]
@@ -302,7 +413,7 @@ fn faults_speak_the_soap_they_were_asked_in() {
     let wrong = client.send("POST", PATH, &soap, &envelope(SOAP12, "Ping", "")).unwrap();
     assert!(wrong.body.contains("soap:VersionMismatch"));
     assert_eq!(client.send("POST", PATH, &[("Content-Type", "application/json")], "{}").unwrap().status, 415);
-    assert_eq!(client.send("GET", "/elsewhere", &[], "").unwrap().status, 404);
+    assert_eq!(client.get("/elsewhere").status, 404);
     assert_eq!(client.soap11("Ping", "").unwrap().status, 200, "the connection goes on");
 }
 
@@ -310,7 +421,7 @@ fn faults_speak_the_soap_they_were_asked_in() {
 fn the_service_describes_itself_and_says_what_it_is() {
     let simulator = start(|_| {});
     let mut client = signed_in(&simulator);
-    let wsdl = client.send("GET", "/Settlement.asmx?WSDL", &[], "").unwrap().body;
+    let wsdl = client.get("/Settlement.asmx?WSDL").body;
     assert_well_formed(&wsdl);
     for part in [
         "no real platform",
@@ -323,7 +434,7 @@ fn the_service_describes_itself_and_says_what_it_is() {
     ] {
         assert!(wsdl.contains(part), "{part}\n{wsdl}");
     }
-    let page = client.send("GET", PATH, &[], "").unwrap().body;
+    let page = client.get(PATH).body;
     assert!(page.contains("no real platform") && page.contains("GetSettlements"));
     assert!(simulator.notice().contains("no real platform") && simulator.notice().contains("5 records"));
 }
@@ -426,9 +537,9 @@ fn a_cut_body_arrives_half() {
         "POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/soap+xml\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    client.0.write_all((head + &body).as_bytes()).unwrap();
+    client.stream.write_all((head + &body).as_bytes()).unwrap();
     let mut answer = String::new();
-    client.0.read_to_string(&mut answer).unwrap();
+    client.stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let announced: usize = field(head, "content-length").unwrap().parse().unwrap();
     assert_eq!(body.len(), announced / 2);
@@ -451,21 +562,15 @@ fn connections_can_be_dropped_sign_ins_forgotten_and_challenges_closed() {
     assert_eq!(client.soap11("Ping", "").unwrap().status, 200);
 
     let simulator = start(|settings| settings.faults.close_on_challenge = true);
-    let negotiate = format!(
-        "NTLM {}",
-        STANDARD.encode(step(
-            &mut Ntlm::new(),
-            &mut Some(AuthIdentityBuffers::from_utf8("svc_recon", "CORP", "x")),
-            None,
-        ))
-    );
+    let mut identity = Some(AuthIdentityBuffers::from_utf8("svc_recon", "CORP", "x"));
+    let negotiate = step(&mut Ntlm::new(), &mut identity, Vec::new());
     let mut client = Client::new(&simulator);
-    let challenge = client.send("GET", PATH, &[("Authorization", &negotiate)], "").unwrap();
+    let challenge = client.get_with(&negotiate);
     assert_eq!((challenge.status, field(&challenge.head, "connection")), (401, Some("close")));
     assert!(client.send("GET", PATH, &[], "").is_none());
 
     let simulator = start(|settings| settings.faults.delay = Duration::from_millis(80));
     let started = Instant::now();
-    assert_eq!(Client::new(&simulator).send("GET", PATH, &[], "").unwrap().status, 401);
+    assert_eq!(Client::new(&simulator).get(PATH).status, 401);
     assert!(started.elapsed() >= Duration::from_millis(80));
 }
