@@ -554,6 +554,19 @@ fn connections_can_be_dropped_sign_ins_forgotten_and_challenges_closed() {
     assert_eq!((last.status, field(&last.head, "connection")), (200, None), "unannounced");
     assert!(client.soap11("Ping", "").is_none());
 
+    // A page too large for one write is still sent whole before the end.
+    let simulator = start(|settings| {
+        let row = |n: u32| format!("{n},ALFA,2026-10-01,1,{},x\n", "9".repeat(400));
+        let rows: String = (0..9_999).map(row).collect();
+        std::fs::write(&settings.records, format!("{}\n{rows}", CSV.lines().next().unwrap())).unwrap();
+        settings.faults.drop_after = Some(3);
+    });
+    let mut client = signed_in(&simulator);
+    let page = client.soap11("GetSettlements", &query("", "1", "99999")).unwrap();
+    assert!(page.body.contains("<PageSize>10000</PageSize>") && page.body.len() > 4_000_000);
+    assert_eq!(page.body.matches("<SettlementRecord>").count(), 9_999);
+    assert!(client.soap11("Ping", "").is_none());
+
     let simulator = start(|settings| settings.faults.forget_after = Some(2));
     let mut client = signed_in(&simulator);
     let mut statuses = || client.soap11("Ping", "").unwrap().status;
