@@ -124,20 +124,31 @@ impl Fault {
 #[must_use]
 pub fn shown(text: &str) -> String {
     const MOST: usize = 120;
-    let mut out = String::new();
-    for (count, c) in text.chars().enumerate() {
-        if count == MOST {
-            out.push('…');
-            break;
-        }
-        if c.is_control() || ('\u{200b}'..='\u{200f}').contains(&c) || ('\u{202a}'..='\u{202e}').contains(&c)
-        {
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => escaped(text.get(..end).unwrap_or_default()) + "…",
+        None => escaped(text),
+    }
+}
+
+/// `text` as it may stand in a table: whole, line by line, nothing that moves a terminal's cursor.
+#[must_use]
+pub fn shown_lines(text: &str) -> String {
+    text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
+}
+
+fn escaped(text: &str) -> String {
+    let unseen = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if unseen(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);
         }
-    }
-    out
+        out
+    })
 }
 
 impl fmt::Display for Fault {

@@ -17,6 +17,7 @@ pub mod normalise;
 pub mod period;
 pub mod platform;
 pub mod progress;
+pub mod report;
 pub mod secret;
 #[cfg(feature = "simulator")]
 pub mod simulator;

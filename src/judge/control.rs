@@ -24,8 +24,14 @@ pub enum Class {
 
 impl Class {
     /// All classes.
-    pub const ALL: [Self; 6] =
-        [Self::Read, Self::Matched, Self::WithinTolerance, Self::Discrepant, Self::Rejected, Self::OutsidePeriod];
+    pub const ALL: [Self; 6] = [
+        Self::Read,
+        Self::Matched,
+        Self::WithinTolerance,
+        Self::Discrepant,
+        Self::Rejected,
+        Self::OutsidePeriod,
+    ];
 
     /// The classes that what was read falls into.
     const JUDGED: [Self; 4] = [Self::Matched, Self::WithinTolerance, Self::Discrepant, Self::Rejected];
@@ -80,9 +86,9 @@ impl Control {
         let mut balances: BTreeMap<(Side, &str), Balance> = BTreeMap::new();
         for (&(side, class), tallies) in &self.books {
             for (currency, tally) in tallies {
-                let balance = balances
-                    .entry((side, currency))
-                    .or_insert_with(|| Class::ALL.into_iter().map(|class| (class, Tally::default())).collect());
+                let balance = balances.entry((side, currency)).or_insert_with(|| {
+                    Class::ALL.into_iter().map(|class| (class, Tally::default())).collect()
+                });
                 balance.insert(class, *tally);
             }
         }

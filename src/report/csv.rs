@@ -23,7 +23,8 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<
 /// front (OWASP, CSV injection). Negative numbers are numbers and stay.
 #[must_use]
 pub(super) fn neutral(cell: &str) -> Cow<'_, str> {
-    let trigger = cell.trim_start_matches(' ').starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
+    let trigger =
+        cell.trim_start_matches(' ').starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
     let number = cell.strip_prefix('-').is_some_and(|rest| {
         !rest.is_empty()
             && rest.bytes().all(|b| b.is_ascii_digit() || b == b'.')

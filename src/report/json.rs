@@ -26,7 +26,9 @@ fn object(report: &Report<'_>, discrepancy: &Discrepancy, with_time: bool) -> Va
     let mut object: Map<String, Value> = COLUMNS
         .iter()
         .zip(cells)
-        .map(|(&name, cell)| (name.to_owned(), if cell.is_empty() { Value::Null } else { Value::String(cell) }))
+        .map(|(&name, cell)| {
+            (name.to_owned(), if cell.is_empty() { Value::Null } else { Value::String(cell) })
+        })
         .collect();
     for (name, side, entries) in [
         ("invoice_source", Side::Invoice, &discrepancy.invoices),

@@ -42,7 +42,7 @@ pub const COLUMNS: [&str; 28] = [
 
 /// The cells of one discrepancy, as many as there are [`COLUMNS`].
 #[must_use]
-pub fn cells(report: &Report<'_>, discrepancy: &Discrepancy, with_time: bool) -> [String; 28] {
+pub(super) fn cells(report: &Report<'_>, discrepancy: &Discrepancy, with_time: bool) -> [String; 28] {
     let view = View { book: report.book, discrepancy };
     let Figures { amount: amount_invoiced, quantity: quantity_invoiced, price: price_invoiced } =
         discrepancy.figures.invoiced;
@@ -84,7 +84,11 @@ pub fn cells(report: &Report<'_>, discrepancy: &Discrepancy, with_time: bool) ->
         variance(|variance| variance.price),
         variance(|variance| variance.rounding),
         variance(|variance| variance.other),
-        discrepancy.pass.and_then(|pass| report.passes.get(pass)).map(|pass| pass.name.clone()).unwrap_or_default(),
+        discrepancy
+            .pass
+            .and_then(|pass| report.passes.get(pass))
+            .map(|pass| pass.name.clone())
+            .unwrap_or_default(),
         discrepancy
             .tolerance
             .and_then(|number| report.tolerances.get(number))
@@ -98,13 +102,22 @@ pub fn cells(report: &Report<'_>, discrepancy: &Discrepancy, with_time: bool) ->
 
 /// Whether any of the discrepancies has a time of day: then all are shown with theirs.
 #[must_use]
-pub fn have_times(report: &Report<'_>) -> bool {
+pub(super) fn have_times(report: &Report<'_>) -> bool {
     report.outcome.discrepancies.iter().any(|discrepancy| {
         View { book: report.book, discrepancy }.entries().any(|(side, entry)| {
             let ledger = report.book.ledger(side);
-            [ledger.start(entry), ledger.end(entry)].into_iter().flatten().any(|at| !report.book.zone().is_date(at))
+            [ledger.start(entry), ledger.end(entry)]
+                .into_iter()
+                .flatten()
+                .any(|at| !report.book.zone().is_date(at))
         })
     })
+}
+
+/// The currency of a discrepancy.
+#[must_use]
+pub(super) fn currency(report: &Report<'_>, discrepancy: &Discrepancy) -> String {
+    View { book: report.book, discrepancy }.text(Role::Currency)
 }
 
 struct View<'a> {
@@ -115,8 +128,12 @@ struct View<'a> {
 impl View<'_> {
     /// All entries, the invoice's first.
     fn entries(&self) -> impl Iterator<Item = (Side, u32)> + Clone + '_ {
-        let of = |side, entries: &'_ [u32]| entries.iter().map(move |&entry| (side, entry)).collect::<Vec<_>>();
-        let all = [of(Side::Invoice, &self.discrepancy.invoices), of(Side::Settlement, &self.discrepancy.settlements)];
+        let of =
+            |side, entries: &'_ [u32]| entries.iter().map(move |&entry| (side, entry)).collect::<Vec<_>>();
+        let all = [
+            of(Side::Invoice, &self.discrepancy.invoices),
+            of(Side::Settlement, &self.discrepancy.settlements),
+        ];
         all.concat().into_iter()
     }
 

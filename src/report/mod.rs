@@ -60,7 +60,10 @@ impl Report<'_> {
     /// How many rows of either side were rejected.
     #[must_use]
     pub fn rejected(&self) -> u64 {
-        [Side::Invoice, Side::Settlement].into_iter().map(|side| self.book.ledger(side).rejects.len() as u64).sum()
+        [Side::Invoice, Side::Settlement]
+            .into_iter()
+            .map(|side| self.book.ledger(side).rejects.len() as u64)
+            .sum()
     }
 }
 
@@ -99,7 +102,8 @@ pub fn write(report: &Report<'_>, directory: &Path, formats: &[Format]) -> Resul
             .next("choose another with --output or [report] directory")
     })?;
     let discrepancies = formats.iter().map(|format| format.file());
-    let files = discrepancies.chain([("rejects.csv", rejects::write as Writer), ("summary.json", summary::write as Writer)]);
+    let files = discrepancies
+        .chain([("rejects.csv", rejects::write as Writer), ("summary.json", summary::write as Writer)]);
     // All are whole before the first gets its name.
     let ready = files
         .map(|(name, writer)| {

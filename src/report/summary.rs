@@ -96,7 +96,8 @@ fn sum(sum: &money::Sum) -> String {
 #[must_use]
 pub fn summary(report: &Report<'_>) -> Summary {
     let outcome = report.outcome;
-    let mut control_totals: BTreeMap<&'static str, BTreeMap<String, BTreeMap<&'static str, Total>>> = BTreeMap::new();
+    let mut control_totals: BTreeMap<&'static str, BTreeMap<String, BTreeMap<&'static str, Total>>> =
+        BTreeMap::new();
     for ((side, currency), balance) in outcome.control.balances() {
         let classes = balance.iter().map(|(class, tally)| (class.name(), Total::from(tally))).collect();
         control_totals.entry(side.name()).or_default().insert(currency.to_owned(), classes);

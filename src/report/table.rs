@@ -1,0 +1,97 @@
+//! Tables for people: the summary and the discrepancies, fitted to the terminal.
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+
+use super::{Report, line};
+use crate::judge::Class;
+use crate::money;
+
+fn table(width: u16, header: &[(&str, CellAlignment)]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width)
+        .set_header(header.iter().map(|(name, alignment)| Cell::new(name).set_alignment(*alignment)));
+    for (column, (_, alignment)) in table.column_iter_mut().zip(header) {
+        column.set_cell_alignment(*alignment);
+    }
+    table
+}
+
+const LEFT: CellAlignment = CellAlignment::Left;
+const RIGHT: CellAlignment = CellAlignment::Right;
+
+/// The control totals, one line for each side and currency; classes that are empty throughout are left out.
+#[must_use]
+pub fn summary_table(report: &Report<'_>, width: u16) -> String {
+    let balances = report.outcome.control.balances();
+    let shown: Vec<Class> = Class::ALL
+        .into_iter()
+        .filter(|class| {
+            *class != Class::OutsidePeriod
+                || balances.values().any(|balance| balance.get(class).is_some_and(|tally| tally.lines > 0))
+        })
+        .collect();
+    let mut header = vec![("side".to_owned(), LEFT), ("currency".to_owned(), LEFT)];
+    header.extend(shown.iter().map(|class| (class.name().replace('_', " "), RIGHT)));
+    let header: Vec<(&str, CellAlignment)> = header.iter().map(|(name, at)| (name.as_str(), *at)).collect();
+    let mut table = table(width, &header);
+    for ((side, currency), balance) in balances {
+        let cells = shown.iter().map(|class| {
+            let tally = balance.get(class).copied().unwrap_or_default();
+            let amount = tally.amount.value().map_or_else(|| "over 28 digits".to_owned(), money::shown);
+            format!("{}\n{amount}", lines(tally.lines))
+        });
+        let currency = if currency.is_empty() { "-" } else { currency };
+        table.add_row([side.name().to_owned(), currency.to_owned()].into_iter().chain(cells));
+    }
+    table.trim_fmt()
+}
+
+fn lines(count: u64) -> String {
+    if count == 1 { "1 line".to_owned() } else { format!("{count} lines") }
+}
+
+/// The discrepancies, the largest variance first, at most `limit` of them.
+#[must_use]
+pub fn discrepancy_table(report: &Report<'_>, width: u16, limit: usize) -> String {
+    let header = [
+        ("kind", LEFT),
+        ("vendor", LEFT),
+        ("deal", LEFT),
+        ("charge", LEFT),
+        ("location", LEFT),
+        ("period", LEFT),
+        ("variance", RIGHT),
+        ("explanation", LEFT),
+    ];
+    // A narrow terminal shows what identifies a discrepancy and why; the rest is in the files.
+    let keep: &[usize] = match width {
+        0..100 => &[0, 2, 6, 7],
+        100..140 => &[0, 2, 4, 5, 6, 7],
+        _ => &[0, 1, 2, 3, 4, 5, 6, 7],
+    };
+    let pick = |cells: &[(String, CellAlignment)]| {
+        keep.iter().filter_map(|&at| cells.get(at).cloned()).collect::<Vec<_>>()
+    };
+    let header = pick(&header.map(|(name, at)| (name.to_owned(), at)));
+    let header: Vec<(&str, CellAlignment)> = header.iter().map(|(name, at)| (name.as_str(), *at)).collect();
+    let mut table = table(width, &header);
+    let with_time = line::have_times(report);
+    for discrepancy in report.outcome.discrepancies.iter().take(limit) {
+        let [_, kind, cause, vendor, _, deal, charge, location, start, end, .., explanation] =
+            line::cells(report, discrepancy, with_time);
+        let variance = discrepancy.variance.map_or_else(|| "-".to_owned(), |v| money::shown(v.total));
+        let kind = if cause.is_empty() { kind } else { format!("{kind}\n({cause})") };
+        let period = if start == end || end.is_empty() { start } else { format!("{start}\n{end}") };
+        let cells = [kind, vendor, deal, charge, location, period, variance, explanation];
+        table.add_row(
+            pick(&cells.map(|cell| (crate::fault::shown_lines(&cell), LEFT)))
+                .into_iter()
+                .map(|(cell, _)| cell),
+        );
+    }
+    table.trim_fmt()
+}
