@@ -1,1 +1,122 @@
-//! (room under construction)
+//! In: `[platform]` of `tieout.toml`, and what to ask for. Out: [`Record`]s in a fixed order,
+//! each with the call that it came from. Never: knows an invoice, asks twice with a refused password, or passes off half an answer as whole.
+//!
+//! The way of one call: [`template`] fills the parameters, [`envelope`] writes
+//! the request, [`connection`] sends it (with [`ntlm`] and [`certificate`] for
+//! the sign-in), [`answer`] streams what comes back, and [`fetch`] turns pages,
+//! keeps the order and checks what was announced against what came.
+//! [`refusal`] puts into words what a platform says when it says no.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use reqwest::Url;
+
+use crate::fault::{Fault, Kind, Result};
+
+pub mod answer;
+mod certificate;
+mod connection;
+mod envelope;
+mod fetch;
+mod ntlm;
+mod record;
+mod refusal;
+mod settings;
+mod template;
+
+pub use fetch::{Fetched, Values};
+pub use record::{Batch, Fields, Record};
+pub use settings::{Auth, Parameter, Request, Settings, Soap, Trail};
+pub use template::Template;
+
+use connection::{Sign, Standing};
+
+/// A platform that can be asked; nothing has been sent yet.
+pub struct Platform {
+    endpoint: Url,
+    soap: Soap,
+    namespace: String,
+    action: String,
+    request: Request,
+    sign: Sign,
+    /// What is known of the password, shared by all connections: one refusal ends every attempt.
+    standing: Mutex<Standing>,
+    roots: Vec<reqwest::Certificate>,
+    read_timeout: Duration,
+    call_deadline: Duration,
+    answer_limit_bytes: u64,
+    connections: usize,
+    run: String,
+    calls: AtomicU64,
+}
+
+impl Platform {
+    /// Makes ready to ask: checks the settings, fetches the password, loads the
+    /// certificates. Relative files are looked up below `base`. Sends nothing.
+    ///
+    /// # Errors
+    /// [`Kind::Configuration`] where a setting makes no sense, the password
+    /// cannot be had, or the certificates cannot be read.
+    pub fn new(settings: &Settings, base: &Path) -> Result<Self> {
+        let endpoint = settings.check()?;
+        let sign = Sign::new(settings, base)?;
+        let roots = match &settings.ca_file {
+            None => Vec::new(),
+            Some(file) => certificate::roots(&base.join(file))?,
+        };
+        let platform = Self {
+            endpoint,
+            soap: settings.soap,
+            namespace: settings.namespace.clone(),
+            action: settings.action(),
+            request: settings.request.clone(),
+            sign,
+            standing: Mutex::new(Standing::Unknown),
+            roots,
+            read_timeout: Duration::from_secs(settings.timeout_seconds),
+            call_deadline: Duration::from_secs(settings.deadline_seconds),
+            answer_limit_bytes: settings.answer_limit_mib.saturating_mul(1 << 20),
+            connections: settings.connections,
+            run: run_prefix(),
+            calls: AtomicU64::new(0),
+        };
+        // A client that cannot be built (a certificate that is none) shall say so now, not at the first call.
+        platform.client()?;
+        Ok(platform)
+    }
+
+    /// The operation that is called.
+    #[must_use]
+    pub fn operation(&self) -> &str {
+        &self.request.operation
+    }
+
+    /// The endpoint as messages name it: without a query, which may hold a key.
+    fn place(&self) -> String {
+        let mut shown = self.endpoint.clone();
+        shown.set_query(None);
+        shown.into()
+    }
+
+    /// A fault of the platform at its endpoint.
+    fn fault(&self, what: impl Into<String>) -> Fault {
+        Fault::new(Kind::Platform, what).at(self.place())
+    }
+
+    /// An id that both sides' logs can be searched for; never the same twice.
+    fn correlation(&self) -> String {
+        format!("{}-{:06}", self.run, self.calls.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// A prefix that no other run has, without asking for a source of randomness: the
+/// standard library seeds each hasher state from the operating system's.
+fn run_prefix() -> String {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    format!("tieout-{:016x}", hasher.finish())
+}

@@ -1,0 +1,598 @@
+//! One connection to the platform: one client, one TCP connection, one call at a time.
+//!
+//! NTLM signs in a connection, not a request (MS-NTHT §1.3.1). That is why the
+//! client keeps one idle connection at most, why bodies are read to their end
+//! before the next request, and why each answer is asked which local port it came by.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use hyper_util::client::legacy::connect::HttpInfo;
+use reqwest::StatusCode;
+use reqwest::blocking::{Client, Response};
+use reqwest::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+};
+use reqwest::tls::TlsInfo;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::answer::{Limit, check_encoding};
+use super::certificate::end_point_binding;
+use super::ntlm::{Handshake, Offers};
+use super::refusal::{html_title, peek};
+use super::settings::{Auth, Settings, Soap};
+use super::Platform;
+use crate::fault::{Fault, Kind, Result, shown};
+
+/// Bytes of an answer that are held between the network and the parser.
+const BUFFER_BYTES: usize = 64 << 10;
+/// Bytes of a 401's body that are read to keep its connection.
+const DRAINED_BYTES: u64 = 1 << 20;
+
+/// How calls are signed.
+pub(super) enum Sign {
+    Not,
+    Basic(HeaderValue),
+    Ntlm { user: String, password: SecretString },
+}
+
+impl Sign {
+    /// Fetches the password, where one is needed.
+    pub(super) fn new(settings: &Settings, base: &Path) -> Result<Self> {
+        if settings.auth == Auth::None {
+            return Ok(Self::Not);
+        }
+        let missing = |key: &str| {
+            Fault::new(Kind::Configuration, format!("to sign in, a {key} is needed"))
+                .at(format!("[platform] {key}"))
+                .next(format!("give {key}, or set auth = \"none\""))
+        };
+        let user = settings.username.clone().filter(|user| !user.is_empty()).ok_or_else(|| missing("username"))?;
+        let password = settings.password.as_ref().ok_or_else(|| missing("password"))?.resolve(base)?;
+        match settings.auth {
+            Auth::Basic => {
+                let pair = SecretString::from(format!("{user}:{}", password.expose_secret()));
+                Ok(Self::Basic(authorization("Basic", &encode(pair.expose_secret()))?))
+            }
+            _ => {
+                // A user that NTLM cannot carry shall be known before the first call.
+                Handshake::new(&user, &password).map_err(|error| {
+                    Fault::new(Kind::Configuration, "this is not a user to sign in with")
+                        .at("[platform] username")
+                        .value(&user)
+                        .expected(r"DOMAIN\user, user@domain or user")
+                        .because(error)
+                })?;
+                Ok(Self::Ntlm { user, password })
+            }
+        }
+    }
+}
+
+fn encode(text: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+/// An `Authorization` header, marked so that nobody logs it.
+fn authorization(scheme: &str, token: &str) -> Result<HeaderValue> {
+    let mut header = HeaderValue::from_str(&format!("{scheme} {token}"))
+        .map_err(|_| Fault::new(Kind::Bug, "a sign-in token does not fit in a header"))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+/// What is known about our password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nobody has tried it yet; whoever tries it first makes the others wait.
+    Unknown,
+    /// The platform took it.
+    Proven,
+    /// The platform refused it. It is never sent again: accounts lock.
+    Refused,
+}
+
+/// A call that is ready to go out.
+pub(super) struct Call {
+    pub(super) body: String,
+    pub(super) correlation: String,
+    started: Instant,
+}
+
+impl Call {
+    pub(super) fn new(body: String, correlation: String) -> Self {
+        Self { body, correlation, started: Instant::now() }
+    }
+
+    pub(super) fn millis(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Platform {
+    /// A client with a connection of its own.
+    pub(super) fn client(&self) -> Result<Client> {
+        // Another part of the program may have chosen a provider already; that one serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder()
+            .user_agent(concat!("tieout/", env!("CARGO_PKG_VERSION")))
+            .http1_only()
+            .pool_max_idle_per_host(1)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .tls_info(true)
+            .connect_timeout(self.read_timeout)
+            .timeout(self.read_timeout);
+        if !self.roots.is_empty() {
+            builder = builder.tls_certs_only(self.roots.iter().cloned());
+        }
+        builder.build().map_err(|error| {
+            Fault::new(Kind::Configuration, "the connection to the platform cannot be set up")
+                .at("[platform]")
+                .because(error)
+        })
+    }
+
+    /// A fault of signing in.
+    fn sign_in_fault(&self, what: impl Into<String>) -> Fault {
+        Fault::new(Kind::SignIn, what).at(self.place())
+    }
+
+    fn refused(&self) -> Fault {
+        let user = match &self.sign {
+            Sign::Ntlm { user, .. } => format!(" of {}", shown(user)),
+            _ => String::new(),
+        };
+        self.sign_in_fault(format!("the platform refused the user or the password{user}")).next(
+            "correct [platform] username and password; tieout asked once and does not try again, so that the account is not locked",
+        )
+    }
+
+    fn standing(&self) -> std::sync::MutexGuard<'_, Standing> {
+        // The value is one word; a thread that panicked cannot have left it half written.
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection, signed in or not.
+pub(super) struct Connection<'p> {
+    platform: &'p Platform,
+    client: Client,
+    headers: HeaderMap,
+    /// The local end of the connection that is signed in.
+    signed_in: Option<SocketAddr>,
+    /// Whether a call has succeeded over this connection: the platform may have closed it since.
+    is_used: bool,
+}
+
+/// What went wrong in sending, before it is put into words.
+type Sent = std::result::Result<Response, reqwest::Error>;
+
+impl<'p> Connection<'p> {
+    pub(super) fn new(platform: &'p Platform, action: &str) -> Result<Self> {
+        Ok(Self {
+            platform,
+            client: platform.client()?,
+            headers: headers(platform.soap, action)?,
+            signed_in: None,
+            is_used: false,
+        })
+    }
+
+    /// Makes the call. The answer has a status that SOAP uses, and a body that looks like XML.
+    pub(super) fn call(&mut self, call: &Call) -> Result<Response> {
+        let response = self.signed(call)?;
+        self.is_used = true;
+        self.check(response, call)
+    }
+
+    fn signed(&mut self, call: &Call) -> Result<Response> {
+        let platform = self.platform;
+        match &platform.sign {
+            Sign::Ntlm { user, password } => self.ntlm(call, user, password),
+            Sign::Not => {
+                let response = self.bare(call, None)?;
+                if response.status() == StatusCode::UNAUTHORIZED {
+                    return Err(platform
+                        .sign_in_fault("the platform wants to know who we are")
+                        .value(format!("it offers {}", Offers::of(response.headers())))
+                        .next("set [platform] auth, username and password"));
+                }
+                Ok(response)
+            }
+            Sign::Basic(header) => self.judged(|connection| {
+                let response = connection.bare(call, Some(header))?;
+                if response.status() != StatusCode::UNAUTHORIZED {
+                    return Ok((response, Standing::Proven));
+                }
+                let offers = Offers::of(response.headers());
+                if offers.has("Basic") {
+                    return Ok((response, Standing::Refused));
+                }
+                Err(platform
+                    .sign_in_fault("the platform does not offer basic")
+                    .value(format!("it offers {offers}"))
+                    .next("set [platform] auth to what it offers"))
+            }),
+        }
+    }
+
+    /// A call over a connection that is signed in, or else one that signs in.
+    fn ntlm(&mut self, call: &Call, user: &str, password: &SecretString) -> Result<Response> {
+        if let Some(known) = self.signed_in.take() {
+            match self.post(call, true, None) {
+                Ok(response) if response.status() != StatusCode::UNAUTHORIZED => {
+                    self.signed_in = local_end(&response);
+                    return Ok(response);
+                }
+                // The platform closed the connection and we are on a fresh one; or it has
+                // forgotten us on the old one, where a new handshake may never succeed.
+                Ok(response) => {
+                    let is_fresh = local_end(&response).is_some_and(|here| here != known);
+                    if drain(response).is_err() || !is_fresh {
+                        self.renew()?;
+                    }
+                }
+                Err(error) if is_broken(&error) => self.renew()?,
+                Err(error) => return Err(self.unreached(error)),
+            }
+        }
+        self.judged(|connection| connection.handshake(call, user, password))
+    }
+
+    /// Lets `attempt` try the password, unless it has been refused before, over whatever
+    /// connection. As long as nobody knows what the platform thinks of it, one tries and the others wait.
+    fn judged(&mut self, attempt: impl FnOnce(&mut Self) -> Result<(Response, Standing)>) -> Result<Response> {
+        let platform = self.platform;
+        let standing = platform.standing();
+        let waited_for = match *standing {
+            Standing::Refused => return Err(platform.refused()),
+            Standing::Unknown => Some(standing),
+            Standing::Proven => {
+                drop(standing);
+                None
+            }
+        };
+        let (response, outcome) = attempt(self)?;
+        match waited_for {
+            Some(mut standing) => *standing = outcome,
+            None if outcome == Standing::Refused => *platform.standing() = outcome,
+            None => {}
+        }
+        if outcome == Standing::Refused { Err(platform.refused()) } else { Ok(response) }
+    }
+
+    /// A call without a handshake.
+    fn bare(&mut self, call: &Call, authorization: Option<&HeaderValue>) -> Result<Response> {
+        match self.post(call, true, authorization.cloned()) {
+            Err(error) if self.is_used && is_broken(&error) => {
+                self.renew()?;
+                self.post(call, true, authorization.cloned())
+            }
+            sent => sent,
+        }
+        .map_err(|error| self.unreached(error))
+    }
+
+    /// Signs the connection in and makes the call with the last message of the handshake.
+    fn handshake(&mut self, call: &Call, user: &str, password: &SecretString) -> Result<(Response, Standing)> {
+        /// One for `NTLM`, one for `Negotiate`, one for a connection that broke in between.
+        const ROUNDS: usize = 3;
+        let platform = self.platform;
+        let ours = |error: sspi::Error| {
+            platform.sign_in_fault("the sign-in messages of the platform make no sense").because(error)
+        };
+        let mut scheme = "NTLM";
+        for _ in 0..ROUNDS {
+            let mut handshake = Handshake::new(user, password).map_err(ours)?;
+            let first = authorization(scheme, &handshake.negotiate().map_err(ours)?)?;
+            let response = self.post(call, false, Some(first)).map_err(|error| self.unreached(error))?;
+            if response.status() != StatusCode::UNAUTHORIZED {
+                // It does not ask who we are: the first message went with an empty body, the call itself is still due.
+                if drain(response).is_err() {
+                    self.renew()?;
+                }
+                let response = self.post(call, true, None).map_err(|error| self.unreached(error))?;
+                if response.status() == StatusCode::UNAUTHORIZED {
+                    return Err(platform
+                        .sign_in_fault("the platform ignores the first message of a sign-in, then wants one")
+                        .value(format!("it offers {}", Offers::of(response.headers()))));
+                }
+                self.signed_in = local_end(&response);
+                return Ok((response, Standing::Unknown));
+            }
+            let here = local_end(&response);
+            let offers = Offers::of(response.headers());
+            let closes = closes(&response);
+            let binding = response
+                .extensions()
+                .get::<TlsInfo>()
+                .and_then(TlsInfo::peer_certificate)
+                .map(end_point_binding);
+            let drained = drain(response);
+            let Some(challenge) = offers.token(scheme) else {
+                if scheme == "NTLM" && !offers.has("NTLM") && offers.has("Negotiate") {
+                    // A raw NTLM message under Negotiate is taken by IIS and by mod_auth_gssapi.
+                    scheme = "Negotiate";
+                    continue;
+                }
+                let fault = if offers.has(scheme) {
+                    platform.sign_in_fault(format!("the platform offers {scheme}, but does not go on after its first message"))
+                } else {
+                    platform.sign_in_fault("the platform does not offer NTLM").next("set [platform] auth to what it offers")
+                };
+                return Err(fault.value(format!("it offers {offers}")));
+            };
+            if closes {
+                return Err(platform
+                    .sign_in_fault("the connection is closed in the middle of the sign-in (Connection: close on the challenge), so NTLM cannot work")
+                    .next("a proxy or load balancer in between does not keep connections; give [platform] endpoint an address that goes around it, or use auth = \"basic\" over https"));
+            }
+            drained.map_err(|error| self.platform.fault("the answer to the sign-in's first message broke off").because(error))?;
+            let last = handshake.authenticate(challenge, binding.as_deref()).map_err(ours)?;
+            let response =
+                self.post(call, true, Some(authorization(scheme, &last)?)).map_err(|error| self.unreached(error))?;
+            let there = local_end(&response);
+            if response.status() != StatusCode::UNAUTHORIZED {
+                self.signed_in = there;
+                return Ok((response, Standing::Proven));
+            }
+            if there == here {
+                // The connection has served its turn; nothing more is sent over it.
+                self.renew()?;
+                return Ok((response, Standing::Refused));
+            }
+            // The connection was closed between the two messages and the second went over
+            // another one, where nobody could judge it. That is no refusal.
+            self.renew()?;
+        }
+        Err(platform
+            .sign_in_fault("the platform does not keep a connection open for the length of a sign-in, so NTLM cannot work")
+            .next("look for a proxy or load balancer in between"))
+    }
+
+    /// Leaves the connection and takes a new one.
+    fn renew(&mut self) -> Result<()> {
+        self.signed_in = None;
+        self.is_used = false;
+        self.client = self.platform.client()?;
+        Ok(())
+    }
+
+    fn post(&self, call: &Call, with_body: bool, authorization: Option<HeaderValue>) -> Sent {
+        let mut headers = self.headers.clone();
+        if let Ok(correlation) = HeaderValue::from_str(&call.correlation) {
+            headers.insert(HeaderName::from_static("x-correlation-id"), correlation);
+        }
+        if let Some(authorization) = authorization {
+            headers.insert(AUTHORIZATION, authorization);
+        }
+        let body = if with_body { call.body.clone() } else { String::new() };
+        self.client.post(self.platform.endpoint.clone()).headers(headers).body(body).send()
+    }
+
+    /// Tells a SOAP answer from everything else that HTTP servers say.
+    fn check(&mut self, response: Response, call: &Call) -> Result<Response> {
+        let platform = self.platform;
+        let status = response.status();
+        if closes(&response) {
+            self.signed_in = None;
+        }
+        let fault = |what: String| platform.fault(what).value(format!("HTTP {status}"));
+        if status.is_redirection() {
+            let to = response.headers().get(LOCATION).map(|to| shown(&String::from_utf8_lossy(to.as_bytes())));
+            return Err(fault(match to {
+                Some(to) => format!("the platform sends us elsewhere, to {}", to.split(['?', '#']).next().unwrap_or_default()),
+                None => "the platform sends us elsewhere".to_owned(),
+            })
+            .next("this is probably a login page or a moved service; set [platform] endpoint to the service's own address"));
+        }
+        let content_type = header(&response, &CONTENT_TYPE);
+        let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let is_soap = matches!(media_type.as_str(), "text/xml" | "application/soap+xml" | "application/xml");
+        // SOAP faults come with 500, by some with 400 (SOAP 1.2 Part 2 §7.5.2.2).
+        let may_be_soap = status.is_success() || matches!(status.as_u16(), 400 | 500);
+        if may_be_soap && is_soap && response.content_length() != Some(0) {
+            let encoding = header(&response, &CONTENT_ENCODING);
+            if !encoding.is_empty() && encoding != "identity" {
+                return Err(fault("the answer is compressed, which nobody asked for".to_owned()).value(encoding));
+            }
+            if let Some(charset) = charset(&content_type) {
+                check_encoding(charset).map_err(|fault| fault.at(platform.place()))?;
+            }
+            return Ok(response);
+        }
+        let start = peek(response);
+        let title = html_title(&start);
+        let page = title.as_ref().map(|title| format!(" (an HTML page {title})")).unwrap_or_default();
+        let next = match status.as_u16() {
+            200..300 | 500 if title.is_some() => "this is probably a login page, an error page or the wrong address; check [platform] endpoint",
+            403 => "have the user allowed to call the service",
+            404 | 405 | 410 => "check [platform] endpoint: there is no such service at this address",
+            415 => "the service may speak the other SOAP version; set [platform] soap",
+            400 => "the platform could not read the request at all; check [platform] soap and the request's parameters",
+            408 | 429 | 502..=504 => "the platform is busy or down; run again later",
+            _ => "ask the platform's operators, who find the call by its correlation id",
+        };
+        let what = match status.as_u16() {
+            200..300 | 500 if title.is_some() => format!("an HTML page {} came instead of SOAP", title.unwrap_or_default()),
+            403 => {
+                return Err(platform
+                    .sign_in_fault(format!("the platform knows us, but does not let us call {}{page}", platform.operation()))
+                    .value(format!("HTTP {status}"))
+                    .next(next));
+            }
+            404 | 405 | 410 => format!("there is no service at this address{page}"),
+            503 => format!("the platform is not available{page}"),
+            _ if start.trim().is_empty() => "an answer without content came instead of SOAP".to_owned(),
+            _ if status.is_success() => format!("something else than SOAP came, of type {}", shown(&content_type)),
+            _ => format!("the platform answered with an error{page}"),
+        };
+        Err(fault(what).value(format!("HTTP {status}, correlation id {}", call.correlation)).next(next))
+    }
+
+    /// Why no answer came at all.
+    fn unreached(&self, error: reqwest::Error) -> Fault {
+        let platform = self.platform;
+        let error = error.without_url();
+        let host = platform.endpoint.host_str().unwrap_or_default();
+        let port = platform.endpoint.port_or_known_default().unwrap_or_default();
+        let (what, next) = if error.is_dns() {
+            (format!("the name {host} is not known here"), "check the host in [platform] endpoint, and the name service or VPN")
+        } else if let Some(tls) = find::<rustls::Error>(&error) {
+            let next = match tls {
+                rustls::Error::InvalidCertificate(_) => {
+                    "if the platform's certificate is your company's own, give its issuer by [platform] ca_file"
+                }
+                _ => "check that the port speaks TLS 1.2 or newer; else use http in [platform] endpoint",
+            };
+            (format!("no secure connection to {host}:{port} could be made"), next)
+        } else if error.is_timeout() && error.is_connect() {
+            (format!("{host}:{port} does not answer"), "check the network, VPN and firewall, or raise [platform] timeout_seconds")
+        } else if error.is_timeout() {
+            (
+                format!("no answer came in {} seconds", platform.read_timeout.as_secs()),
+                "run again, ask for less at once (page_size), or raise [platform] timeout_seconds",
+            )
+        } else if find::<io::Error>(&error).is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
+            (format!("{host}:{port} refuses connections"), "check host and port in [platform] endpoint, and whether the platform is running")
+        } else if error.is_connect() {
+            (format!("{host}:{port} cannot be reached"), "check the network, VPN and firewall")
+        } else {
+            ("the connection broke before an answer came".to_owned(), "run again; if it happens again, see the platform's log")
+        };
+        platform.fault(what).because(error).next(next)
+    }
+}
+
+/// The headers that all calls have (SOAP 1.1 §6, SOAP 1.2 Part 2 §7.1.4).
+fn headers(soap: Soap, action: &str) -> Result<HeaderMap> {
+    let fits = |text: &str| {
+        let value = HeaderValue::from_str(text).ok().filter(|_| !action.contains(['"', '\\']));
+        value.ok_or_else(|| {
+            Fault::new(Kind::Configuration, "the SOAP action does not fit in a header")
+                .at("[platform.request] action")
+                .value(action)
+                .expected("ASCII letters without quotes")
+        })
+    };
+    let mut headers = HeaderMap::new();
+    match soap {
+        Soap::V11 => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
+            headers.insert(HeaderName::from_static("soapaction"), fits(&format!("\"{action}\""))?);
+        }
+        Soap::V12 => {
+            let content_type = format!("application/soap+xml; charset=utf-8; action=\"{action}\"");
+            headers.insert(CONTENT_TYPE, fits(&content_type)?);
+        }
+    }
+    Ok(headers)
+}
+
+fn header(response: &Response, name: &HeaderName) -> String {
+    response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
+}
+
+fn charset(content_type: &str) -> Option<&str> {
+    content_type.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    })
+}
+
+fn local_end(response: &Response) -> Option<SocketAddr> {
+    response.extensions().get::<HttpInfo>().map(HttpInfo::local_addr)
+}
+
+/// Whether the connection ends with this answer (RFC 9112 §9.3).
+fn closes(response: &Response) -> bool {
+    let has = |token: &str| {
+        response.headers().get_all(CONNECTION).iter().any(|value| {
+            String::from_utf8_lossy(value.as_bytes()).split(',').any(|part| part.trim().eq_ignore_ascii_case(token))
+        })
+    };
+    has("close") || (response.version() == reqwest::Version::HTTP_10 && !has("keep-alive"))
+}
+
+/// Reads a body to its end, so that its connection can be used again.
+fn drain(response: Response) -> io::Result<()> {
+    let closes = closes(&response);
+    let mut body = response.take(DRAINED_BYTES);
+    io::copy(&mut body, &mut io::sink())?;
+    if closes || body.limit() == 0 {
+        return Err(io::Error::other("the connection cannot be kept"));
+    }
+    Ok(())
+}
+
+/// Whether a connection broke before an answer came. Our calls only read, so asking
+/// once more is safe where the connection had worked before.
+fn is_broken(error: &reqwest::Error) -> bool {
+    !error.is_timeout() && !error.is_connect()
+}
+
+/// The first error of type `E` in a chain, looking inside I/O errors as well, which hide theirs.
+fn find<'e, E: std::error::Error + 'static>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e E> {
+    let mut link = Some(error);
+    while let Some(current) = link {
+        if let Some(found) = current.downcast_ref::<E>() {
+            return Some(found);
+        }
+        if let Some(found) = current.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
+            && let Some(found) = find::<E>(found)
+        {
+            return Some(found);
+        }
+        link = current.source();
+    }
+    None
+}
+
+/// The body of an answer, given up when its time is over or nobody wants it any more.
+pub(super) struct Body<'s> {
+    inner: BufReader<Response>,
+    ends: Instant,
+    stopped: &'s AtomicBool,
+}
+
+impl<'s> Body<'s> {
+    pub(super) fn new(platform: &Platform, response: Response, call: &Call, stopped: &'s AtomicBool) -> Self {
+        Self {
+            inner: BufReader::with_capacity(BUFFER_BYTES, response),
+            ends: call.started + platform.call_deadline,
+            stopped,
+        }
+    }
+}
+
+impl Read for Body<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(into)
+    }
+}
+
+impl BufRead for Body<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.inner.buffer().is_empty() {
+            if self.stopped.load(Ordering::Relaxed) {
+                return Err(Limit::Stopped.into());
+            }
+            if Instant::now() >= self.ends {
+                return Err(Limit::Deadline.into());
+            }
+        }
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.inner.consume(count);
+    }
+}

@@ -1,0 +1,75 @@
+//! The request as it goes out.
+
+use quick_xml::escape::escape;
+
+use super::fetch::Values;
+use super::settings::{Parameter, Request, Soap};
+use crate::fault::{Fault, Kind, Result, shown};
+
+/// Writes a call of `request` in SOAP: its parameters in order, in the namespace of the service.
+///
+/// # Errors
+/// [`Kind::Configuration`] for a placeholder without a value, and for a value
+/// that XML cannot carry (XML 1.0 §2.2: control characters).
+pub(super) fn write(
+    soap: Soap,
+    namespace: &str,
+    request: &Request,
+    values: &Values,
+    page: u64,
+) -> Result<String> {
+    let own = [("page", page.to_string()), ("page_size", request.page_size.to_string())];
+    let value = |name: &str| {
+        own.iter()
+            .find_map(|(known, value)| (*known == name).then_some(value.as_str()))
+            .or_else(|| values.get(name).map(String::as_str))
+    };
+    let envelope = match soap {
+        Soap::V11 => "http://schemas.xmlsoap.org/soap/envelope/",
+        Soap::V12 => "http://www.w3.org/2003/05/soap-envelope",
+    };
+    let operation = &request.operation;
+    let namespace = text("namespace", namespace)?;
+    let mut out = format!(
+        r#"<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="{envelope}"><soap:Body><{operation} xmlns="{namespace}">"#
+    );
+    write_table(&mut out, &request.parameters, &value)?;
+    out.push_str(&format!("</{operation}></soap:Body></soap:Envelope>"));
+    Ok(out)
+}
+
+fn write_table<'v>(
+    out: &mut String,
+    table: &[(String, Parameter)],
+    value: &impl Fn(&str) -> Option<&'v str>,
+) -> Result<()> {
+    for (name, parameter) in table {
+        out.push_str(&format!("<{name}>"));
+        match parameter {
+            Parameter::Nested(table) => write_table(out, table, value)?,
+            Parameter::Text(template) => {
+                let filled = template.fill(value).map_err(|unknown| {
+                    Fault::new(Kind::Configuration, format!("{{{unknown}}} has no value in this call")).at(place(name))
+                })?;
+                out.push_str(&text(name, &filled)?);
+            }
+        }
+        out.push_str(&format!("</{name}>"));
+    }
+    Ok(())
+}
+
+fn place(name: &str) -> String {
+    format!("[platform.request] parameters.{name}")
+}
+
+/// `value` as XML text.
+fn text<'v>(name: &str, value: &'v str) -> Result<std::borrow::Cow<'v, str>> {
+    let carried = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    if !value.chars().all(carried) {
+        return Err(Fault::new(Kind::Configuration, "XML cannot carry a control character")
+            .at(place(name))
+            .value(shown(value)));
+    }
+    Ok(escape(value))
+}

@@ -1,0 +1,174 @@
+//! Records as they came: names and texts, in the order of the document.
+
+use std::fmt;
+
+/// Many records in few allocations: all their text in one string.
+///
+/// A reader fills it, a consumer empties it, and the memory is used again.
+#[derive(Debug, Default)]
+pub struct Batch {
+    text: String,
+    fields: Vec<Field>,
+    /// For each record, how many fields there are up to its end.
+    ends: Vec<usize>,
+}
+
+/// A field's name and value follow each other in the text; it starts where the field before it ended.
+#[derive(Clone, Copy, Debug)]
+struct Field {
+    name_end: usize,
+    value_end: usize,
+    nil: bool,
+}
+
+impl Batch {
+    /// The records, in order.
+    pub fn records(&self) -> impl Iterator<Item = Fields<'_>> {
+        let mut first = 0;
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let fields = self.fields.get(first..end).unwrap_or_default();
+            let record = Fields { text: &self.text, fields, start };
+            start = fields.last().map_or(start, |field| field.value_end);
+            first = end;
+            record
+        })
+    }
+
+    /// How many records there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Forgets the records, keeps the memory.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.fields.clear();
+        self.ends.clear();
+    }
+
+    /// Bytes of text so far.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Starts a field; [`Self::push`] adds to its value, [`Self::end_field`] ends it.
+    pub(super) fn start_field(&mut self, parts: &[&str]) -> Open {
+        let start = self.text.len();
+        for part in parts {
+            self.text.push_str(part);
+        }
+        Open { start, name_end: self.text.len() }
+    }
+
+    pub(super) fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    pub(super) fn push_char(&mut self, c: char) {
+        self.text.push(c);
+    }
+
+    /// What stands in an open field's value.
+    pub(super) fn value(&self, open: Open) -> &str {
+        self.text.get(open.name_end..).unwrap_or_default()
+    }
+
+    pub(super) fn end_field(&mut self, open: Open, nil: bool) {
+        if nil {
+            self.text.truncate(open.name_end);
+        }
+        self.fields.push(Field { name_end: open.name_end, value_end: self.text.len(), nil });
+    }
+
+    /// Takes back a field that turned out to be none.
+    pub(super) fn drop_field(&mut self, open: Open) {
+        self.text.truncate(open.start);
+    }
+
+    /// Whether the record that is being written has fields already.
+    pub(super) fn has_open_record(&self) -> bool {
+        self.ends.last().copied().unwrap_or_default() < self.fields.len()
+    }
+
+    pub(super) fn end_record(&mut self) {
+        self.ends.push(self.fields.len());
+    }
+
+    /// The text from a place on, names and values together: what tells one page from another.
+    pub(super) fn text_from(&self, start: usize) -> &[u8] {
+        self.text.as_bytes().get(start..).unwrap_or_default()
+    }
+}
+
+/// A field that is being written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    start: usize,
+    name_end: usize,
+}
+
+/// The fields of one record: name and text, in the order of the document.
+///
+/// The names of nested elements are joined by `/`, attributes start with `@`
+/// (`Party/Name`, `Party/@id`). A record that is text itself has one field by
+/// the record's own name. `None` is an explicit null (`xsi:nil`); an element
+/// that repeats gives a field each time.
+#[derive(Clone, Copy, Debug)]
+pub struct Fields<'a> {
+    text: &'a str,
+    fields: &'a [Field],
+    start: usize,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + use<'a> {
+        let text = self.text;
+        let mut start = self.start;
+        self.fields.iter().map(move |field| {
+            let name = text.get(start..field.name_end).unwrap_or_default();
+            let value = text.get(field.name_end..field.value_end).unwrap_or_default();
+            start = field.value_end;
+            (name, (!field.nil).then_some(value))
+        })
+    }
+
+    /// How many fields there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Whether there are none (the whole record is null).
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+}
+
+/// A record with the place that it came from. Shown, it reads `operation:call:index`.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// The operation that was called.
+    pub operation: &'a str,
+    /// The call (one page is one call), counted from 1 over the whole fetch, in the order of delivery.
+    pub call: u64,
+    /// The record in its call, counted from 1.
+    pub index: u64,
+    /// What it says.
+    pub fields: Fields<'a>,
+}
+
+impl fmt::Display for Record<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.operation, self.call, self.index)
+    }
+}

@@ -1,0 +1,337 @@
+//! `[platform]` of `tieout.toml`.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use reqwest::Url;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+
+use super::template::Template;
+use crate::fault::{Fault, Kind, Result, nearest};
+use crate::secret::Reference;
+
+/// The `[platform]` table: where the platform is, who we are, and what to ask it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The URL that calls are sent to, `http` or `https`; it wins over any address that a WSDL names.
+    pub endpoint: String,
+    /// The service's target namespace (`targetNamespace` of its WSDL).
+    pub namespace: String,
+    /// The SOAP version to speak: `"1.1"` (default) or `"1.2"`.
+    #[serde(default)]
+    pub soap: Soap,
+    /// How to sign in: `"ntlm"` (default), `"basic"` (over https or to this machine only) or `"none"`.
+    #[serde(default)]
+    pub auth: Auth,
+    /// `DOMAIN\user`, `user@domain` or `user`; the domain's case is sent as written.
+    pub username: Option<String>,
+    /// Where the password is: `env:NAME`, `file:PATH` or `command:PROGRAM ARGUMENTS`.
+    pub password: Option<Reference>,
+    /// Certificates (PEM) to trust instead of the machine's own; relative to the folder of `tieout.toml`.
+    pub ca_file: Option<PathBuf>,
+    /// Seconds to wait for a connection, for an answer's first byte, and for each next one.
+    #[serde(default = "defaults::timeout_seconds")]
+    pub timeout_seconds: u64,
+    /// Seconds that one call may take from first to last byte.
+    #[serde(default = "defaults::deadline_seconds")]
+    pub deadline_seconds: u64,
+    /// How many connections are used at once, at most. Old platforms fall over under more.
+    #[serde(default = "defaults::connections")]
+    pub connections: usize,
+    /// Mebibytes that one answer may have.
+    #[serde(default = "defaults::answer_limit_mib")]
+    pub answer_limit_mib: u64,
+    /// What to ask.
+    pub request: Request,
+}
+
+/// The `[platform.request]` table: the operation, its parameters, and where in the answer the records are.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// The operation's name.
+    pub operation: String,
+    /// The SOAP action; by default the namespace and the operation, with one slash between them.
+    pub action: Option<String>,
+    /// The operation's parameters, sent in this order (services of this age read them by position).
+    #[serde(default, deserialize_with = "parameters")]
+    pub parameters: Vec<(String, Parameter)>,
+    /// The records: element names from the result element down, as in `GetSettlementsResult/Items/SettlementRecord`.
+    pub records: Trail,
+    /// The element that announces how many records there are in all pages together.
+    pub total: Option<Trail>,
+    /// The element that says `true` while there are more pages.
+    pub more: Option<Trail>,
+    /// What `{page_size}` stands for.
+    #[serde(default = "defaults::page_size")]
+    pub page_size: u64,
+    /// What `{page}` stands for in the first call.
+    #[serde(default = "defaults::first_page")]
+    pub first_page: u64,
+}
+
+mod defaults {
+    pub(super) const fn timeout_seconds() -> u64 {
+        60
+    }
+    pub(super) const fn deadline_seconds() -> u64 {
+        600
+    }
+    pub(super) const fn connections() -> usize {
+        2
+    }
+    pub(super) const fn answer_limit_mib() -> u64 {
+        1024
+    }
+    pub(super) const fn page_size() -> u64 {
+        1000
+    }
+    pub(super) const fn first_page() -> u64 {
+        1
+    }
+}
+
+/// A version of SOAP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Soap {
+    /// SOAP 1.1: `text/xml` and a `SOAPAction` header.
+    #[default]
+    #[serde(rename = "1.1")]
+    V11,
+    /// SOAP 1.2: `application/soap+xml` with the action in it.
+    #[serde(rename = "1.2")]
+    V12,
+}
+
+/// A way to sign in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    /// NTLMv2, over `NTLM` or `Negotiate`.
+    #[default]
+    Ntlm,
+    /// The password with every call (RFC 7617).
+    Basic,
+    /// Nobody asks who we are.
+    None,
+}
+
+/// What an operation's parameter holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parameter {
+    /// Text, with placeholders.
+    Text(Template),
+    /// Elements of its own, for operations that take one request object.
+    Nested(Vec<(String, Parameter)>),
+}
+
+/// Element names from the outside in. Prefixes and namespaces do not count.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Trail(Vec<Box<str>>);
+
+impl TryFrom<String> for Trail {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let names: Vec<Box<str>> = text.split('/').map(Into::into).collect();
+        match names.iter().find(|name| !is_name(name)) {
+            Some(name) => Err(format!(
+                "{name:?} in the path {text:?} is no element name; a path reads like GetSettlementsResult/Items/SettlementRecord"
+            )),
+            None => Ok(Self(names)),
+        }
+    }
+}
+
+impl Trail {
+    /// The names, outermost first; never empty.
+    #[must_use]
+    pub fn names(&self) -> &[Box<str>] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("/"))
+    }
+}
+
+/// Whether `text` can name an element (Namespaces in XML 1.0 §3, NCName; its long tail of scripts is left to `char`).
+fn is_name(text: &str) -> bool {
+    let mut chars = text.chars();
+    chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
+        && chars.all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+}
+
+/// Reads a table in the order in which it is written.
+fn parameters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, Parameter)>, D::Error> {
+    struct Table;
+    impl<'de> Visitor<'de> for Table {
+        type Value = Vec<(String, Parameter)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a table of parameters")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut table = Vec::new();
+            while let Some((name, parameter)) = map.next_entry::<String, Parameter>()? {
+                if !is_name(&name) {
+                    return Err(serde::de::Error::custom(format!(
+                        "{name:?} cannot be the name of a parameter"
+                    )));
+                }
+                table.push((name, parameter));
+            }
+            Ok(table)
+        }
+    }
+    deserializer.deserialize_map(Table)
+}
+
+impl<'de> Deserialize<'de> for Parameter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Parameter;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text with placeholders, a whole number, true or false, or a table of these")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Parameter, E> {
+                Template::try_from(text.to_owned()).map(Parameter::Text).map_err(E::custom)
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Parameter, E> {
+                Ok(Parameter::Text(Template::literal(number.to_string())))
+            }
+
+            fn visit_bool<E>(self, flag: bool) -> Result<Parameter, E> {
+                Ok(Parameter::Text(Template::literal(flag.to_string())))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Parameter, A::Error> {
+                parameters(serde::de::value::MapAccessDeserializer::new(map)).map(Parameter::Nested)
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+/// The placeholders that the platform itself fills.
+const OWN: [&str; 2] = ["page", "page_size"];
+
+impl Request {
+    /// The placeholders that the caller has to fill, as often as they are used; `{page}` and `{page_size}` are not among them.
+    #[must_use]
+    pub fn placeholders(&self) -> Vec<&str> {
+        self.every_placeholder().into_iter().filter(|name| !OWN.contains(name)).collect()
+    }
+
+    /// Checks before any call that all placeholders are among the `known` ones.
+    ///
+    /// # Errors
+    /// [`Kind::Configuration`] for the first that is not, with the nearest name that is.
+    pub fn check(&self, known: &[&str]) -> Result<()> {
+        let Some(unknown) = self.placeholders().into_iter().find(|name| !known.contains(name)) else {
+            return Ok(());
+        };
+        let candidates: Vec<&str> = known.iter().chain(&OWN).copied().collect();
+        let fault = Fault::new(Kind::Configuration, format!("nothing is known by the name of {{{unknown}}}"))
+            .at("[platform.request] parameters")
+            .expected(format!("one of {{{}}}", candidates.join("}, {")));
+        Err(match nearest(unknown, candidates) {
+            Some(near) => fault.next(format!("did you mean {{{near}}}?")),
+            None => fault,
+        })
+    }
+
+    /// Whether there is more than one call to make: the parameters name a page.
+    pub(super) fn is_paged(&self) -> bool {
+        self.every_placeholder().contains(&"page")
+    }
+
+    fn every_placeholder(&self) -> Vec<&str> {
+        fn collect<'a>(table: &'a [(String, Parameter)], names: &mut Vec<&'a str>) {
+            for (_, parameter) in table {
+                match parameter {
+                    Parameter::Text(template) => names.extend(template.placeholders()),
+                    Parameter::Nested(table) => collect(table, names),
+                }
+            }
+        }
+        let mut names = Vec::new();
+        collect(&self.parameters, &mut names);
+        names
+    }
+}
+
+impl Settings {
+    /// Checks what a type alone cannot, and gives the endpoint as a URL.
+    ///
+    /// # Errors
+    /// [`Kind::Configuration`], naming the key.
+    pub(super) fn check(&self) -> Result<Url> {
+        let fault = |key: &str, what: &str| Fault::new(Kind::Configuration, what).at(format!("[platform] {key}"));
+        let url = Url::parse(&self.endpoint).map_err(|error| {
+            fault("endpoint", "this is not a URL").value(&self.endpoint).because(error)
+        })?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(fault("endpoint", "this is not the URL of a web service")
+                .value(&self.endpoint)
+                .expected("http://… or https://…"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            // Not quoted back: there is a password in it.
+            return Err(fault("endpoint", "the URL holds a user or a password")
+                .next("give them by username and password"));
+        }
+        if url.fragment().is_some() {
+            return Err(fault("endpoint", "the URL has a fragment").value(&self.endpoint));
+        }
+        if self.namespace.trim().is_empty() {
+            return Err(fault("namespace", "the namespace is empty")
+                .expected("the targetNamespace of the service's WSDL"));
+        }
+        if !is_name(&self.request.operation) {
+            return Err(fault("request.operation", "this cannot be the name of an operation")
+                .value(&self.request.operation));
+        }
+        if self.auth == Auth::Basic && url.scheme() == "http" && !is_loopback(&url) {
+            return Err(fault("auth", "basic would send the password readable over the network")
+                .next("use an https endpoint, or auth = \"ntlm\""));
+        }
+        for (key, number) in [
+            ("timeout_seconds", self.timeout_seconds),
+            ("deadline_seconds", self.deadline_seconds),
+            ("answer_limit_mib", self.answer_limit_mib),
+            ("request.page_size", self.request.page_size),
+            ("connections", u64::try_from(self.connections).unwrap_or(u64::MAX)),
+        ] {
+            if number == 0 {
+                return Err(fault(key, "this must be at least 1").value(number));
+            }
+        }
+        Ok(url)
+    }
+
+    /// The SOAP action of the request.
+    pub(super) fn action(&self) -> String {
+        match &self.request.action {
+            Some(action) => action.clone(),
+            None => format!("{}/{}", self.namespace.trim_end_matches('/'), self.request.operation),
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
