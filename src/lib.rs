@@ -8,12 +8,15 @@
 //! hands on. [`operations`] strings the stations together, once for every
 //! command and tool; `tests/layers.rs` holds who may import whom.
 
+pub mod cli;
+pub mod config;
 pub mod fault;
 pub mod intake;
 pub mod judge;
 pub mod matching;
 pub mod money;
 pub mod normalise;
+pub mod operations;
 pub mod period;
 pub mod platform;
 pub mod progress;

@@ -1,10 +1,23 @@
 //! In: files named by globs, answers of the platform. Out: [`Row`]s, text with
 //! their place. Never: interprets a value, skips a row unsaid, or ends the process on a bad file.
 
+mod answer;
+mod cell;
+mod csv;
+mod excel;
+mod files;
+mod guard;
+mod quiet;
+mod text;
+
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::fault::Result;
+
+pub use answer::Answer;
+pub use files::{Delimiter, Encoding, FileSettings, Found, Sheet, find, open};
 
 /// What the source said about a cell, beyond its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +43,8 @@ pub struct Row {
     /// starts (the first line is 1), the row of a sheet (the first row is 1), the
     /// index of a record in its call (the first is 1).
     pub number: u64,
-    /// What is wrong with the record as a whole ("12 cells under 11 headers"), if anything is.
+    /// Why the record cannot be trusted although it was read (`12 cells under 11 headers`):
+    /// such a row becomes a reject.
     pub defect: Option<Box<str>>,
 }
 
@@ -101,20 +115,52 @@ impl fmt::Display for Origin {
 
 /// A stream of rows that share one header.
 pub trait Rows {
-    /// Where these rows come from. May change between rows (an answer has many calls).
+    /// Where these rows come from.
     fn origin(&self) -> &Origin;
 
-    /// The headers, trimmed, in order. A stream whose header grows (answers) only ever appends.
+    /// The headers, trimmed, in order.
     fn columns(&self) -> &[String];
-
-    /// Whether the header is known to be whole before the first record is read: true for files.
-    fn is_header_whole(&self) -> bool {
-        true
-    }
 
     /// Reads the next record into `row`; `false` at the end.
     ///
     /// # Errors
     /// [`crate::fault::Kind::Input`] where the source is broken at this place: nothing after it can be trusted.
     fn read(&mut self, row: &mut Row) -> Result<bool>;
+
+    /// What was read, byte for byte, once [`Rows::read`] has returned `false`; `None` before
+    /// that, and where the source is no file.
+    fn digest(&self) -> Option<&Digest> {
+        None
+    }
+}
+
+/// Which bytes a file held when it was read: for the summary, and for whoever reads it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// The length of the file in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the whole file, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// The header cells as columns: trimmed, each with a name of its own. A blank header is named
+/// by its place (`Column 3`), the second `Amount` becomes `Amount (2)`.
+fn columns<'a>(headers: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut taken = HashSet::new();
+    headers
+        .zip(1_usize..)
+        .map(|(header, place)| {
+            let name = match header.trim() {
+                "" => format!("Column {place}"),
+                name => name.to_owned(),
+            };
+            let mut unique = name.clone();
+            let mut copies = 1;
+            while !taken.insert(unique.clone()) {
+                copies += 1;
+                unique = format!("{name} ({copies})");
+            }
+            unique
+        })
+        .collect()
 }

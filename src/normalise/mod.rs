@@ -67,6 +67,8 @@ pub struct Normaliser<'a> {
     ledger: Ledger,
     counts: Counts,
     draft: Draft,
+    /// For a header of so many columns.
+    layout: Option<(usize, Layout<'a>)>,
     moments: HashMap<String, Instant>,
 }
 
@@ -113,6 +115,7 @@ impl<'a> Normaliser<'a> {
             ledger: Ledger::new(side, fields.count()),
             counts: Counts::default(),
             draft: Draft { texts: vec![TextId::BLANK; fields.count()], ..Draft::default() },
+            layout: None,
             moments: HashMap::new(),
         })
     }
@@ -120,25 +123,44 @@ impl<'a> Normaliser<'a> {
     /// Reads all that `rows` has.
     ///
     /// # Errors
-    /// What reading returns, and [`Kind::Configuration`] where a column that is needed is not there.
+    /// What reading returns, and [`Kind::Input`] where a column that is needed is not there.
     pub fn take(&mut self, rows: &mut dyn Rows) -> Result<()> {
-        let mut layout = if rows.is_header_whole() { Some(self.layout(rows, true)?) } else { None };
-        let mut width = rows.columns().len();
+        self.begin();
+        self.check(rows.origin(), rows.columns())?;
         let mut row = Row::default();
-        let mut any = false;
         while rows.read(&mut row)? {
-            if layout.is_none() || rows.columns().len() != width {
-                width = rows.columns().len();
-                layout = Some(self.layout(rows, false)?);
-            }
-            any = true;
-            if let Some(layout) = &layout {
-                self.row(rows, layout, &row);
-            }
+            self.accept(rows.origin(), rows.columns(), &row)?;
         }
-        if any && !rows.is_header_whole() {
-            self.layout(rows, true)?;
-        }
+        Ok(())
+    }
+
+    /// Forgets the header of the rows before.
+    pub fn begin(&mut self) {
+        self.layout = None;
+    }
+
+    /// Takes one row. The header of a stream may grow (answers name their
+    /// fields record by record); a column that is needed need not be there yet.
+    ///
+    /// # Errors
+    /// None today; the signature leaves room for a limit on rejects.
+    pub fn accept(&mut self, origin: &Origin, columns: &[String], row: &Row) -> Result<()> {
+        let layout = match self.layout.take() {
+            Some((width, layout)) if width == columns.len() => layout,
+            _ => self.lay_out(origin, columns, false)?,
+        };
+        self.row(origin, columns, &layout, row);
+        self.layout = Some((columns.len(), layout));
+        Ok(())
+    }
+
+    /// Whether every column that is needed is there.
+    ///
+    /// # Errors
+    /// [`Kind::Input`] naming the column that is not, and the nearest that is.
+    pub fn check(&mut self, origin: &Origin, columns: &[String]) -> Result<()> {
+        let layout = self.lay_out(origin, columns, true)?;
+        self.layout = Some((columns.len(), layout));
         Ok(())
     }
 
@@ -149,8 +171,7 @@ impl<'a> Normaliser<'a> {
         self.ledger
     }
 
-    fn layout(&self, rows: &dyn Rows, strict: bool) -> Result<Layout<'a>> {
-        let columns = rows.columns();
+    fn lay_out(&self, origin: &Origin, columns: &[String], strict: bool) -> Result<Layout<'a>> {
         // The names outlive the layout, whatever becomes of `self`.
         let (reading, fields) = (self.reading, self.fields);
         let source = |name: &'a str, is_attribute: bool| -> Result<Source<'a>> {
@@ -163,7 +184,7 @@ impl<'a> Normaliser<'a> {
                 None => return Ok(Source { name, columns: Vec::new(), default }),
             };
             if strict && columns_found.is_empty() && default.is_empty() {
-                return Err(self.no_column(name, rows));
+                return Err(self.no_column(name, origin, columns));
             }
             Ok(Source { name, columns: columns_found, default })
         };
@@ -179,16 +200,16 @@ impl<'a> Normaliser<'a> {
         })
     }
 
-    fn no_column(&self, name: &str, rows: &dyn Rows) -> Fault {
+    fn no_column(&self, name: &str, origin: &Origin, columns: &[String]) -> Fault {
         let wanted = self.reading.columns.get(name).map(Headers::names).unwrap_or_default();
         let wanted = match wanted {
             [] => name.to_owned(),
             names => names.join("\" or \""),
         };
         let fault = Fault::new(Kind::Input, format!("there is no column \"{wanted}\" for {name}"))
-            .at(rows.origin())
-            .expected(format!("one of: {}", rows.columns().join(", ")));
-        match fault::nearest(&wanted, rows.columns().iter().map(String::as_str)) {
+            .at(origin)
+            .expected(format!("one of: {}", columns.join(", ")));
+        match fault::nearest(&wanted, columns.iter().map(String::as_str)) {
             Some(near) => fault.next(format!(
                 "did you mean \"{near}\"? correct [{}.columns] {name} in tieout.toml",
                 self.table
@@ -197,7 +218,7 @@ impl<'a> Normaliser<'a> {
         }
     }
 
-    fn row(&mut self, rows: &dyn Rows, layout: &Layout<'_>, row: &Row) {
+    fn row(&mut self, origin: &Origin, columns: &[String], layout: &Layout<'_>, row: &Row) {
         let drafted = match &row.defect {
             Some(defect) => Err(refuse(None, "", defect.to_string())),
             None => self.draft(layout, row),
@@ -215,10 +236,10 @@ impl<'a> Normaliser<'a> {
                     tally(&mut counts.outside, currency, draft.amount);
                 } else {
                     tally(&mut counts.read, currency, draft.amount);
-                    ledger.push(rows.origin(), row.number, draft);
+                    ledger.push(origin, row.number, draft);
                 }
             }
-            Err(refusal) => self.reject(rows.origin(), rows.columns(), layout, row, refusal),
+            Err(refusal) => self.reject(origin, columns, layout, row, refusal),
         }
     }
 

@@ -9,9 +9,8 @@ use super::{COLUMNS, Report, line};
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     writer.write_record(COLUMNS)?;
-    let with_time = line::have_times(report);
     for discrepancy in &report.outcome.discrepancies {
-        let cells = line::cells(report, discrepancy, with_time);
+        let cells = line::cells(report, discrepancy);
         writer.write_record(cells.iter().map(|cell| neutral(cell).into_owned()))?;
     }
     writer.flush()?;

@@ -11,18 +11,17 @@ use crate::normalise::Side;
 
 /// Writes the report.
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
-    let with_time = line::have_times(report);
     out.write_all(b"[")?;
     for (number, discrepancy) in report.outcome.discrepancies.iter().enumerate() {
         out.write_all(if number == 0 { b"\n" } else { b",\n" })?;
-        serde_json::to_writer(&mut *out, &object(report, discrepancy, with_time))?;
+        serde_json::to_writer(&mut *out, &object(report, discrepancy))?;
     }
     out.write_all(b"\n]\n")?;
     Ok(())
 }
 
-fn object(report: &Report<'_>, discrepancy: &Discrepancy, with_time: bool) -> Value {
-    let cells = line::cells(report, discrepancy, with_time);
+fn object(report: &Report<'_>, discrepancy: &Discrepancy) -> Value {
+    let cells = line::cells(report, discrepancy);
     let mut object: Map<String, Value> = COLUMNS
         .iter()
         .zip(cells)

@@ -42,7 +42,7 @@ pub const COLUMNS: [&str; 28] = [
 
 /// The cells of one discrepancy, as many as there are [`COLUMNS`].
 #[must_use]
-pub(super) fn cells(report: &Report<'_>, discrepancy: &Discrepancy, with_time: bool) -> [String; 28] {
+pub(super) fn cells(report: &Report<'_>, discrepancy: &Discrepancy) -> [String; 28] {
     let view = View { book: report.book, discrepancy };
     let Figures { amount: amount_invoiced, quantity: quantity_invoiced, price: price_invoiced } =
         discrepancy.figures.invoiced;
@@ -51,6 +51,7 @@ pub(super) fn cells(report: &Report<'_>, discrepancy: &Discrepancy, with_time: b
     let variance = |part: fn(&Variance) -> Decimal| {
         discrepancy.variance.map(|variance| money::shown(part(&variance))).unwrap_or_default()
     };
+    let with_time = view.has_time();
     let time = |pick: fn(Option<Instant>, Option<Instant>) -> Option<Instant>,
                 of: &dyn Fn(Side, u32) -> Option<Instant>| {
         let at = view.entries().map(|(side, entry)| of(side, entry)).reduce(pick).flatten();
@@ -100,20 +101,6 @@ pub(super) fn cells(report: &Report<'_>, discrepancy: &Discrepancy, with_time: b
     ]
 }
 
-/// Whether any of the discrepancies has a time of day: then all are shown with theirs.
-#[must_use]
-pub(super) fn have_times(report: &Report<'_>) -> bool {
-    report.outcome.discrepancies.iter().any(|discrepancy| {
-        View { book: report.book, discrepancy }.entries().any(|(side, entry)| {
-            let ledger = report.book.ledger(side);
-            [ledger.start(entry), ledger.end(entry)]
-                .into_iter()
-                .flatten()
-                .any(|at| !report.book.zone().is_date(at))
-        })
-    })
-}
-
 /// The currency of a discrepancy.
 #[must_use]
 pub(super) fn currency(report: &Report<'_>, discrepancy: &Discrepancy) -> String {
@@ -135,6 +122,17 @@ impl View<'_> {
             of(Side::Settlement, &self.discrepancy.settlements),
         ];
         all.concat().into_iter()
+    }
+
+    /// Whether any entry starts or ends at another time than midnight: then times are shown, else dates.
+    fn has_time(&self) -> bool {
+        self.entries().any(|(side, entry)| {
+            let ledger = self.book.ledger(side);
+            [ledger.start(entry), ledger.end(entry)]
+                .into_iter()
+                .flatten()
+                .any(|at| !self.book.zone().is_date(at))
+        })
     }
 
     /// What the sources say: the invoice where it says anything, else the settlement; distinct texts joined by `; `.

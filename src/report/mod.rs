@@ -19,8 +19,9 @@ use crate::matching::{Book, Pass};
 use crate::normalise::Side;
 
 pub use self::line::COLUMNS;
+pub use self::rejects::first_rejects;
 pub use self::summary::{Summary, summary};
-pub use self::table::{discrepancy_table, summary_table};
+pub use self::table::{discrepancy_table, summary_table, table};
 
 /// An input, with what proves that it is the one that was read.
 #[derive(Clone, Debug, serde::Serialize)]

@@ -4,10 +4,11 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 
 use super::{Report, line};
+use crate::fault::shown_lines;
 use crate::judge::Class;
 use crate::money;
 
-fn table(width: u16, header: &[(&str, CellAlignment)]) -> Table {
+fn bare(width: u16, header: &[(&str, CellAlignment)]) -> Table {
     let mut table = Table::new();
     table
         .load_style(UTF8_HORIZONTAL_ONLY)
@@ -23,6 +24,20 @@ fn table(width: u16, header: &[(&str, CellAlignment)]) -> Table {
 const LEFT: CellAlignment = CellAlignment::Left;
 const RIGHT: CellAlignment = CellAlignment::Right;
 
+/// A table of texts.
+#[must_use]
+pub fn table<const N: usize>(
+    width: u16,
+    header: &[&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> String {
+    let mut table = bare(width, &header.map(|name| (name, LEFT)));
+    for row in rows {
+        table.add_row(row.map(|cell| shown_lines(&cell)));
+    }
+    table.trim_fmt()
+}
+
 /// The control totals, one line for each side and currency; classes that are empty throughout are left out.
 #[must_use]
 pub fn summary_table(report: &Report<'_>, width: u16) -> String {
@@ -37,7 +52,7 @@ pub fn summary_table(report: &Report<'_>, width: u16) -> String {
     let mut header = vec![("side".to_owned(), LEFT), ("currency".to_owned(), LEFT)];
     header.extend(shown.iter().map(|class| (class.name().replace('_', " "), RIGHT)));
     let header: Vec<(&str, CellAlignment)> = header.iter().map(|(name, at)| (name.as_str(), *at)).collect();
-    let mut table = table(width, &header);
+    let mut table = bare(width, &header);
     for ((side, currency), balance) in balances {
         let cells = shown.iter().map(|class| {
             let tally = balance.get(class).copied().unwrap_or_default();
@@ -78,20 +93,15 @@ pub fn discrepancy_table(report: &Report<'_>, width: u16, limit: usize) -> Strin
     };
     let header = pick(&header.map(|(name, at)| (name.to_owned(), at)));
     let header: Vec<(&str, CellAlignment)> = header.iter().map(|(name, at)| (name.as_str(), *at)).collect();
-    let mut table = table(width, &header);
-    let with_time = line::have_times(report);
+    let mut table = bare(width, &header);
     for discrepancy in report.outcome.discrepancies.iter().take(limit) {
         let [_, kind, cause, vendor, _, deal, charge, location, start, end, .., explanation] =
-            line::cells(report, discrepancy, with_time);
+            line::cells(report, discrepancy);
         let variance = discrepancy.variance.map_or_else(|| "-".to_owned(), |v| money::shown(v.total));
         let kind = if cause.is_empty() { kind } else { format!("{kind}\n({cause})") };
         let period = if start == end || end.is_empty() { start } else { format!("{start}\n{end}") };
         let cells = [kind, vendor, deal, charge, location, period, variance, explanation];
-        table.add_row(
-            pick(&cells.map(|cell| (crate::fault::shown_lines(&cell), LEFT)))
-                .into_iter()
-                .map(|(cell, _)| cell),
-        );
+        table.add_row(pick(&cells.map(|cell| (shown_lines(&cell), LEFT))).into_iter().map(|(cell, _)| cell));
     }
     table.trim_fmt()
 }

@@ -1,0 +1,137 @@
+//! In: arguments. Out: an exit code, and everything that a person sees. The
+//! only room that prints: results to stdout, all else to stderr.
+
+mod print;
+mod watch;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use self::print::Printer;
+use crate::fault::{Fault, Kind, Result};
+use crate::operations::{Context, Finding, Reconcile};
+use crate::progress::{Progress, Silent};
+
+/// Does what the vendors billed tie out to what the settlement platform recorded, and where it does not, exactly why, to the cent?
+#[derive(Parser)]
+#[command(name = "tieout", version, about, max_term_width = 110, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Print nothing but errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+
+    /// Write a log to stderr
+    #[arg(long, global = true, value_name = "FORM", value_enum)]
+    log: Option<LogForm>,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   ties out
+  1   discrepancies found
+  2   usage or configuration, or a report cannot be written
+  3   input rejected
+  4   platform or sign-in failed
+  70  a bug of tieout";
+
+#[derive(Subcommand)]
+enum Command {
+    Reconcile(Reconcile),
+    #[cfg(feature = "simulator")]
+    Demo(crate::operations::Demo),
+    /// Work with the settlement platform
+    #[cfg(feature = "simulator")]
+    #[command(subcommand)]
+    Platform(PlatformCommand),
+}
+
+#[cfg(feature = "simulator")]
+#[derive(Subcommand)]
+enum PlatformCommand {
+    Simulate(crate::operations::Simulate),
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogForm {
+    /// One line of text for each event
+    Text,
+    /// One JSON object for each event
+    Json,
+}
+
+/// Runs the command that the arguments name.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to stdout and are no failure. A reader that has gone away is none either.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Kind::Usage.exit_code() } else { 0 });
+        }
+    };
+    start_log(cli.log);
+    let mut printer = Printer::new(cli.quiet);
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| dispatch(&cli, &mut printer)));
+    let fault = match outcome {
+        Ok(Ok(code)) => return ExitCode::from(code),
+        Ok(Err(fault)) => fault,
+        Err(_) => Fault::new(Kind::Bug, "tieout stopped at a fault of its own")
+            .next("please report this with the message above; no report was written"),
+    };
+    tracing::error!(fault = %fault, "run failed");
+    printer.fault(&fault);
+    ExitCode::from(fault.kind().exit_code())
+}
+
+fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
+    let watcher: Box<dyn Progress> = if cli.quiet || cli.log.is_some() || !std::io::stderr().is_terminal() {
+        Box::new(Silent)
+    } else {
+        Box::new(watch::Bars::default())
+    };
+    let context = Context { progress: &*watcher, now: SystemTime::now() };
+    match &cli.command {
+        Command::Reconcile(operation) => {
+            let finding = operation.run(&context, &mut |report, files| {
+                printer.outcome(report, operation.limit);
+                printer.files(files);
+            })?;
+            Ok(exit_code(finding))
+        }
+        #[cfg(feature = "simulator")]
+        Command::Demo(operation) => {
+            let finding = operation.run(&context, &mut |shown| printer.demo(shown, operation.limit))?;
+            Ok(exit_code(finding))
+        }
+        #[cfg(feature = "simulator")]
+        Command::Platform(PlatformCommand::Simulate(operation)) => {
+            operation.run(&mut |line| printer.line(line))?;
+            Ok(0)
+        }
+    }
+}
+
+const fn exit_code(finding: Finding) -> u8 {
+    match finding {
+        Finding::TiesOut => 0,
+        Finding::Discrepancies => 1,
+        Finding::Rejected => Kind::Input.exit_code(),
+    }
+}
+
+fn start_log(form: Option<LogForm>) {
+    // A second start (in a test that calls this twice) keeps the first; there is nothing to tell.
+    let base = || tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO);
+    let _ = match form {
+        None => return,
+        Some(LogForm::Text) => base().with_ansi(std::io::stderr().is_terminal()).try_init(),
+        Some(LogForm::Json) => base().json().flatten_event(true).try_init(),
+    };
+}

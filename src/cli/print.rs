@@ -1,0 +1,138 @@
+//! What a person sees.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use crate::fault::Fault;
+use crate::report::{Report, discrepancy_table, summary, summary_table};
+
+/// Where there is no terminal to measure.
+const WIDTH: u16 = 120;
+
+/// Prints to stdout. A reader that goes away (`| head`) ends the printing, not the verdict.
+pub(super) struct Printer {
+    quiet: bool,
+    width: u16,
+}
+
+impl Printer {
+    pub(super) fn new(quiet: bool) -> Self {
+        let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let width = terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0).or(columns);
+        Self { quiet, width: width.unwrap_or(WIDTH).max(40) }
+    }
+
+    pub(super) fn line(&mut self, text: &str) {
+        if !self.quiet && writeln!(std::io::stdout(), "{text}").is_err() {
+            self.quiet = true;
+        }
+    }
+
+    pub(super) fn fault(&self, fault: &Fault) {
+        // If stderr is gone there is nobody to tell.
+        let _ = writeln!(std::io::stderr(), "error: {fault}");
+    }
+
+    /// The summary, then the discrepancies.
+    pub(super) fn outcome(&mut self, report: &Report<'_>, limit: usize) {
+        let summary = summary(report);
+        let period = if report.period.is_empty() { String::new() } else { format!(", {}", report.period) };
+        self.line(&format!("{}{period}", report.name));
+        self.line(&summary_table(report, self.width));
+        let groups = summary.groups;
+        let mut verdict = format!(
+            "{} matched, {} within tolerance, {} {}",
+            groups.matched,
+            groups.within_tolerance,
+            groups.discrepancies,
+            if groups.discrepancies == 1 { "discrepancy" } else { "discrepancies" },
+        );
+        if !summary.kinds.is_empty() {
+            let kinds: Vec<String> =
+                summary.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+            verdict = format!("{verdict} ({})", kinds.join(", "));
+        }
+        if groups.rejected_rows > 0 {
+            verdict = format!("{verdict}, {} rows rejected", groups.rejected_rows);
+        }
+        self.line(&verdict);
+        for (currency, variance) in &summary.variance {
+            self.line(&format!(
+                "overbilled {} {currency}, underbilled {} {currency}, net {} {currency}",
+                variance.overbilled, variance.underbilled, variance.net
+            ));
+        }
+        for pass in &summary.passes {
+            if pass.groups == 0 {
+                self.line(&format!("the pass \"{}\" matched nothing", pass.name));
+            }
+        }
+        if groups.discrepancies > 0 && limit > 0 {
+            self.line("");
+            self.line(&discrepancy_table(report, self.width, limit));
+            let hidden = usize::try_from(groups.discrepancies).unwrap_or(usize::MAX).saturating_sub(limit);
+            if hidden > 0 {
+                self.line(&format!("… and {hidden} more: see the report, or give --limit"));
+            }
+        }
+        for reject in crate::report::first_rejects(report, 5) {
+            self.line(&reject);
+        }
+    }
+
+    pub(super) fn files(&mut self, files: &[PathBuf]) {
+        self.line("");
+        for file in files {
+            self.line(&format!("wrote {}", file.display()));
+        }
+    }
+
+    #[cfg(feature = "simulator")]
+    pub(super) fn demo(&mut self, shown: &crate::operations::Shown<'_>, limit: usize) {
+        use crate::operations::Shown;
+        match shown {
+            Shown::Started { directory, notice } => {
+                self.line(&format!("wrote a set-up into {}", directory.display()));
+                self.line(notice);
+                self.line(&format!(
+                    "running: tieout reconcile --config {}\n",
+                    directory.join("tieout.toml").display()
+                ));
+            }
+            Shown::Reconciled { report, files } => {
+                self.outcome(report, limit);
+                self.files(files);
+            }
+            Shown::Executed { log, executions } => {
+                self.line(&format!("\nwhat the platform itself logged ({}):", log.display()));
+                self.line(&crate::report::table(
+                    self.width,
+                    &["time", "user", "method", "arguments", "outcome", "rows"],
+                    executions.iter().map(|call| {
+                        [
+                            &call.time,
+                            &call.user,
+                            &call.method,
+                            &call.arguments,
+                            &call.outcome,
+                            &call.rows.to_string(),
+                        ]
+                        .map(ToString::to_string)
+                    }),
+                ));
+            }
+            Shown::Next { directory, port } => {
+                let at = |name: &str| directory.join(name).display().to_string();
+                self.line("\nthe platform is stopped. Try next:");
+                self.line(&format!("  less {}", at("reports/discrepancies.csv")));
+                self.line(&format!("  less {}", at("tieout.toml")));
+                self.line(&format!(
+                    "  tieout platform simulate --records {} --user 'CORP\\svc_recon' --password file:{} --port {port} &",
+                    at("platform/records.csv"),
+                    at("platform/password"),
+                ));
+                self.line(&format!("  tieout reconcile --config {} --limit 5", at("tieout.toml")));
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! `tieout.toml` as it stands in the file; an unknown key is an error that names the nearest one.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::fault::{self, Fault, Kind, Result};
+use crate::intake::{Delimiter, Encoding, Sheet};
+use crate::judge::Combine;
+use crate::matching::Compare;
+use crate::money::DecimalMark;
+use crate::normalise::{Headers, KeySettings};
+use crate::platform;
+use crate::report::Format;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) reconciliation: Reconciliation,
+    pub(super) invoices: SideFile,
+    pub(super) settlements: SideFile,
+    pub(super) platform: Option<platform::Settings>,
+    #[serde(default)]
+    pub(super) normalise: BTreeMap<String, KeySettings>,
+    #[serde(default)]
+    pub(super) pass: Vec<PassFile>,
+    #[serde(default)]
+    pub(super) tolerance: Vec<ToleranceFile>,
+    #[serde(default)]
+    pub(super) report: ReportFile,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reconciliation {
+    pub(super) name: String,
+    pub(super) time_zone: String,
+    pub(super) period: Option<String>,
+    #[serde(default)]
+    pub(super) allow_rejects: u64,
+    #[serde(default = "yes")]
+    pub(super) check_arithmetic: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SourceName {
+    #[default]
+    Files,
+    Platform,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SideFile {
+    #[serde(default)]
+    pub(super) source: SourceName,
+    #[serde(default)]
+    pub(super) files: Vec<String>,
+    pub(super) sheet: Option<Sheet>,
+    pub(super) header_row: Option<NonZeroU32>,
+    pub(super) delimiter: Option<Delimiter>,
+    pub(super) encoding: Option<Encoding>,
+    #[serde(default)]
+    pub(super) dates: Vec<String>,
+    #[serde(default)]
+    pub(super) decimal: DecimalMark,
+    #[serde(default)]
+    pub(super) columns: BTreeMap<String, Headers>,
+    #[serde(default)]
+    pub(super) defaults: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) scale: BTreeMap<String, u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PassFile {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) key: Vec<String>,
+    #[serde(default)]
+    pub(super) compare: Compare,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ToleranceFile {
+    pub(super) field: String,
+    pub(super) absolute: Option<String>,
+    pub(super) percent: Option<String>,
+    pub(super) combine: Option<Combine>,
+    #[serde(default)]
+    pub(super) when: BTreeMap<String, Headers>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ReportFile {
+    pub(super) directory: PathBuf,
+    pub(super) formats: Vec<Format>,
+}
+
+impl Default for ReportFile {
+    fn default() -> Self {
+        Self { directory: "reports".into(), formats: vec![Format::Csv, Format::Json] }
+    }
+}
+
+impl File {
+    pub(super) fn parse(text: &str, path: &Path) -> Result<Self> {
+        toml::from_str(text).map_err(|error| {
+            let line = error
+                .span()
+                .map_or(1, |span| 1 + text.bytes().take(span.start).filter(|b| *b == b'\n').count());
+            let message = error.message().trim();
+            let fault = Fault::new(Kind::Configuration, message.lines().collect::<Vec<_>>().join(" "))
+                .at(format!("{}:{line}", path.display()));
+            match did_you_mean(message) {
+                Some(near) => fault.next(format!("did you mean {near}?")),
+                None if message.contains("floating point") => {
+                    fault.next("write decimals in quotes, such as \"0.01\": they are exact")
+                }
+                None => fault,
+            }
+        })
+    }
+}
+
+/// Serde says: unknown field `x`, expected one of `a`, `b`.
+fn did_you_mean(message: &str) -> Option<&str> {
+    let rest =
+        message.strip_prefix("unknown field `").or_else(|| message.strip_prefix("unknown variant `"))?;
+    // What was written, then what was expected, with commas in between.
+    let mut parts = rest.split('`').step_by(2);
+    fault::nearest(parts.next()?, parts)
+}

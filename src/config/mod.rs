@@ -1,0 +1,421 @@
+//! In: `tieout.toml`. Out: [`Settings`], checked as far as that is possible
+//! without reading an invoice or calling the platform. Never: holds a secret, or lets an unknown key pass.
+
+mod file;
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sha2::{Digest as _, Sha256};
+
+use self::file::{File, PassFile, SideFile, ToleranceFile};
+use crate::fault::{self, Fault, Kind, Result};
+use crate::intake::FileSettings;
+use crate::judge::Tolerance;
+use crate::matching::{KeyPart, Pass};
+use crate::money::{self, Decimal, DecimalMark};
+use crate::normalise::{Field, Fields, Holds, KeyRules, Reading, Role};
+use crate::period::{Period, Zone};
+use crate::platform;
+use crate::report::Format;
+
+/// Where a side's rows come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Files.
+    Files(FileSettings),
+    /// The platform.
+    Platform(Box<platform::Settings>),
+}
+
+/// One side: where its rows are and how they are read.
+#[derive(Clone, Debug)]
+pub struct SideSettings {
+    /// Where the rows come from.
+    pub source: Source,
+    /// How they become entries.
+    pub reading: Reading,
+}
+
+/// All that `tieout.toml` says, ready for use.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder of `tieout.toml`; relative paths start there.
+    pub base: PathBuf,
+    /// The name of the reconciliation.
+    pub name: String,
+    /// The zone of local times.
+    pub zone: Zone,
+    /// The days of the run, if they are limited.
+    pub period: Option<Period>,
+    /// How many rejected rows a run may have and still be judged by its discrepancies alone.
+    pub allow_rejects: u64,
+    /// Whether an invoice's own quantity × price is checked.
+    pub check_arithmetic: bool,
+    /// What the vendors billed.
+    pub invoices: SideSettings,
+    /// What the platform recorded.
+    pub settlements: SideSettings,
+    /// The text fields of an entry.
+    pub fields: Fields,
+    /// How they are made comparable.
+    pub keys: KeyRules,
+    /// The passes in order.
+    pub passes: Vec<Pass>,
+    /// The tolerances in order.
+    pub tolerances: Vec<Tolerance>,
+    /// Where reports go.
+    pub directory: PathBuf,
+    /// Which are written.
+    pub formats: Vec<Format>,
+    /// SHA-256 over `tieout.toml`, the alias tables and the period.
+    pub digest: String,
+}
+
+/// What the command line says over `tieout.toml`.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// In place of `reconciliation.period`.
+    pub period: Option<String>,
+    /// In place of `report.directory`.
+    pub directory: Option<PathBuf>,
+    /// In place of `reconciliation.allow_rejects`.
+    pub allow_rejects: Option<u64>,
+}
+
+/// Reads `path`. `now` is what relative periods are seen from.
+///
+/// # Errors
+/// [`Kind::Configuration`] naming the key, its value and what was expected.
+pub fn load(path: &Path, overrides: &Overrides, now: SystemTime) -> Result<Settings> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Fault::new(Kind::Configuration, "the configuration cannot be read")
+            .at(shown)
+            .because(error)
+            .next("name it with --config, or run `tieout demo` for a set-up to start from")
+    })?;
+    let base = path.parent().unwrap_or(Path::new("")).to_owned();
+    File::parse(&text, path).and_then(|file| settings(file, &text, base, overrides, now))
+}
+
+fn settings(
+    file: File,
+    text: &str,
+    base: PathBuf,
+    overrides: &Overrides,
+    now: SystemTime,
+) -> Result<Settings> {
+    let zone = Zone::named(&file.reconciliation.time_zone)
+        .map_err(|fault| fault.at("[reconciliation] time_zone"))?;
+    let period = overrides.period.as_ref().or(file.reconciliation.period.as_ref());
+    let period = period.map(|period| Period::parse(period, &zone, now)).transpose()?;
+
+    let invoices = side(file.invoices, "invoices", None)?;
+    let settlements = side(file.settlements, "settlements", file.platform)?;
+    let sides = [("invoices", &invoices.reading), ("settlements", &settlements.reading)];
+
+    let mut fields = Fields::default();
+    let mut keyed = Vec::new();
+    if file.pass.is_empty() {
+        return Err(Fault::new(
+            Kind::Configuration,
+            "there is no [[pass]]: nothing says which lines belong together",
+        )
+        .at("tieout.toml")
+        .expected("[[pass]]\nname = \"line by line\"\nkey = [\"deal\", \"charge\", \"start\", \"end\"]"));
+    }
+    let passes =
+        file.pass.into_iter().map(|file| pass(file, &mut fields, &mut keyed)).collect::<Result<Vec<_>>>()?;
+    for name in &keyed {
+        check_keyed(name, sides)?;
+    }
+    let tolerances_file = file.tolerance;
+    for tolerance in &tolerances_file {
+        for name in tolerance.when.keys() {
+            fields.add(name).ok_or_else(|| {
+                Fault::new(Kind::Configuration, "`when` compares texts, and this holds none")
+                    .at("[[tolerance]] when")
+                    .value(name)
+            })?;
+            check_keyed(name, sides)?;
+        }
+    }
+    let known: Vec<&str> = Role::ALL
+        .iter()
+        .map(|role| role.name())
+        .chain(fields.all().map(|field| fields.name(field)))
+        .collect();
+    for (table, reading) in sides {
+        for name in reading.columns.keys().chain(reading.defaults.keys()) {
+            if !known.contains(&name.as_str()) {
+                return Err(unknown(name, &known).at(format!("[{table}.columns]")));
+            }
+        }
+    }
+    let mut rules = Vec::new();
+    for (name, settings) in &file.normalise {
+        let field = fields.find(name).ok_or_else(|| unknown(name, &known).at("[normalise]"))?;
+        rules.push((field, settings));
+    }
+    let keys = KeyRules::load(rules, &fields, &base)?;
+    let tolerances = tolerances_file
+        .into_iter()
+        .map(|file| tolerance(file, &fields, &keys))
+        .collect::<Result<Vec<_>>>()?;
+    if let Source::Platform(platform) = &settlements.source {
+        check_placeholders(platform, period.as_ref(), &invoices.reading)?;
+    }
+    let mut digest = Sha256::new();
+    digest.update(text);
+    digest.update(period.as_ref().map(ToString::to_string).unwrap_or_default());
+    for path in file.normalise.values().filter_map(|settings| settings.aliases.as_ref()) {
+        digest.update(std::fs::read(base.join(path)).unwrap_or_default());
+    }
+    Ok(Settings {
+        name: file.reconciliation.name,
+        zone,
+        period,
+        allow_rejects: overrides.allow_rejects.unwrap_or(file.reconciliation.allow_rejects),
+        check_arithmetic: file.reconciliation.check_arithmetic,
+        invoices,
+        settlements,
+        fields,
+        keys,
+        passes,
+        tolerances,
+        directory: overrides.directory.clone().unwrap_or_else(|| base.join(&file.report.directory)),
+        formats: file.report.formats,
+        digest: digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+        base,
+    })
+}
+
+fn unknown(name: &str, known: &[&str]) -> Fault {
+    let fault = Fault::new(Kind::Configuration, "this is neither a role nor an attribute that a pass uses")
+        .value(name)
+        .expected(known.join(", "));
+    match fault::nearest(name, known.iter().copied()) {
+        Some(near) => fault.next(format!("did you mean {near}?")),
+        None => fault,
+    }
+}
+
+fn side(file: SideFile, table: &'static str, platform: Option<platform::Settings>) -> Result<SideSettings> {
+    let at = |key: &str| format!("[{table}] {key}");
+    let files = FileSettings {
+        files: file.files,
+        sheet: file.sheet,
+        header_row: file.header_row,
+        delimiter: file.delimiter,
+        encoding: file.encoding,
+    };
+    let source = match (file.source, platform) {
+        (file::SourceName::Files, _) if files.files.is_empty() => {
+            return Err(Fault::new(Kind::Configuration, "no files are named")
+                .at(at("files"))
+                .expected(format!("at least one glob, such as files = [\"{table}/*.csv\"]")));
+        }
+        (file::SourceName::Files, _) => Source::Files(files),
+        (file::SourceName::Platform, Some(platform)) => Source::Platform(Box::new(platform)),
+        (file::SourceName::Platform, None) if table == "settlements" => {
+            return Err(Fault::new(
+                Kind::Configuration,
+                "the settlements come from the platform, but nothing says where it is",
+            )
+            .at(at("source"))
+            .expected("a [platform] table with endpoint, namespace and request"));
+        }
+        (file::SourceName::Platform, None) => {
+            return Err(Fault::new(Kind::Configuration, "invoices come from files")
+                .at(at("source"))
+                .expected("source = \"files\", or no source at all"));
+        }
+    };
+    let reading = Reading {
+        columns: file.columns,
+        defaults: file.defaults,
+        dates: file.dates,
+        decimal: file.decimal,
+        scale: file.scale,
+    };
+    crate::period::Dates::new(Zone::utc(), &reading.dates).map_err(|fault| fault.at(at("dates")))?;
+    for name in reading.scale.keys() {
+        if Role::named(name).is_none_or(|role| role.holds() != Holds::Number) {
+            return Err(Fault::new(Kind::Configuration, "a scale belongs to a number")
+                .at(format!("[{table}.scale]"))
+                .value(name)
+                .expected("quantity, price or amount"));
+        }
+    }
+    for name in reading.defaults.keys() {
+        if Role::named(name).is_some_and(|role| role.holds() == Holds::Number) {
+            return Err(Fault::new(
+                Kind::Configuration,
+                "numbers have no default: tieout does not invent them",
+            )
+            .at(format!("[{table}.defaults]"))
+            .value(name));
+        }
+    }
+    if [Role::Amount, Role::Quantity].iter().all(|role| !reading.columns.contains_key(role.name())) {
+        return Err(Fault::new(
+            Kind::Configuration,
+            "neither an amount nor a quantity is read, so nothing can be compared",
+        )
+        .at(format!("[{table}.columns]"))
+        .expected("amount = \"…\", the header of the column that holds the money"));
+    }
+    Ok(SideSettings { source, reading })
+}
+
+fn pass(file: PassFile, fields: &mut Fields, keyed: &mut Vec<String>) -> Result<Pass> {
+    let at = format!("[[pass]] {:?}", file.name);
+    if file.key.is_empty() {
+        return Err(Fault::new(
+            Kind::Configuration,
+            "this pass has no key, so that every line would belong to every other",
+        )
+        .at(at)
+        .expected("key = [\"deal\", \"charge\", \"start\", \"end\"]"));
+    }
+    let key = file
+        .key
+        .iter()
+        .map(|part| {
+            let (function, name) = match part.strip_suffix(')').and_then(|part| part.split_once('(')) {
+                Some((function @ ("day" | "month"), name)) => (Some(function), name.trim()),
+                _ => (None, part.as_str()),
+            };
+            keyed.push(name.to_owned());
+            match (function, Role::named(name)) {
+                (Some("day"), Some(Role::Start)) => Ok(KeyPart::DayOfStart),
+                (Some("month"), Some(Role::Start)) => Ok(KeyPart::MonthOfStart),
+                (None, Some(Role::Start)) => Ok(KeyPart::Start),
+                (None, Some(Role::End)) => Ok(KeyPart::End),
+                (None, _) => fields.add(name).map(KeyPart::Text).ok_or_else(|| {
+                    Fault::new(Kind::Configuration, "a number is no key: use a [[tolerance]] for it")
+                        .at(&at)
+                        .value(part)
+                        .expected("document, vendor, deal, charge, location, start, end, an attribute, day(start) or month(start)")
+                }),
+                _ => Err(Fault::new(Kind::Configuration, "this is not a calendar function of a time")
+                    .at(&at)
+                    .value(part)
+                    .expected("day(start) or month(start)")),
+            }
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Pass { name: file.name, key, compare: file.compare })
+}
+
+/// A role that is compared must be read on both sides. (An attribute may also be the column of its own name.)
+fn check_keyed(name: &str, sides: [(&str, &Reading); 2]) -> Result<()> {
+    for (table, reading) in sides {
+        let is_read = reading.columns.contains_key(name) || reading.defaults.contains_key(name);
+        if Role::named(name).is_some() && !is_read {
+            return Err(Fault::new(
+                Kind::Configuration,
+                format!("{name} is compared, but nothing says which column holds it"),
+            )
+            .at(format!("[{table}.columns]"))
+            .expected(format!("{name} = \"…\", a header")));
+        }
+    }
+    Ok(())
+}
+
+fn tolerance(file: ToleranceFile, fields: &Fields, keys: &KeyRules) -> Result<Tolerance> {
+    let role = Role::named(&file.field).ok_or_else(|| {
+        Fault::new(Kind::Configuration, "this field has no tolerance")
+            .at("[[tolerance]] field")
+            .value(&file.field)
+            .expected("quantity, price or amount")
+    })?;
+    let limb = |name: &str, text: Option<String>| -> Result<Option<Decimal>> {
+        text.map(|text| {
+            money::parse(&text, DecimalMark::Point).map(|parsed| parsed.value).map_err(|why| {
+                Fault::new(Kind::Configuration, format!("this is not a number: {why}"))
+                    .at(format!("[[tolerance]] {name}"))
+                    .value(&text)
+                    .expected("a decimal in quotes, such as \"0.01\"")
+            })
+        })
+        .transpose()
+    };
+    let when = file
+        .when
+        .iter()
+        .filter_map(|(name, values)| {
+            let field: Field = fields.find(name)?;
+            Some((field, values.names().iter().map(|value| keys.key(field, value)).collect()))
+        })
+        .collect();
+    Tolerance {
+        role,
+        absolute: limb("absolute", file.absolute)?,
+        percent: limb("percent", file.percent)?,
+        combine: file.combine,
+        when,
+    }
+    .checked()
+}
+
+/// The placeholders of a request that tieout fills, beside the platform's own for paging.
+pub const PLACEHOLDERS: [&str; 4] = ["vendor", "window.start", "window.end", "window.last"];
+
+/// The name and the strftime pattern of a placeholder such as `window.start:%Y-%m-%d`.
+#[must_use]
+pub fn split_placeholder(placeholder: &str) -> (&str, Option<&str>) {
+    match placeholder.split_once(':') {
+        Some((name, pattern)) if name.starts_with("window.") => (name, Some(pattern)),
+        _ => (placeholder, None),
+    }
+}
+
+fn check_placeholders(
+    platform: &platform::Settings,
+    period: Option<&Period>,
+    invoices: &Reading,
+) -> Result<()> {
+    let placeholders = platform.request.placeholders();
+    let known: Vec<&str> = placeholders
+        .iter()
+        .copied()
+        .filter(|placeholder| PLACEHOLDERS.contains(&split_placeholder(placeholder).0))
+        .chain(PLACEHOLDERS)
+        .collect();
+    platform.request.check(&known)?;
+    for placeholder in placeholders {
+        let (name, pattern) = split_placeholder(placeholder);
+        if name.starts_with("window.") && period.is_none() {
+            return Err(Fault::new(
+                Kind::Configuration,
+                "the request asks for a window, but no period is set",
+            )
+            .at("[platform.request] parameters")
+            .value(format!("{{{placeholder}}}"))
+            .next("set [reconciliation] period, or give --period"));
+        }
+        if let Some(pattern) = pattern {
+            Zone::utc().format(crate::period::Instant(0), pattern).map_err(|why| {
+                Fault::new(Kind::Configuration, format!("this is not a pattern for a time: {why}"))
+                    .at("[platform.request] parameters")
+                    .value(pattern)
+                    .expected("strftime, such as %Y-%m-%d")
+            })?;
+        }
+        if name == "vendor"
+            && !invoices.columns.contains_key("vendor")
+            && !invoices.defaults.contains_key("vendor")
+        {
+            return Err(Fault::new(
+                Kind::Configuration,
+                "the request asks for each vendor, but nothing says who that is",
+            )
+            .at("[invoices.columns]")
+            .expected("vendor = \"…\", or a default in [invoices.defaults]"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! The platform's records as rows: fields become columns by name.
+
+use std::collections::HashMap;
+
+use super::{Mark, Origin, Row};
+use crate::platform::Record;
+
+/// Lays records out as rows. The header grows as new names come; it never shrinks or changes its order.
+#[derive(Debug)]
+pub struct Answer {
+    origin: Origin,
+    call: u64,
+    columns: Vec<String>,
+    places: HashMap<String, usize>,
+    /// By column, the text of the last record.
+    cells: Vec<String>,
+    row: Row,
+}
+
+impl Answer {
+    /// No record yet.
+    #[must_use]
+    pub fn new(operation: &str) -> Self {
+        Self {
+            origin: Origin { name: operation.into(), part: None },
+            call: 0,
+            columns: Vec::new(),
+            places: HashMap::new(),
+            cells: Vec::new(),
+            row: Row::default(),
+        }
+    }
+
+    /// Where the last record came from: operation and call.
+    #[must_use]
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The names of all fields so far.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The last record as a row.
+    #[must_use]
+    pub const fn row(&self) -> &Row {
+        &self.row
+    }
+
+    /// Lays `record` out. The values of a field that repeats are joined by `; `: none of them is lost, or preferred.
+    pub fn lay_out(&mut self, record: &Record<'_>) {
+        if self.call != record.call {
+            self.call = record.call;
+            self.origin.part = Some(record.call.to_string().into());
+        }
+        self.cells.iter_mut().for_each(String::clear);
+        for (name, value) in record.fields.iter() {
+            let place = match self.places.get(name) {
+                Some(&place) => place,
+                None => {
+                    self.columns.push(name.to_owned());
+                    self.places.insert(name.to_owned(), self.cells.len());
+                    self.cells.push(String::new());
+                    self.cells.len() - 1
+                }
+            };
+            if let Some(cell) = self.cells.get_mut(place) {
+                if !cell.is_empty() {
+                    cell.push_str("; ");
+                }
+                cell.push_str(value.unwrap_or_default());
+            }
+        }
+        self.row.clear();
+        self.row.number = record.index;
+        for cell in &self.cells {
+            self.row.push(cell, Mark::Text);
+        }
+    }
+}

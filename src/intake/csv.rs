@@ -1,0 +1,392 @@
+//! Delimited text: in constant memory, one record at a time.
+//!
+//! `csv-core` finds the cells. Beside it runs a [`Watch`] over the same bytes, for the three things that it
+//! does not tell: on which line a record starts, whether a quote was left open, and whether text follows a closing quote.
+
+use std::sync::Arc;
+
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+
+use super::files::{FileSettings, Input};
+use super::text::Text;
+use super::{Digest, Origin, Row, Rows, columns};
+use crate::fault::{Fault, Kind, Result};
+
+/// Bytes that one record may have. Nothing that anyone bills is longer: a quote was left open.
+const RECORD_MOST: usize = 16 * 1024 * 1024;
+
+/// What may separate cells, in the order in which a tie is decided.
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// Opens a file as delimited text and reads its header.
+pub(super) fn open(input: Input, settings: &FileSettings) -> Result<Box<dyn Rows + Send>> {
+    let origin = Origin { name: Arc::clone(&input.label), part: None };
+    let mut text = Text::open(input, settings.encoding)?;
+    let mut watch = Watch::new();
+    let header_line = settings.header_row.map(|line| u64::from(line.get()));
+    if let Some(line) = header_line {
+        skip_lines(&mut text, &mut watch, line)?;
+    }
+    watch.delimiter = match settings.delimiter {
+        Some(delimiter) => delimiter.0,
+        None => sniff(text.ahead()?),
+    };
+    let mut csv = Csv {
+        origin,
+        columns: Vec::new(),
+        text,
+        core: ReaderBuilder::new().delimiter(watch.delimiter).build(),
+        watch,
+        cells: vec![0; 4096],
+        ends: vec![0; 256],
+        digest: None,
+    };
+    csv.read_header(header_line)?;
+    Ok(Box::new(csv))
+}
+
+struct Csv {
+    origin: Origin,
+    columns: Vec<String>,
+    text: Text,
+    core: Reader,
+    watch: Watch,
+    /// The cells of the current record, one after another, and where each ends.
+    cells: Vec<u8>,
+    ends: Vec<usize>,
+    digest: Option<Digest>,
+}
+
+impl Rows for Csv {
+    fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    fn read(&mut self, row: &mut Row) -> Result<bool> {
+        if !self.read_record(row)? {
+            return Ok(false);
+        }
+        if let Some(column) = self.watch.stray {
+            row.defect = Some(format!("text after the closing quote in {}", self.column(column)).into());
+        } else if row.len() > self.columns.len()
+            && (self.columns.len()..row.len()).any(|column| !row.text(column).trim().is_empty())
+        {
+            row.defect = Some(format!("{} cells under {} headers", row.len(), self.columns.len()).into());
+        }
+        Ok(true)
+    }
+
+    fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
+    }
+}
+
+impl Csv {
+    fn read_header(&mut self, line: Option<u64>) -> Result<()> {
+        let mut header = Row::default();
+        let found = self.read_record(&mut header)?;
+        let fault = |what: String| Fault::new(Kind::Input, what).at(&self.origin);
+        match line {
+            None if !found => {
+                return Err(fault("the file is empty".to_owned())
+                    .expected("a line of headers, then records")
+                    .next("ask for the file again, or take it out of files = [...]"));
+            }
+            Some(line) if !found || header.number != line => {
+                let what = match found {
+                    false => format!(
+                        "there is nothing on line {line} or after it, where header_row expects the headers"
+                    ),
+                    true => format!("line {line}, where header_row expects the headers, is blank"),
+                };
+                return Err(fault(what).next("set header_row to the line of the headers"));
+            }
+            _ => {}
+        }
+        self.columns = columns((0..header.len()).map(|column| header.text(column)));
+        Ok(())
+    }
+
+    /// The next record that is not blank, whatever the headers say.
+    fn read_record(&mut self, row: &mut Row) -> Result<bool> {
+        loop {
+            row.clear();
+            let Some((length, count)) = self.parse()? else {
+                self.digest.get_or_insert_with(|| self.text.digest());
+                return Ok(false);
+            };
+            let cells = self.cells.get(..length).unwrap_or_default();
+            let ends = self.ends.get(..count).unwrap_or_default();
+            row.number = self.watch.start;
+            match std::str::from_utf8(cells) {
+                // Bytes that only make sense across the border of two cells are not text either.
+                Ok(text) if text.is_ascii() || ends.iter().all(|&end| text.is_char_boundary(end)) => {
+                    row.text.push_str(text);
+                    row.ends.extend_from_slice(ends);
+                }
+                outcome => {
+                    let place = match outcome {
+                        Err(error) => error.valid_up_to(),
+                        Ok(text) => {
+                            ends.iter().find(|&&end| !text.is_char_boundary(end)).map_or(0, |end| end - 1)
+                        }
+                    };
+                    return Err(self.not_utf_8(place, cells, ends));
+                }
+            }
+            if !row.is_empty() {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Reads one record into `self.cells` and `self.ends`: the bytes and the cells that it has.
+    fn parse(&mut self) -> Result<Option<(usize, usize)>> {
+        let (mut length, mut count) = (0, 0);
+        self.watch.begin();
+        loop {
+            let chunk = self.text.chunk()?;
+            let at_end = chunk.is_empty();
+            if at_end && self.watch.state == State::Quoted {
+                let line = self.watch.opened;
+                return Err(self.left_open(line));
+            }
+            if at_end && let Some(encoding) = self.text.malformed() {
+                return Err(Fault::new(Kind::Input, format!("this is not {encoding} text"))
+                    .at(format_args!("{}:{}", self.origin, self.watch.line))
+                    .next("set encoding to what the sender uses, or ask for the file again"));
+            }
+            // Borrowed again, because the faults above need the whole of `self`.
+            let chunk = self.text.chunk()?;
+            let (result, read, written, ended) = self.core.read_record(
+                chunk,
+                self.cells.get_mut(length..).unwrap_or_default(),
+                self.ends.get_mut(count..).unwrap_or_default(),
+            );
+            self.watch.feed(chunk.get(..read).unwrap_or_default());
+            self.text.consume(read);
+            length += written;
+            count += ended;
+            match result {
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull if self.cells.len() >= RECORD_MOST => {
+                    return Err(self.left_open(self.watch.start));
+                }
+                ReadRecordResult::OutputFull => self.cells.resize(self.cells.len() * 2, 0),
+                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
+                ReadRecordResult::Record => return Ok(Some((length, count))),
+                ReadRecordResult::End => return Ok(None),
+            }
+        }
+    }
+
+    /// A column as a message names it.
+    fn column(&self, column: usize) -> String {
+        match self.columns.get(column) {
+            Some(name) => format!("column {name}"),
+            None => format!("cell {}", column + 1),
+        }
+    }
+
+    fn left_open(&self, line: u64) -> Fault {
+        Fault::new(
+            Kind::Input,
+            "a quote that opens here is never closed, so the rest of the file stands inside it",
+        )
+        .at(format_args!("{}:{line}", self.origin))
+        .expected("a closing quote in the same record")
+        .next("close or remove the quote; if the file was cut off, ask for it again")
+    }
+
+    fn not_utf_8(&self, place: usize, cells: &[u8], ends: &[usize]) -> Fault {
+        let before = cells.get(..place).unwrap_or_default();
+        let mut lines = Watch::new();
+        before.iter().for_each(|&byte| lines.pass(byte));
+        let column = ends.iter().take_while(|&&end| end <= place).count();
+        let start = column.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+        let end = ends.get(column).copied().unwrap_or(cells.len());
+        let cell = String::from_utf8_lossy(cells.get(start..end).unwrap_or_default());
+        Fault::new(Kind::Input, format!("{} is not UTF-8 text", self.column(column)))
+            .at(format_args!("{}:{}", self.origin, self.watch.start + lines.line - 1))
+            .value(cell)
+            .next("set encoding = \"windows-1252\", or whatever the sender uses")
+    }
+}
+
+/// Passes over the lines before line `header`.
+fn skip_lines(text: &mut Text, watch: &mut Watch, header: u64) -> Result<()> {
+    while watch.line < header {
+        let chunk = text.chunk()?;
+        if chunk.is_empty() {
+            break;
+        }
+        let mut passed = 0;
+        for &byte in chunk {
+            watch.pass(byte);
+            passed += 1;
+            if watch.line == header {
+                break;
+            }
+        }
+        text.consume(passed);
+    }
+    Ok(())
+}
+
+/// The delimiter that stands most often in the first line that is not blank, outside quotes.
+fn sniff(head: &[u8]) -> u8 {
+    let mut counts = [0_usize; DELIMITERS.len()];
+    let (mut quoted, mut blank) = (false, true);
+    for &byte in head {
+        match byte {
+            b'"' => (quoted, blank) = (!quoted, false),
+            _ if quoted => {}
+            b'\r' | b'\n' if blank => counts = [0; DELIMITERS.len()],
+            b'\r' | b'\n' => break,
+            _ => match DELIMITERS.iter().zip(&mut counts).find(|(delimiter, _)| **delimiter == byte) {
+                Some((_, count)) => *count += 1,
+                None => blank &= byte.is_ascii_whitespace(),
+            },
+        }
+    }
+    let mut best = (b',', 0);
+    for (delimiter, count) in DELIMITERS.into_iter().zip(counts) {
+        if count > best.1 {
+            best = (delimiter, count);
+        }
+    }
+    best.0
+}
+
+/// Where in a record the last byte stood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Before the first byte of a cell.
+    Start,
+    /// In a cell without quotes, where a quote is a character like any other.
+    Plain,
+    /// Inside quotes.
+    Quoted,
+    /// After a quote inside quotes: it closes them, unless another one follows.
+    Quote,
+    /// After a closing quote, where only white space may stand.
+    Closed,
+}
+
+/// Follows the bytes of the records: lines and quotes.
+struct Watch {
+    delimiter: u8,
+    /// The line on which the next byte stands; the first is 1.
+    line: u64,
+    /// The last byte was a carriage return: a line feed now belongs to it.
+    carriage: bool,
+    begun: bool,
+    state: State,
+    column: usize,
+    /// The line on which the record starts.
+    start: u64,
+    /// The line on which the last quote opened.
+    opened: u64,
+    /// The first column where text follows a closing quote.
+    stray: Option<usize>,
+}
+
+impl Watch {
+    fn new() -> Self {
+        Self {
+            delimiter: b',',
+            line: 1,
+            carriage: false,
+            begun: false,
+            state: State::Start,
+            column: 0,
+            start: 1,
+            opened: 1,
+            stray: None,
+        }
+    }
+
+    /// The next bytes are those of another record.
+    fn begin(&mut self) {
+        self.begun = false;
+        self.column = 0;
+        self.stray = None;
+    }
+
+    /// Counts the lines.
+    fn pass(&mut self, byte: u8) {
+        if byte == b'\r' || (byte == b'\n' && !self.carriage) {
+            self.line += 1;
+        }
+        self.carriage = byte == b'\r';
+    }
+
+    /// Follows the next bytes of the record, never beyond its end.
+    fn feed(&mut self, mut bytes: &[u8]) {
+        if !self.begun {
+            // The second half of the last line end, and blank lines.
+            while let Some((&byte @ (b'\r' | b'\n'), rest)) = bytes.split_first() {
+                self.pass(byte);
+                bytes = rest;
+            }
+            if bytes.is_empty() {
+                return;
+            }
+            self.begun = true;
+            self.start = self.line;
+            // Most records have no quotes: then only the line end at their end matters.
+            if let Some((&byte @ (b'\r' | b'\n'), cells)) = bytes.split_last()
+                && !cells.contains(&b'"')
+            {
+                self.carriage = false;
+                self.pass(byte);
+                return;
+            }
+        }
+        for &byte in bytes {
+            self.step(byte);
+        }
+    }
+
+    fn step(&mut self, byte: u8) {
+        self.pass(byte);
+        self.state = match (self.state, byte) {
+            (State::Quoted, b'"') => State::Quote,
+            (State::Quoted, _) | (State::Quote, b'"') => State::Quoted,
+            (_, b'\r' | b'\n') => State::Start,
+            (_, byte) if byte == self.delimiter => {
+                self.column += 1;
+                State::Start
+            }
+            (State::Start, b'"') => {
+                self.opened = self.line;
+                State::Quoted
+            }
+            (State::Start | State::Plain, _) => State::Plain,
+            (State::Quote | State::Closed, byte) => {
+                if !byte.is_ascii_whitespace() {
+                    self.stray.get_or_insert(self.column);
+                }
+                State::Closed
+            }
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_delimiter_of_the_headers_wins_and_ties_go_in_order() {
+        assert_eq!(sniff(b"a,b;c;d\n1,2,3,4,5,6"), b';');
+        assert_eq!(sniff(b"\n \n;;\na|b\n"), b'|');
+        assert_eq!(sniff(b"\"a,b,\nc\"\td\n"), b'\t');
+        assert_eq!(sniff(b"a;b,c"), b',');
+        assert_eq!(sniff(b"alone"), b',');
+    }
+}

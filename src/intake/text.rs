@@ -1,0 +1,218 @@
+//! A text file as chunks of UTF-8, hashed as it is read.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::sync::Arc;
+
+use encoding_rs::{Decoder, DecoderResult, UTF_8, UTF_16BE, UTF_16LE};
+use sha2::{Digest as _, Sha256};
+
+use super::Digest;
+use super::files::{Encoding, Input};
+use crate::fault::{Fault, Kind, Result};
+use crate::progress::Task;
+
+/// Bytes per chunk: large enough that refilling costs nothing, small enough for the second-level cache.
+const CHUNK: usize = 256 * 1024;
+
+/// Counts and hashes whatever is read.
+pub(super) struct Hashed {
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl Hashed {
+    pub(super) fn new() -> Self {
+        Self { hasher: Sha256::new(), bytes: 0 }
+    }
+
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+
+    pub(super) fn finish(&self) -> Digest {
+        let mut sha256 = String::with_capacity(64);
+        for byte in self.hasher.clone().finalize() {
+            let _ = write!(sha256, "{byte:02x}");
+        }
+        Digest { bytes: self.bytes, sha256 }
+    }
+}
+
+/// The file itself: every byte that passes is hashed and reported.
+struct Bytes {
+    file: File,
+    label: Arc<str>,
+    hashed: Hashed,
+    task: Box<dyn Task>,
+}
+
+impl Bytes {
+    /// Fills as much of `into` as the file still has.
+    fn read(&mut self, into: &mut [u8]) -> Result<usize> {
+        let mut filled = 0;
+        while let Some(space) = into.get_mut(filled..).filter(|space| !space.is_empty()) {
+            match self.file.read(space) {
+                Ok(0) => break,
+                Ok(count) => {
+                    self.hashed.add(space.get(..count).unwrap_or_default());
+                    self.task.advance(count as u64);
+                    filled += count;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    return Err(Fault::new(Kind::Input, "the file cannot be read")
+                        .at(&self.label)
+                        .because(error));
+                }
+            }
+        }
+        Ok(filled)
+    }
+}
+
+/// Bytes in another encoding, waiting to become UTF-8.
+struct Foreign {
+    decoder: Decoder,
+    raw: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// The file has no more bytes than stand in `raw`.
+    last: bool,
+}
+
+/// A text file, as UTF-8.
+pub(super) struct Text {
+    bytes: Bytes,
+    foreign: Option<Foreign>,
+    chunk: Vec<u8>,
+    start: usize,
+    end: usize,
+    done: bool,
+    malformed: bool,
+}
+
+impl Text {
+    /// Opens `input` in the encoding that its first bytes give away, else in `encoding`, else in UTF-8.
+    /// A byte order mark is certain evidence, so it goes before the setting.
+    pub(super) fn open(input: Input, encoding: Option<Encoding>) -> Result<Self> {
+        let mut bytes =
+            Bytes { file: input.file, label: input.label, hashed: Hashed::new(), task: input.task };
+        let mut raw = vec![0; CHUNK];
+        let end = bytes.read(&mut raw)?;
+        let head = raw.get(..end).unwrap_or_default();
+        let (encoding, mut start) = match encoding_rs::Encoding::for_bom(head) {
+            Some(found) => found,
+            None => (encoding.map(|e| e.0).or_else(|| utf_16(head)).unwrap_or(UTF_8), 0),
+        };
+        if encoding != UTF_8 {
+            let decoder = encoding.new_decoder_without_bom_handling();
+            let foreign = Foreign { decoder, raw, start, end, last: end < CHUNK };
+            let chunk = vec![0; CHUNK];
+            return Ok(Self {
+                bytes,
+                foreign: Some(foreign),
+                chunk,
+                start: 0,
+                end: 0,
+                done: false,
+                malformed: false,
+            });
+        }
+        if head.contains(&0) {
+            return Err(Fault::new(Kind::Input, "this is neither a text file nor a workbook")
+                .at(&bytes.label)
+                .expected("CSV text, or a workbook (.xlsx, .xlsb, .xls, .ods)")
+                .next("look at what the file is, and take it out of files = [...] if it is no table"));
+        }
+        // Some tools write the mark twice.
+        while let Some(b"\xef\xbb\xbf") = head.get(start..start + 3) {
+            start += 3;
+        }
+        Ok(Self { bytes, foreign: None, chunk: raw, start, end, done: end < CHUNK, malformed: false })
+    }
+
+    /// What is read and not yet consumed; empty only at the end, or where the bytes are not text in their encoding.
+    pub(super) fn chunk(&mut self) -> Result<&[u8]> {
+        if self.start == self.end {
+            self.fill()?;
+        }
+        Ok(self.chunk.get(self.start..self.end).unwrap_or_default())
+    }
+
+    /// As much of what comes next as a chunk can hold.
+    pub(super) fn ahead(&mut self) -> Result<&[u8]> {
+        self.fill()?;
+        Ok(self.chunk.get(self.start..self.end).unwrap_or_default())
+    }
+
+    pub(super) fn consume(&mut self, bytes: usize) {
+        self.start = (self.start + bytes).min(self.end);
+    }
+
+    /// Whether the text ended because its bytes mean nothing in their encoding.
+    pub(super) fn malformed(&self) -> Option<&'static str> {
+        self.foreign.as_ref().filter(|_| self.malformed).map(|foreign| foreign.decoder.encoding().name())
+    }
+
+    /// What has been read so far.
+    pub(super) fn digest(&self) -> Digest {
+        self.bytes.hashed.finish()
+    }
+
+    fn fill(&mut self) -> Result<()> {
+        self.chunk.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        while !self.done && self.end < self.chunk.len() {
+            let space = self.chunk.get_mut(self.end..).unwrap_or_default();
+            let Some(foreign) = &mut self.foreign else {
+                let wanted = space.len();
+                let count = self.bytes.read(space)?;
+                self.end += count;
+                self.done = count < wanted;
+                break;
+            };
+            if foreign.start == foreign.end && !foreign.last {
+                foreign.start = 0;
+                foreign.end = self.bytes.read(&mut foreign.raw)?;
+                foreign.last = foreign.end < foreign.raw.len();
+            }
+            let waiting = foreign.raw.get(foreign.start..foreign.end).unwrap_or_default();
+            let (result, read, written) =
+                foreign.decoder.decode_to_utf8_without_replacement(waiting, space, foreign.last);
+            foreign.start += read;
+            self.end += written;
+            match result {
+                DecoderResult::InputEmpty => self.done = foreign.last,
+                DecoderResult::OutputFull => break,
+                DecoderResult::Malformed(..) => {
+                    self.malformed = true;
+                    self.done = true;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// UTF-16 without a byte order mark: more than half of the characters are ASCII, so their other byte is nought,
+/// and hardly ever the byte on the other side.
+fn utf_16(head: &[u8]) -> Option<&'static encoding_rs::Encoding> {
+    let pairs = head.get(..head.len().min(1024)).unwrap_or_default().chunks_exact(2);
+    let count = pairs.len();
+    let (mut first, mut second) = (0, 0);
+    for pair in pairs {
+        first += usize::from(pair.first() == Some(&0));
+        second += usize::from(pair.last() == Some(&0));
+    }
+    if second * 2 > count && first * 10 < count {
+        Some(UTF_16LE)
+    } else if first * 2 > count && second * 10 < count {
+        Some(UTF_16BE)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,27 @@
+//! What tieout can do: one file for each operation, one struct for its
+//! parameters, which is the subcommand's arguments and the agent's tool alike.
+
+#[cfg(feature = "simulator")]
+mod demo;
+mod reconcile;
+#[cfg(feature = "simulator")]
+mod simulate;
+
+use std::time::SystemTime;
+
+use crate::progress::Progress;
+
+#[cfg(feature = "simulator")]
+pub use self::demo::{Demo, Shown};
+pub use self::reconcile::{Finding, Reconcile};
+#[cfg(feature = "simulator")]
+pub use self::simulate::Simulate;
+
+/// What an operation runs in.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Who watches.
+    pub progress: &'a dyn Progress,
+    /// What relative periods are seen from.
+    pub now: SystemTime,
+}
