@@ -1,7 +1,7 @@
 //! Workbooks: .xlsx and .xlsb row by row, .xls and .ods by the sheet.
 //!
-//! calamine's streams borrow the workbook, so each workbook lives in a thread of its own that sends batches of rows; a reader that
-//! goes away stops it. A panic in there becomes a fault.
+//! calamine's streams borrow the workbook, so each workbook lives in a thread of its own that sends
+//! batches of rows; a reader that goes away stops it. A panic in there becomes a fault.
 
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
@@ -178,7 +178,8 @@ impl Job {
         let _ = self.send.send(last);
     }
 
-    /// Reads the sheet that is asked for, or else the first that has anything to read. `place` is where a fault lies.
+    /// Reads the sheet that is asked for, or else the first that has anything to read. `place` is where
+    /// a fault lies.
     fn read(&self, input: Input, place: &mut String) -> Result<(), Halt> {
         let label = Arc::clone(&input.label);
         let mut book = Book::open(input)?;
@@ -421,7 +422,14 @@ impl<'a> Table<'a> {
             }
             return Ok(());
         }
-        let next = Row { number, ..Row::default() };
+        // The next row will be about as long.
+        let next = Row {
+            text: String::with_capacity(self.row.text.len() + 16),
+            ends: Vec::with_capacity(self.row.ends.len()),
+            marks: Vec::with_capacity(self.row.marks.len()),
+            number,
+            defect: None,
+        };
         self.batch.push(std::mem::replace(&mut self.row, next));
         if self.batch.len() >= BATCH {
             self.send_batch()?;

@@ -1,8 +1,8 @@
 //! Looks a workbook over before calamine reads it: what format it is, whether a password locks it, and
 //! whether reading it would take more memory than any honest workbook does.
 //!
-//! A panic can be caught; running out of memory ends the process, and a few thousand bytes of a workbook can state or unfold
-//! into any amount of it.
+//! A panic can be caught; running out of memory ends the process, and a few thousand bytes of a workbook
+//! can state or unfold into any amount of it.
 
 mod ods;
 mod xls;

@@ -1,4 +1,5 @@
-//! OpenDocument spreadsheets: a cell or a row may state how often it is repeated, and calamine repeats it in memory.
+//! OpenDocument spreadsheets: a cell or a row may state how often it is repeated, and calamine repeats
+//! it in memory.
 
 use std::io::BufRead;
 
