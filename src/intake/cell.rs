@@ -22,7 +22,8 @@ pub(super) fn write(cell: &impl DataType, out: &mut String) -> Mark {
     } else if let Some(moment) = cell.get_datetime() {
         return write_moment(moment, out);
     } else if let Some(text) = cell.get_datetime_iso() {
-        // OpenDocument and strict workbooks write dates out; midnight means no time of day, as in a serial number.
+        // OpenDocument and strict workbooks write dates out; midnight means no time of day, as in a
+        // serial number.
         let whole_day =
             text.split_once('T').filter(|(_, time)| time.chars().all(|c| matches!(c, '0' | ':' | '.')));
         out.push_str(whole_day.map_or(text, |(day, _)| day));

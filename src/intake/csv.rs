@@ -1,7 +1,8 @@
 //! Delimited text: in constant memory, one record at a time.
 //!
-//! `csv-core` finds the cells. Beside it runs a [`Watch`] over the same bytes, for the three things that it
-//! does not tell: on which line a record starts, whether a quote was left open, and whether text follows a closing quote.
+//! `csv-core` finds the cells. Beside it runs a [`Watch`] over the same bytes, for the three things that
+//! it does not tell: on which line a record starts, whether a quote was left open, and whether text
+//! follows a closing quote.
 
 use std::sync::Arc;
 

@@ -1,20 +1,20 @@
 //! Workbooks: .xlsx and .xlsb row by row, .xls and .ods by the sheet.
 //!
-//! calamine's streams borrow the workbook, so each workbook lives in a thread of its own that sends batches of rows; a reader that
-//! goes away stops it. A panic in there becomes a fault.
+//! calamine's streams borrow the workbook, so each workbook lives in a thread of its own that sends
+//! batches of rows; a reader that goes away stops it. A panic in there becomes a fault.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use calamine::{
-    Data, DataType, Ods, Range, Reader as _, SheetType, SheetVisible, Xls, XlsError, Xlsb, Xlsx, XlsxError,
+    Data, DataType, Ods, OdsError, Range, Reader as _, SheetType, SheetVisible, Xls, XlsError, Xlsb, Xlsx,
 };
 
 use super::files::{FileSettings, Input, Sheet};
-use super::guard::{self, Format};
+use super::guard::{self, Format, locked, unreadable};
 use super::text::Hashed;
 use super::{Digest, Mark, Origin, Row, Rows, cell, columns, quiet};
 use crate::fault::{Fault, Kind, Result, nearest};
@@ -178,7 +178,8 @@ impl Job {
         let _ = self.send.send(last);
     }
 
-    /// Reads the sheet that is asked for, or else the first that has anything to read. `place` is where a fault lies.
+    /// Reads the sheet that is asked for, or else the first that has anything to read. `place` is where
+    /// a fault lies.
     fn read(&self, input: Input, place: &mut String) -> Result<(), Halt> {
         let label = Arc::clone(&input.label);
         let mut book = Book::open(input)?;
@@ -287,7 +288,7 @@ type Source = BufReader<Watched>;
 enum Book {
     Xlsx(Xlsx<Source>),
     Xlsb(Xlsb<Source>),
-    Xls(Xls<Source>),
+    Xls(Xls<Cursor<Vec<u8>>>),
     Ods(Ods<Source>),
 }
 
@@ -296,7 +297,11 @@ impl Book {
         let mut mark = [0; 2];
         input.file.read_exact(&mut mark).and_then(|()| input.file.rewind()).map_err(unreadable)?;
         if mark != *b"PK" {
-            return Self::open_xls(input);
+            // A compound file: a workbook of before 2007, or any workbook under a password.
+            return match Xls::new(guard::unpack(source(input)?)?) {
+                Err(XlsError::Password) => Err(locked()),
+                other => other.map(Self::Xls).map_err(unreadable),
+            };
         }
         let format = guard::inspect(&input.file)?;
         let source = source(input)?;
@@ -304,21 +309,8 @@ impl Book {
             Format::Xlsx => Xlsx::new(source).map(Self::Xlsx).map_err(unreadable),
             Format::Xlsb => Xlsb::new(source).map(Self::Xlsb).map_err(unreadable),
             Format::Ods => match Ods::new(source) {
-                Err(calamine::OdsError::Password) => Err(locked()),
+                Err(OdsError::Password) => Err(locked()),
                 other => other.map(Self::Ods).map_err(unreadable),
-            },
-        }
-    }
-
-    /// A compound file is a workbook of before 2007, or any workbook under a password.
-    fn open_xls(input: Input) -> Result<Self> {
-        let again = input.file.try_clone().map_err(unreadable)?;
-        match Xls::new(source(input)?) {
-            Ok(book) => Ok(Self::Xls(book)),
-            Err(XlsError::Password) => Err(locked()),
-            Err(error) => match Xlsx::new(BufReader::new(again)) {
-                Err(XlsxError::Password) => Err(locked()),
-                _ => Err(unreadable(error)),
             },
         }
     }
@@ -359,17 +351,6 @@ fn source(input: Input) -> Result<Source> {
     let Input { mut file, length, task, .. } = input;
     file.rewind().map_err(unreadable)?;
     Ok(BufReader::new(Watched { file, task, left: length }))
-}
-
-fn locked() -> Fault {
-    Fault::new(Kind::Input, "the workbook is protected by a password")
-        .next("open it in Excel, remove the password under File > Info > Protect Workbook, and save it")
-}
-
-fn unreadable(error: impl Into<anyhow::Error>) -> Fault {
-    Fault::new(Kind::Input, "the workbook cannot be read")
-        .because(error)
-        .next("open it in Excel and save it again as .xlsx, or ask for it as .csv")
 }
 
 /// Makes rows of the cells of one sheet.
@@ -441,7 +422,14 @@ impl<'a> Table<'a> {
             }
             return Ok(());
         }
-        let next = Row { number, ..Row::default() };
+        // The next row will be about as long.
+        let next = Row {
+            text: String::with_capacity(self.row.text.len() + 16),
+            ends: Vec::with_capacity(self.row.ends.len()),
+            marks: Vec::with_capacity(self.row.marks.len()),
+            number,
+            defect: None,
+        };
         self.batch.push(std::mem::replace(&mut self.row, next));
         if self.batch.len() >= BATCH {
             self.send_batch()?;

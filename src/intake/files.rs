@@ -16,7 +16,8 @@ use crate::progress::{Progress, Task, Unit};
 /// How a side's files are found and read. What does not concern a file (a sheet for CSV, a
 /// delimiter for a workbook) is passed over, so that one side may have both.
 ///
-/// It does not deny unknown keys, so that it can be flattened into a table that has more of them and denies the rest.
+/// It does not deny unknown keys, so that it can be flattened into a table that has more of them and
+/// denies the rest.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct FileSettings {
@@ -24,11 +25,11 @@ pub struct FileSettings {
     pub files: Vec<String>,
     /// The sheet of a workbook, by name or by number; by default the first that is visible and not empty.
     pub sheet: Option<Sheet>,
-    /// The line of a CSV file, or the row of a sheet, that holds the headers, counted from 1; by default the first
-    /// that is not blank.
+    /// The line of a CSV file, or the row of a sheet, that holds the headers, counted from 1; by default
+    /// the first that is not blank.
     pub header_row: Option<NonZeroU32>,
-    /// What separates the cells of a CSV file: one character, or `tab`; by default the one of `,` `;` tab `|` that
-    /// stands most often in the header line.
+    /// What separates the cells of a CSV file: one character, or `tab`; by default the one of `,` `;`
+    /// tab `|` that stands most often in the header line.
     pub delimiter: Option<Delimiter>,
     /// The encoding of a CSV file without a byte order mark, such as `windows-1252`; by default UTF-8, or
     /// UTF-16 where every other byte is nought.

@@ -31,3 +31,17 @@ pub(super) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, String> {
         Err(payload) => payload.downcast_ref::<&str>().copied().unwrap_or("no message").to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::panic, reason = "panics are what is caught here")]
+
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_its_message() {
+        assert_eq!(catch(|| 1), Ok(1));
+        assert_eq!(catch(|| -> u8 { panic!("row {}", 7) }), Err("row 7".to_owned()));
+        assert_eq!(catch(|| -> u8 { panic!("plain") }), Err("plain".to_owned()));
+    }
+}

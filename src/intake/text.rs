@@ -134,7 +134,8 @@ impl Text {
         Ok(Self { bytes, foreign: None, chunk: raw, start, end, done: end < CHUNK, malformed: false })
     }
 
-    /// What is read and not yet consumed; empty only at the end, or where the bytes are not text in their encoding.
+    /// What is read and not yet consumed; empty only at the end, or where the bytes are not text in
+    /// their encoding.
     pub(super) fn chunk(&mut self) -> Result<&[u8]> {
         if self.start == self.end {
             self.fill()?;
@@ -198,8 +199,8 @@ impl Text {
     }
 }
 
-/// UTF-16 without a byte order mark: more than half of the characters are ASCII, so their other byte is nought,
-/// and hardly ever the byte on the other side.
+/// UTF-16 without a byte order mark: more than half of the characters are ASCII, so their other byte is
+/// nought, and hardly ever the byte on the other side.
 fn utf_16(head: &[u8]) -> Option<&'static encoding_rs::Encoding> {
     let pairs = head.get(..head.len().min(1024)).unwrap_or_default().chunks_exact(2);
     let count = pairs.len();
