@@ -94,8 +94,10 @@ pub fn read(
                 }
             }
             Event::DocType(_) => {
-                return Err(fault("the answer has a DOCTYPE, which SOAP forbids (SOAP 1.1 §3, 1.2 Part 1 §5)")
-                    .next("check that the endpoint is the service itself and not a page about it"));
+                return Err(fault(
+                    "the answer has a DOCTYPE, which SOAP forbids (SOAP 1.1 §3, 1.2 Part 1 §5)",
+                )
+                .next("check that the endpoint is the service itself and not a page about it"));
             }
             Event::PI(_) | Event::Comment(_) => {}
             Event::Eof => return parser.finish(),
@@ -108,7 +110,10 @@ pub(super) fn check_encoding(name: &str) -> Result<()> {
     if ["utf-8", "utf8", "us-ascii", "ascii"].iter().any(|known| name.eq_ignore_ascii_case(known)) {
         return Ok(());
     }
-    Err(fault("the answer is in an encoding that tieout does not read").value(name).expected("utf-8"))
+    Err(fault("the answer is in an encoding that tieout does not read")
+        .value(name)
+        .expected("utf-8")
+        .next("have the service send UTF-8; that is what SOAP services do unless told otherwise"))
 }
 
 fn fault(what: impl Into<String>) -> Fault {
@@ -228,7 +233,8 @@ impl<'r> Walk<'r> {
 
     /// An element opened `depth` levels below the response element: is the path now one longer?
     fn open(&mut self, depth: usize, name: &str) -> bool {
-        let follows = self.matched + 1 == depth && self.names.get(self.matched).is_some_and(|next| **next == *name);
+        let follows =
+            self.matched + 1 == depth && self.names.get(self.matched).is_some_and(|next| **next == *name);
         if follows {
             self.matched = depth;
         }
@@ -406,7 +412,8 @@ impl<'r> Parser<'r> {
             let table = self.request.records.names().last();
             for attribute in start.attributes() {
                 let attribute = attribute.map_err(|error| malformed(error.into(), 0))?;
-                self.lost.declared |= attribute.key.0 == "name" && table.is_some_and(|table| **table == *attribute.value);
+                self.lost.declared |=
+                    attribute.key.0 == "name" && table.is_some_and(|table| **table == *attribute.value);
             }
         }
         Ok(())
@@ -598,7 +605,10 @@ impl<'r> Parser<'r> {
             Some(c) => self.text(c.encode_utf8(&mut [0; 4])),
             None => match resolve_predefined_entity(reference) {
                 Some(text) => self.text(text),
-                None => Err(fault(format!("the answer uses an entity that XML does not define: &{};", shown(reference)))),
+                None => Err(fault(format!(
+                    "the answer uses an entity that XML does not define: &{};",
+                    shown(reference)
+                ))),
             },
         }
     }
@@ -614,8 +624,11 @@ impl<'r> Parser<'r> {
 
     fn mixed(&self) -> Fault {
         let place = if self.path.is_empty() { self.request.records.to_string() } else { self.path.clone() };
-        fault(format!("record {} has text beside elements in one element, which no column can hold", self.page.records + 1))
-            .value(place)
+        fault(format!(
+            "record {} has text beside elements in one element, which no column can hold",
+            self.page.records + 1
+        ))
+        .value(place)
     }
 
     fn is_nil(&self, start: &BytesStart<'_>) -> Result<bool> {
@@ -657,7 +670,9 @@ impl<'r> Parser<'r> {
     /// The document has ended: is it whole, and are the records where they should be?
     fn finish(mut self) -> Result<Page> {
         if !self.has_root {
-            return Err(fault("the answer is empty").next("check [platform] endpoint, and the platform's log"));
+            return Err(
+                fault("the answer is empty").next("check [platform] endpoint, and the platform's log")
+            );
         }
         if self.level > 0 {
             return Err(cut_off());
@@ -705,7 +720,8 @@ impl<'r> Parser<'r> {
         let there = names.get(..lost.reached).unwrap_or_default().join("/");
         let there = if there.is_empty() { "the response".to_owned() } else { there };
         let missing = names.get(lost.reached).map(AsRef::as_ref).unwrap_or_default();
-        let fault = fault(format!("there are no records: {there} holds no {missing}")).expected(&self.request.records);
+        let fault = fault(format!("there are no records: {there} holds no {missing}"))
+            .expected(&self.request.records);
         Err(if lost.names.is_empty() {
             fault.value(if lost.has_text { format!("text in {there}") } else { "nothing".to_owned() })
         } else {

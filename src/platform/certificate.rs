@@ -15,8 +15,9 @@ pub(super) fn roots(file: &Path) -> Result<Vec<Certificate>> {
     let roots = Certificate::from_pem_bundle(&pem)
         .map_err(|error| fault("the certificates to trust cannot be read").because(error))?;
     if roots.is_empty() {
-        return Err(fault("there is no certificate in this file")
-            .expected("PEM: -----BEGIN CERTIFICATE-----"));
+        return Err(
+            fault("there is no certificate in this file").expected("PEM: -----BEGIN CERTIFICATE-----")
+        );
     }
     Ok(roots)
 }
@@ -38,7 +39,8 @@ pub(super) fn end_point_binding(der: &[u8]) -> Vec<u8> {
         &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03],
     ];
     let algorithm = signature_algorithm(der).unwrap_or_default();
-    let names = |oids: [&[u8]; 3]| oids.iter().any(|oid| algorithm.windows(oid.len()).any(|part| part == *oid));
+    let names =
+        |oids: [&[u8]; 3]| oids.iter().any(|oid| algorithm.windows(oid.len()).any(|part| part == *oid));
     let mut binding = b"tls-server-end-point:".to_vec();
     if names(SHA384) {
         binding.extend_from_slice(&Sha384::digest(der));
@@ -95,7 +97,9 @@ mod tests {
 
     #[test]
     fn broken_der_does_not_stop_a_sign_in() {
-        for der in [&b""[..], b"\x30", b"\x30\x84\xff\xff\xff\xff", b"\x30\x88\x01\x01\x01\x01\x01\x01\x01\x01"] {
+        for der in
+            [&b""[..], b"\x30", b"\x30\x84\xff\xff\xff\xff", b"\x30\x88\x01\x01\x01\x01\x01\x01\x01\x01"]
+        {
             assert_eq!(end_point_binding(der).len(), "tls-server-end-point:".len() + 32);
         }
     }

@@ -20,12 +20,12 @@ use reqwest::header::{
 use reqwest::tls::TlsInfo;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::Platform;
 use super::answer::{Limit, check_encoding};
 use super::certificate::end_point_binding;
 use super::ntlm::{Handshake, Offers};
 use super::refusal::{html_title, peek};
 use super::settings::{Auth, Settings, Soap};
-use super::Platform;
 use crate::fault::{Fault, Kind, Result, shown};
 
 /// Bytes of an answer that are held between the network and the parser.
@@ -51,7 +51,8 @@ impl Sign {
                 .at(format!("[platform] {key}"))
                 .next(format!("give {key}, or set auth = \"none\""))
         };
-        let user = settings.username.clone().filter(|user| !user.is_empty()).ok_or_else(|| missing("username"))?;
+        let user =
+            settings.username.clone().filter(|user| !user.is_empty()).ok_or_else(|| missing("username"))?;
         let password = settings.password.as_ref().ok_or_else(|| missing("password"))?.resolve(base)?;
         match settings.auth {
             Auth::Basic => {
@@ -249,7 +250,10 @@ impl<'p> Connection<'p> {
 
     /// Lets `attempt` try the password, unless it has been refused before, over whatever
     /// connection. As long as nobody knows what the platform thinks of it, one tries and the others wait.
-    fn judged(&mut self, attempt: impl FnOnce(&mut Self) -> Result<(Response, Standing)>) -> Result<Response> {
+    fn judged(
+        &mut self,
+        attempt: impl FnOnce(&mut Self) -> Result<(Response, Standing)>,
+    ) -> Result<Response> {
         let platform = self.platform;
         let standing = platform.standing();
         let waited_for = match *standing {
@@ -282,7 +286,12 @@ impl<'p> Connection<'p> {
     }
 
     /// Signs the connection in and makes the call with the last message of the handshake.
-    fn handshake(&mut self, call: &Call, user: &str, password: &SecretString) -> Result<(Response, Standing)> {
+    fn handshake(
+        &mut self,
+        call: &Call,
+        user: &str,
+        password: &SecretString,
+    ) -> Result<(Response, Standing)> {
         /// One for `NTLM`, one for `Negotiate`, one for a connection that broke in between.
         const ROUNDS: usize = 3;
         let platform = self.platform;
@@ -324,9 +333,13 @@ impl<'p> Connection<'p> {
                     continue;
                 }
                 let fault = if offers.has(scheme) {
-                    platform.sign_in_fault(format!("the platform offers {scheme}, but does not go on after its first message"))
+                    platform.sign_in_fault(format!(
+                        "the platform offers {scheme}, but does not go on after its first message"
+                    ))
                 } else {
-                    platform.sign_in_fault("the platform does not offer NTLM").next("set [platform] auth to what it offers")
+                    platform
+                        .sign_in_fault("the platform does not offer NTLM")
+                        .next("set [platform] auth to what it offers")
                 };
                 return Err(fault.value(format!("it offers {offers}")));
             };
@@ -335,10 +348,13 @@ impl<'p> Connection<'p> {
                     .sign_in_fault("the connection is closed in the middle of the sign-in (Connection: close on the challenge), so NTLM cannot work")
                     .next("a proxy or load balancer in between does not keep connections; give [platform] endpoint an address that goes around it, or use auth = \"basic\" over https"));
             }
-            drained.map_err(|error| self.platform.fault("the answer to the sign-in's first message broke off").because(error))?;
+            drained.map_err(|error| {
+                self.platform.fault("the answer to the sign-in's first message broke off").because(error)
+            })?;
             let last = handshake.authenticate(challenge, binding.as_deref()).map_err(ours)?;
-            let response =
-                self.post(call, true, Some(authorization(scheme, &last)?)).map_err(|error| self.unreached(error))?;
+            let response = self
+                .post(call, true, Some(authorization(scheme, &last)?))
+                .map_err(|error| self.unreached(error))?;
             let there = local_end(&response);
             if response.status() != StatusCode::UNAUTHORIZED {
                 self.signed_in = there;
@@ -387,7 +403,8 @@ impl<'p> Connection<'p> {
         }
         let fault = |what: String| platform.fault(what).value(format!("HTTP {status}"));
         if status.is_redirection() {
-            let to = response.headers().get(LOCATION).map(|to| shown(&String::from_utf8_lossy(to.as_bytes())));
+            let to =
+                response.headers().get(LOCATION).map(|to| shown(&String::from_utf8_lossy(to.as_bytes())));
             return Err(fault(match to {
                 Some(to) => format!("the platform sends us elsewhere, to {}", to.split(['?', '#']).next().unwrap_or_default()),
                 None => "the platform sends us elsewhere".to_owned(),
@@ -402,7 +419,9 @@ impl<'p> Connection<'p> {
         if may_be_soap && is_soap && response.content_length() != Some(0) {
             let encoding = header(&response, &CONTENT_ENCODING);
             if !encoding.is_empty() && encoding != "identity" {
-                return Err(fault("the answer is compressed, which nobody asked for".to_owned()).value(encoding));
+                return Err(
+                    fault("the answer is compressed, which nobody asked for".to_owned()).value(encoding)
+                );
             }
             if let Some(charset) = charset(&content_type) {
                 check_encoding(charset).map_err(|fault| fault.at(platform.place()))?;
@@ -413,26 +432,37 @@ impl<'p> Connection<'p> {
         let title = html_title(&start);
         let page = title.as_ref().map(|title| format!(" (an HTML page {title})")).unwrap_or_default();
         let next = match status.as_u16() {
-            200..300 | 500 if title.is_some() => "this is probably a login page, an error page or the wrong address; check [platform] endpoint",
+            200..300 | 500 if title.is_some() => {
+                "this is probably a login page, an error page or the wrong address; check [platform] endpoint"
+            }
             403 => "have the user allowed to call the service",
             404 | 405 | 410 => "check [platform] endpoint: there is no such service at this address",
             415 => "the service may speak the other SOAP version; set [platform] soap",
-            400 => "the platform could not read the request at all; check [platform] soap and the request's parameters",
+            400 => {
+                "the platform could not read the request at all; check [platform] soap and the request's parameters"
+            }
             408 | 429 | 502..=504 => "the platform is busy or down; run again later",
             _ => "ask the platform's operators, who find the call by its correlation id",
         };
         let what = match status.as_u16() {
-            200..300 | 500 if title.is_some() => format!("an HTML page {} came instead of SOAP", title.unwrap_or_default()),
+            200..300 | 500 if title.is_some() => {
+                format!("an HTML page {} came instead of SOAP", title.unwrap_or_default())
+            }
             403 => {
                 return Err(platform
-                    .sign_in_fault(format!("the platform knows us, but does not let us call {}{page}", platform.operation()))
+                    .sign_in_fault(format!(
+                        "the platform knows us, but does not let us call {}{page}",
+                        platform.operation()
+                    ))
                     .value(format!("HTTP {status}"))
                     .next(next));
             }
             404 | 405 | 410 => format!("there is no service at this address{page}"),
             503 => format!("the platform is not available{page}"),
             _ if start.trim().is_empty() => "an answer without content came instead of SOAP".to_owned(),
-            _ if status.is_success() => format!("something else than SOAP came, of type {}", shown(&content_type)),
+            _ if status.is_success() => {
+                format!("something else than SOAP came, of type {}", shown(&content_type))
+            }
             _ => format!("the platform answered with an error{page}"),
         };
         Err(fault(what).value(format!("HTTP {status}, correlation id {}", call.correlation)).next(next))
@@ -445,7 +475,10 @@ impl<'p> Connection<'p> {
         let host = platform.endpoint.host_str().unwrap_or_default();
         let port = platform.endpoint.port_or_known_default().unwrap_or_default();
         let (what, next) = if error.is_dns() {
-            (format!("the name {host} is not known here"), "check the host in [platform] endpoint, and the name service or VPN")
+            (
+                format!("the name {host} is not known here"),
+                "check the host in [platform] endpoint, and the name service or VPN",
+            )
         } else if let Some(tls) = find::<rustls::Error>(&error) {
             let next = match tls {
                 rustls::Error::InvalidCertificate(_) => {
@@ -455,18 +488,35 @@ impl<'p> Connection<'p> {
             };
             (format!("no secure connection to {host}:{port} could be made"), next)
         } else if error.is_timeout() && error.is_connect() {
-            (format!("{host}:{port} does not answer"), "check the network, VPN and firewall, or raise [platform] timeout_seconds")
+            (
+                format!("{host}:{port} does not answer"),
+                "check the network, VPN and firewall, or raise [platform] timeout_seconds",
+            )
         } else if error.is_timeout() {
             (
                 format!("no answer came in {} seconds", platform.read_timeout.as_secs()),
                 "run again, ask for less at once (page_size), or raise [platform] timeout_seconds",
             )
         } else if find::<io::Error>(&error).is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
-            (format!("{host}:{port} refuses connections"), "check host and port in [platform] endpoint, and whether the platform is running")
+            (
+                format!("{host}:{port} refuses connections"),
+                "check host and port in [platform] endpoint, and whether the platform is running",
+            )
+        } else if error.is_connect()
+            && find::<io::Error>(&error).is_some_and(|io| io.kind() == io::ErrorKind::UnexpectedEof)
+        {
+            // Only a TLS handshake reads while it connects.
+            (
+                format!("no secure connection to {host}:{port} could be made"),
+                "check that the port speaks TLS; else use http in [platform] endpoint",
+            )
         } else if error.is_connect() {
             (format!("{host}:{port} cannot be reached"), "check the network, VPN and firewall")
         } else {
-            ("the connection broke before an answer came".to_owned(), "run again; if it happens again, see the platform's log")
+            (
+                "the connection broke before an answer came".to_owned(),
+                "run again; if it happens again, see the platform's log",
+            )
         };
         platform.fault(what).because(error).next(next)
     }
@@ -498,7 +548,11 @@ fn headers(soap: Soap, action: &str) -> Result<HeaderMap> {
 }
 
 fn header(response: &Response, name: &HeaderName) -> String {
-    response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
+    response
+        .headers()
+        .get(name)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        .unwrap_or_default()
 }
 
 fn charset(content_type: &str) -> Option<&str> {
@@ -516,7 +570,9 @@ fn local_end(response: &Response) -> Option<SocketAddr> {
 fn closes(response: &Response) -> bool {
     let has = |token: &str| {
         response.headers().get_all(CONNECTION).iter().any(|value| {
-            String::from_utf8_lossy(value.as_bytes()).split(',').any(|part| part.trim().eq_ignore_ascii_case(token))
+            String::from_utf8_lossy(value.as_bytes())
+                .split(',')
+                .any(|part| part.trim().eq_ignore_ascii_case(token))
         })
     };
     has("close") || (response.version() == reqwest::Version::HTTP_10 && !has("keep-alive"))

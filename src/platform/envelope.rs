@@ -49,7 +49,8 @@ fn write_table<'v>(
             Parameter::Nested(table) => write_table(out, table, value)?,
             Parameter::Text(template) => {
                 let filled = template.fill(value).map_err(|unknown| {
-                    Fault::new(Kind::Configuration, format!("{{{unknown}}} has no value in this call")).at(place(name))
+                    Fault::new(Kind::Configuration, format!("{{{unknown}}} has no value in this call"))
+                        .at(place(name))
                 })?;
                 out.push_str(&text(name, &filled)?);
             }

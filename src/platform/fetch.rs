@@ -120,7 +120,13 @@ impl Platform {
                         fetched.calls += 1;
                         index = 0;
                         tracing::info!(
-                            operation, call = fetched.calls, page, status, records, millis, correlation,
+                            operation,
+                            call = fetched.calls,
+                            page,
+                            status,
+                            records,
+                            millis,
+                            correlation,
                             "platform answered"
                         );
                     }
@@ -167,14 +173,23 @@ impl<'p> Worker<'p> {
         let mut so_far = SoFar::default();
         for page in request.first_page.. {
             let answer = self.fetch_page(connection, values, page, batch)?;
-            if so_far.is_complete(&answer, request.page_size, request.is_paged()).map_err(|fault| fault.at(self.platform.place()))? {
+            if so_far
+                .is_complete(&answer, request.page_size, request.is_paged())
+                .map_err(|fault| fault.at(self.platform.place()))?
+            {
                 break;
             }
         }
         Ok(())
     }
 
-    fn fetch_page(&self, connection: &mut Connection<'_>, values: &Values, page: u64, batch: &mut Batch) -> Result<Page> {
+    fn fetch_page(
+        &self,
+        connection: &mut Connection<'_>,
+        values: &Values,
+        page: u64,
+        batch: &mut Batch,
+    ) -> Result<Page> {
         let platform = self.platform;
         let body = envelope::write(platform.soap, &platform.namespace, &platform.request, values, page)?;
         let call = Call::new(body, platform.correlation());
@@ -201,7 +216,8 @@ impl<'p> Worker<'p> {
                 .value(format!("HTTP {status}, correlation id {}", call.correlation))
                 .next("ask the platform's operators, who find the call by its correlation id"))
         });
-        let (operation, millis, correlation) = (&platform.request.operation, call.millis(), &call.correlation);
+        let (operation, millis, correlation) =
+            (&platform.request.operation, call.millis(), &call.correlation);
         match outcome {
             Ok(answer) => {
                 self.tell(News::Page(Finished {
@@ -214,7 +230,15 @@ impl<'p> Worker<'p> {
                 Ok(answer)
             }
             Err(fault) => {
-                tracing::warn!(operation, page, status, millis, correlation, what = fault.what(), "platform call failed");
+                tracing::warn!(
+                    operation,
+                    page,
+                    status,
+                    millis,
+                    correlation,
+                    what = fault.what(),
+                    "platform call failed"
+                );
                 Err(fault)
             }
         }
@@ -240,16 +264,20 @@ impl SoFar {
     fn is_complete(&mut self, page: &Page, page_size: u64, is_paged: bool) -> Result<bool> {
         let fault = |what: String| Fault::new(Kind::Platform, what);
         if page.records > 0 && self.digest.replace(page.digest) == Some(page.digest) {
-            return Err(fault("the platform sent the same page twice: it ignores the page number".to_owned())
-                .next("check which parameter takes {page}, and first_page, in [platform.request]"));
+            return Err(fault(
+                "the platform sent the same page twice: it ignores the page number".to_owned(),
+            )
+            .next("check which parameter takes {page}, and first_page, in [platform.request]"));
         }
         self.pages += 1;
         self.records += page.records;
         if self.pages > 1 && self.total != page.total {
-            let say = |total: Option<u64>| total.map_or_else(|| "nothing".to_owned(), |total| total.to_string());
+            let say =
+                |total: Option<u64>| total.map_or_else(|| "nothing".to_owned(), |total| total.to_string());
             return Err(fault(format!(
                 "the announced number of records changed from one page to the next, from {} to {}",
-                say(self.total), say(page.total)
+                say(self.total),
+                say(page.total)
             ))
             .next("run again when nobody changes the period's records"));
         }
@@ -329,7 +357,11 @@ mod tests {
     #[test]
     fn what_came_is_held_against_what_was_announced() {
         for (is_paged, pages, expected) in [
-            (true, vec![page(5, Some(10), None, 1), page(0, Some(10), None, 0)], "announced 10 records, but sent 5"),
+            (
+                true,
+                vec![page(5, Some(10), None, 1), page(0, Some(10), None, 0)],
+                "announced 10 records, but sent 5",
+            ),
             (true, vec![page(5, Some(10), Some(false), 1)], "announced 10 records, but sent 5"),
             (true, vec![page(11, Some(10), None, 1)], "announced 10 records, but sent 11"),
             (false, vec![page(5, Some(10), None, 1)], "{page}"),

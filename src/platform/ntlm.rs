@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
 use secrecy::{ExposeSecret, SecretString};
 use sspi::{
-    AuthIdentity, BufferType, ClientRequestFlags, CredentialUse, DataRepresentation, Ntlm, SecurityBuffer, Sspi,
-    SspiImpl, Username,
+    AuthIdentity, BufferType, ClientRequestFlags, CredentialUse, DataRepresentation, Ntlm, SecurityBuffer,
+    Sspi, SspiImpl, Username,
 };
 
 /// Our half of a handshake.
@@ -148,12 +148,16 @@ mod tests {
     #[test]
     fn a_handshake_answers_a_real_challenge_and_survives_broken_ones() {
         let password = SecretString::from("pässwörd");
-        for (user, domain, name) in
-            [(r"EnErgy\svc", "EnErgy", "svc"), ("svc@energy.example", "", "svc@energy.example"), ("svc", "", "svc")]
-        {
+        for (user, domain, name) in [
+            (r"EnErgy\svc", "EnErgy", "svc"),
+            ("svc@energy.example", "", "svc@energy.example"),
+            ("svc", "", "svc"),
+        ] {
             let mut ours = Handshake::new(user, &password).unwrap();
             assert!(BASE64.decode(ours.negotiate().unwrap()).unwrap().starts_with(b"NTLMSSP\0\x01\0\0\0"));
-            let last = BASE64.decode(ours.authenticate(CHALLENGE, Some(b"tls-server-end-point:x")).unwrap()).unwrap();
+            let last = BASE64
+                .decode(ours.authenticate(CHALLENGE, Some(b"tls-server-end-point:x")).unwrap())
+                .unwrap();
             assert!(last.starts_with(b"NTLMSSP\0\x03\0\0\0"));
             let wide: Vec<u8> = format!("{domain}{name}").encode_utf16().flat_map(u16::to_le_bytes).collect();
             // The payload starts with domain and user (MS-NLMP §2.2.1.3), the domain's case untouched.

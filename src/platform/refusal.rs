@@ -118,7 +118,11 @@ pub(super) fn html_title(text: &str) -> Option<String> {
         })
         .unwrap_or_default();
     let words: Vec<&str> = title.split_whitespace().collect();
-    Some(if words.is_empty() { "without a title".to_owned() } else { format!("\"{}\"", shown(&words.join(" "))) })
+    Some(if words.is_empty() {
+        "without a title".to_owned()
+    } else {
+        format!("\"{}\"", shown(&words.join(" ")))
+    })
 }
 
 #[cfg(test)]
@@ -145,7 +149,10 @@ mod tests {
 
     #[test]
     fn a_page_is_known_by_its_title() {
-        assert_eq!(html_title("<!DOCTYPE html><TITLE lang=x>\n Sign  in </TITLE>").as_deref(), Some("\"Sign in\""));
+        assert_eq!(
+            html_title("<!DOCTYPE html><TITLE lang=x>\n Sign  in </TITLE>").as_deref(),
+            Some("\"Sign in\"")
+        );
         assert_eq!(html_title("<html>").as_deref(), Some("without a title"));
         assert_eq!(html_title("<soap:Envelope/>"), None);
         assert_eq!(html_title("\u{212a}<html><title>\u{212a}</title>").as_deref(), Some("\"\u{212a}\""));

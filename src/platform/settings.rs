@@ -278,10 +278,10 @@ impl Settings {
     /// # Errors
     /// [`Kind::Configuration`], naming the key.
     pub(super) fn check(&self) -> Result<Url> {
-        let fault = |key: &str, what: &str| Fault::new(Kind::Configuration, what).at(format!("[platform] {key}"));
-        let url = Url::parse(&self.endpoint).map_err(|error| {
-            fault("endpoint", "this is not a URL").value(&self.endpoint).because(error)
-        })?;
+        let fault =
+            |key: &str, what: &str| Fault::new(Kind::Configuration, what).at(format!("[platform] {key}"));
+        let url = Url::parse(&self.endpoint)
+            .map_err(|error| fault("endpoint", "this is not a URL").value(&self.endpoint).because(error))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(fault("endpoint", "this is not the URL of a web service")
                 .value(&self.endpoint)

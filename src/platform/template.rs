@@ -35,7 +35,9 @@ impl TryFrom<String> for Template {
                 })?;
                 let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
                 if name.is_empty() || !name.chars().all(named) {
-                    return Err(format!("{{{name}}} in {text:?} is no placeholder: letters, digits, . _ and - only"));
+                    return Err(format!(
+                        "{{{name}}} in {text:?} is no placeholder: letters, digits, . _ and - only"
+                    ));
                 }
                 if !plain.is_empty() {
                     pieces.push(Piece::Text(std::mem::take(&mut plain)));
