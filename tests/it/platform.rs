@@ -664,3 +664,164 @@ proptest! {
         let _ = read(xml.as_bytes(), &request(ITEMS));
     }
 }
+
+// ---- Against the simulator: real NTLM from end to end. ----
+
+#[cfg(feature = "simulator")]
+mod against_the_simulator {
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+    use tieout::simulator::{Faults, NAMESPACE, Simulator, Trouble, User};
+
+    use super::*;
+
+    /// 25 records of ALFA, 10 of BETA.
+    fn start(folder: &TempDir, change: impl FnOnce(&mut tieout::simulator::Settings)) -> Simulator {
+        let mut csv = "Id,Counterparty,FlowStart,Amount,Remark\n".to_owned();
+        for id in 1..=35 {
+            let vendor = if id <= 25 { "ALFA" } else { "BETA" };
+            csv += &format!("{id},{vendor},2026-10-01T00:00:00,{id}.10,\"a & <b> {id}\"\n");
+        }
+        let records = folder.path().join("records.csv");
+        std::fs::write(&records, csv).unwrap();
+        std::fs::write(folder.path().join("pw"), "Pa$$wörd ł\n").unwrap();
+        let user = |name: &str| User { name: name.into(), password: "Pa$$wörd ł".to_owned().into() };
+        let mut settings = tieout::simulator::Settings::new(
+            records,
+            vec![user(r"CORP\svc"), user("solo"), user("svc@corp.example")],
+        );
+        change(&mut settings);
+        Simulator::start(settings).unwrap()
+    }
+
+    fn settings(endpoint: &str, user: &str, keys: &str) -> Settings {
+        toml::from_str(&format!(
+            r#"
+            endpoint = "{endpoint}"
+            namespace = "{NAMESPACE}"
+            username = '{user}'
+            password = "file:pw"
+            {keys}
+            [request]
+            operation = "GetSettlements"
+            records = "GetSettlementsResult/Items/SettlementRecord"
+            total = "GetSettlementsResult/TotalCount"
+            more = "GetSettlementsResult/HasMore"
+            page_size = 10
+            [request.parameters]
+            counterparty = "{{vendor}}"
+            from = "2026-10-01T00:00:00"
+            to = "2026-11-01T00:00:00"
+            page = "{{page}}"
+            pageSize = "{{page_size}}"
+            "#
+        ))
+        .unwrap()
+    }
+
+    fn both() -> [Values; 2] {
+        [values("ALFA"), values("BETA")]
+    }
+
+    #[test]
+    fn records_come_whole_in_both_versions_and_under_all_forms_of_the_user() {
+        let folder = tempfile::tempdir().unwrap();
+        let simulator = start(&folder, |_| {});
+        for (user, keys) in [
+            (r"CORP\svc", "soap = \"1.1\""),
+            ("svc@corp.example", "soap = \"1.2\""),
+            ("solo", "connections = 1"),
+        ] {
+            let (fetched, seen) = fetch(&settings(simulator.endpoint(), user, keys), folder.path(), &both())
+                .unwrap_or_else(|fault| panic!("{user}: {fault}"));
+            assert_eq!((fetched.calls, fetched.records), (4, 35));
+            assert!(
+                seen[0].starts_with("GetSettlements:1:1=") && seen[34].starts_with("GetSettlements:4:10=")
+            );
+        }
+        let log = simulator.log().entries().unwrap();
+        assert!(log.iter().all(|call| call.correlation_id.starts_with("tieout-")));
+        let fault = fetch(&settings(simulator.endpoint(), "solo", ""), folder.path(), &[values("NOBODY")])
+            .unwrap_err();
+        assert!(
+            fault.to_string().contains("refused GetSettlements: Unknown counterparty: NOBODY"),
+            "{fault}"
+        );
+    }
+
+    #[test]
+    fn a_wrong_password_is_tried_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let simulator = start(&folder, |_| {});
+        std::fs::write(folder.path().join("pw"), "wrong").unwrap();
+        let settings = settings(simulator.endpoint(), r"CORP\svc", "connections = 4");
+        let fault = fetch(&settings, folder.path(), &both()).unwrap_err();
+        assert_eq!(fault.kind(), Kind::SignIn);
+        let log = simulator.log().entries().unwrap();
+        assert!(log.len() <= 1, "{log:?}");
+    }
+
+    #[test]
+    fn lost_connections_and_forgotten_sign_ins_lose_no_record() {
+        let folder = tempfile::tempdir().unwrap();
+        for faults in [
+            Faults { drop_after: Some(3), ..Faults::default() },
+            Faults { drop_after: Some(4), ..Faults::default() },
+            Faults { forget_after: Some(1), ..Faults::default() },
+            Faults { forget_after: Some(2), ..Faults::default() },
+            Faults { delay: Duration::from_millis(5), ..Faults::default() },
+        ] {
+            let simulator = start(&folder, |settings| settings.faults = faults.clone());
+            let settings = settings(simulator.endpoint(), r"CORP\svc", "");
+            let (fetched, seen) = fetch(&settings, folder.path(), &both())
+                .unwrap_or_else(|fault| panic!("{faults:?}: {fault}"));
+            assert_eq!((fetched.calls, seen.len()), (4, 35), "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn trouble_ends_the_fetch_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        for (trouble, expected) in [
+            (Trouble::CutBody, "cut off in the middle"),
+            (Trouble::WrongTotal, "changed from one page to the next"),
+            (Trouble::HtmlPage, "an HTML page"),
+            (Trouble::Unavailable, "not available"),
+        ] {
+            let simulator = start(&folder, |settings| settings.faults.troubles = vec![(2..=2, trouble)]);
+            let settings = settings(simulator.endpoint(), r"CORP\svc", "connections = 1");
+            let fault = fetch(&settings, folder.path(), &both()).unwrap_err();
+            assert!(fault.to_string().contains(expected), "{fault}");
+        }
+        let simulator =
+            start(&folder, |settings| settings.faults.troubles = vec![(1..=9, Trouble::WrongTotal)]);
+        let fault = fetch(&settings(simulator.endpoint(), "solo", ""), folder.path(), &both()).unwrap_err();
+        assert!(fault.to_string().contains("announced 26 records, but sent 25"), "{fault}");
+        let simulator = start(&folder, |settings| settings.faults.close_on_challenge = true);
+        let fault = fetch(&settings(simulator.endpoint(), "solo", ""), folder.path(), &both()).unwrap_err();
+        assert!(fault.to_string().contains("Connection: close"), "{fault}");
+    }
+
+    #[test]
+    fn over_tls_the_sign_in_is_bound_to_the_certificate() {
+        let folder = tempfile::tempdir().unwrap();
+        for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384] {
+            let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+            let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+            let certificate = rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+            let (certificate_file, key_file) = (folder.path().join("ca.pem"), folder.path().join("key.pem"));
+            std::fs::write(&certificate_file, certificate.pem()).unwrap();
+            std::fs::write(&key_file, key.serialize_pem()).unwrap();
+            let simulator = start(&folder, |settings| {
+                settings.tls = Some((certificate_file.clone(), key_file));
+                settings.require_channel_bindings = true;
+            });
+            let settings = |keys: &str| settings(simulator.endpoint(), r"CORP\svc", keys);
+            let (fetched, _) = fetch(&settings("ca_file = \"ca.pem\""), folder.path(), &both()).unwrap();
+            assert_eq!(fetched.records, 35);
+            let fault = fetch(&settings(""), folder.path(), &both()).unwrap_err();
+            assert!(fault.to_string().contains("by [platform] ca_file"), "{fault}");
+        }
+    }
+}
