@@ -6,7 +6,7 @@
 //!
 //! Hourly power lines, one month, as many deals as it takes. The settlement
 //! records come in another order. Two rows in a hundred differ; `truth.csv` says which, and how.
-#![expect(clippy::print_stderr, missing_docs, reason = "a program for the command line")]
+#![expect(clippy::print_stderr, reason = "a program for the command line")]
 
 use std::fs::{File, create_dir_all, write};
 use std::io::{BufWriter, Result, Write};
@@ -94,13 +94,15 @@ fn row(out: &mut dyn Write, document: &str, l: &Line, quantity: u64, price: u64,
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-    let (Some(Ok(rows)), Some(directory)) = (arguments.next().map(|n| n.parse::<u64>()), arguments.next()) else {
+    let (Some(Ok(rows)), Some(directory)) = (arguments.next().map(|n| n.parse::<u64>()), arguments.next())
+    else {
         eprintln!("usage: cargo bench --bench generate -- ROWS DIRECTORY");
         return Ok(());
     };
     let directory = PathBuf::from(directory);
     create_dir_all(&directory)?;
-    let open = |name: &str| -> Result<BufWriter<File>> { Ok(BufWriter::new(File::create(directory.join(name))?)) };
+    let open =
+        |name: &str| -> Result<BufWriter<File>> { Ok(BufWriter::new(File::create(directory.join(name))?)) };
     let (mut invoices, mut settlements, mut truth) =
         (open("invoices.csv")?, open("settlements.csv")?, open("truth.csv")?);
     let header = "Document,Vendor,Deal,Charge,Location,Start,Quantity,Unit,Price,Amount,Currency";
@@ -117,7 +119,14 @@ fn main() -> Result<()> {
             let document = format!("INV-{:05}", l.deal);
             row(&mut invoices, &document, &l, l.quantity, l.price, amount(l.quantity, l.price))?;
             if what == Seeded::Duplicate {
-                row(&mut invoices, &format!("{document}-B"), &l, l.quantity, l.price, amount(l.quantity, l.price))?;
+                row(
+                    &mut invoices,
+                    &format!("{document}-B"),
+                    &l,
+                    l.quantity,
+                    l.price,
+                    amount(l.quantity, l.price),
+                )?;
             }
         }
     }
@@ -143,7 +152,8 @@ fn main() -> Result<()> {
         };
         row(&mut settlements, "", &l, quantity, price, amount(quantity, price) + plus)?;
     }
-    let columns: String = header.split(',').map(|name| format!("{} = \"{name}\"\n", name.to_lowercase())).collect();
+    let columns: String =
+        header.split(',').map(|name| format!("{} = \"{name}\"\n", name.to_lowercase())).collect();
     write(
         directory.join("tieout.toml"),
         format!(

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Discrepancy, Kind};
-use crate::matching::{Book, How};
+use crate::matching::Book;
 use crate::money::{self, Decimal};
 use crate::normalise::{Role, Side};
 
@@ -71,16 +71,12 @@ impl Teller<'_> {
                 self.lines(Side::Settlement)
             ),
             Kind::Duplicate => {
-                let (side, verb, amount) = match self.discrepancy.invoices.is_empty() {
-                    false => (Side::Invoice, "Billed", &amount_billed),
-                    true => (Side::Settlement, "Recorded", &amount_settled),
-                };
-                let original = match self.discrepancy.how {
-                    How::Duplicate(original) => self.book.ledger(side).source(original),
-                    _ => String::new(),
+                let (verb, amount) = match self.discrepancy.invoices.is_empty() {
+                    false => ("Billed", &amount_billed),
+                    true => ("Recorded", &amount_settled),
                 };
                 format!(
-                    "{verb} again: {amount}; the same line stands at {original}, and the other side has it only once."
+                    "{verb} again: {amount}; the same line stands at the second source, and the other side has it only once."
                 )
             }
             Kind::Unsettled => format!("Billed {amount_billed}, but no settlement record has this key."),

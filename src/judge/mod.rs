@@ -19,7 +19,7 @@ pub use self::tolerance::{Combine, Tolerance};
 use crate::fault::Result;
 use crate::matching::{Book, Group, How, PassCount};
 use crate::money::{self, Decimal};
-use crate::normalise::{Fields, KeyRules, Role, Side};
+use crate::normalise::{Field, Fields, KeyRules, Role, Side};
 
 /// What judging needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -208,9 +208,10 @@ impl<'a> Judge<'a> {
             && billed.amount(invoice) == settled.amount(settlement)
             && billed.quantity(invoice) == settled.quantity(settlement)
             && billed.price(invoice) == settled.price(settlement)
-            && [Role::Unit, Role::Currency, Role::Version]
-                .into_iter()
-                .all(|role| billed.role(role, invoice) == settled.role(role, settlement))
+            && [Role::Unit, Role::Currency, Role::Version].into_iter().filter_map(Field::of).all(|field| {
+                self.book.key(Side::Invoice, field, invoice)
+                    == self.book.key(Side::Settlement, field, settlement)
+            })
             && !self.miscalculated(invoice)
     }
 

@@ -177,17 +177,11 @@ impl<'a> Book<'a> {
         left: &[u32],
         is_left: &dyn Fn(u32) -> bool,
     ) -> Vec<Option<u32>> {
+        // The values are left to the check: most entries have no equal, and are done with after this.
         let print = |entry: u32| -> u64 {
-            let values = self.values(side, entry);
             let mut hash = Mixer::default();
             fields.iter().for_each(|&field| hash.mix(i64::from(self.key(side, field, entry))));
-            hash.mix(values.start.map_or(BLANK, |at| at.0));
-            hash.mix(values.end.map_or(BLANK, |at| at.0));
-            for number in [values.amount, values.quantity, values.price] {
-                // The hash may fold the mantissa; equality is checked below.
-                let folded = number.and_then(|n| i64::try_from(n.mantissa() % i128::from(i64::MAX)).ok());
-                hash.mix(folded.unwrap_or(BLANK));
-            }
+            hash.mix(self.part(side, KeyPart::Start, entry));
             hash.finish()
         };
         let prints: Vec<u64> = left.iter().map(|&entry| print(entry)).collect();

@@ -253,6 +253,7 @@ fn cheapest(costs: &[Vec<Cost>]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
     use proptest::prelude::*;
 
     use super::*;
@@ -271,7 +272,6 @@ mod tests {
 
     proptest! {
         #[test]
-        #[expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
         fn the_assignment_is_the_cheapest(
             rows in 1_usize..5,
             extra in 0_usize..3,

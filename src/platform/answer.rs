@@ -110,7 +110,10 @@ pub(super) fn check_encoding(name: &str) -> Result<()> {
     if ["utf-8", "utf8", "us-ascii", "ascii"].iter().any(|known| name.eq_ignore_ascii_case(known)) {
         return Ok(());
     }
-    Err(fault("the answer is in an encoding that tieout does not read").value(name).expected("utf-8"))
+    Err(fault("the answer is in an encoding that tieout does not read")
+        .value(name)
+        .expected("utf-8")
+        .next("have the service send UTF-8; that is what SOAP services do unless told otherwise"))
 }
 
 fn fault(what: impl Into<String>) -> Fault {

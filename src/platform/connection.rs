@@ -474,12 +474,17 @@ impl<'p> Connection<'p> {
         let error = error.without_url();
         let host = platform.endpoint.host_str().unwrap_or_default();
         let port = platform.endpoint.port_or_known_default().unwrap_or_default();
+        let links = chain(&error);
+        let tls = links.iter().find_map(|link| link.downcast_ref::<rustls::Error>());
+        let is_io = |kind| {
+            links.iter().any(|link| link.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == kind))
+        };
         let (what, next) = if error.is_dns() {
             (
                 format!("the name {host} is not known here"),
                 "check the host in [platform] endpoint, and the name service or VPN",
             )
-        } else if let Some(tls) = find::<rustls::Error>(&error) {
+        } else if let Some(tls) = tls {
             let next = match tls {
                 rustls::Error::InvalidCertificate(_) => {
                     "if the platform's certificate is your company's own, give its issuer by [platform] ca_file"
@@ -497,10 +502,16 @@ impl<'p> Connection<'p> {
                 format!("no answer came in {} seconds", platform.read_timeout.as_secs()),
                 "run again, ask for less at once (page_size), or raise [platform] timeout_seconds",
             )
-        } else if find::<io::Error>(&error).is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
+        } else if is_io(io::ErrorKind::ConnectionRefused) {
             (
                 format!("{host}:{port} refuses connections"),
                 "check host and port in [platform] endpoint, and whether the platform is running",
+            )
+        } else if error.is_connect() && is_io(io::ErrorKind::UnexpectedEof) {
+            // Only a TLS handshake reads while it connects.
+            (
+                format!("no secure connection to {host}:{port} could be made"),
+                "check that the port speaks TLS; else use http in [platform] endpoint",
             )
         } else if error.is_connect() {
             (format!("{host}:{port} cannot be reached"), "check the network, VPN and firewall")
@@ -587,21 +598,18 @@ fn is_broken(error: &reqwest::Error) -> bool {
     !error.is_timeout() && !error.is_connect()
 }
 
-/// The first error of type `E` in a chain, looking inside I/O errors as well, which hide theirs.
-fn find<'e, E: std::error::Error + 'static>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e E> {
+/// An error and what is underneath it, looking inside I/O errors as well, which hide theirs.
+fn chain<'e>(error: &'e (dyn std::error::Error + 'static)) -> Vec<&'e (dyn std::error::Error + 'static)> {
+    let mut links = Vec::new();
     let mut link = Some(error);
     while let Some(current) = link {
-        if let Some(found) = current.downcast_ref::<E>() {
-            return Some(found);
-        }
-        if let Some(found) = current.downcast_ref::<io::Error>().and_then(io::Error::get_ref)
-            && let Some(found) = find::<E>(found)
-        {
-            return Some(found);
-        }
-        link = current.source();
+        links.push(current);
+        link = match current.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(hidden) => Some(hidden),
+            None => current.source(),
+        };
     }
-    None
+    links
 }
 
 /// The body of an answer, given up when its time is over or nobody wants it any more.

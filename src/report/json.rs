@@ -29,12 +29,9 @@ fn object(report: &Report<'_>, discrepancy: &Discrepancy) -> Value {
             (name.to_owned(), if cell.is_empty() { Value::Null } else { Value::String(cell) })
         })
         .collect();
-    for (name, side, entries) in [
-        ("invoice_source", Side::Invoice, &discrepancy.invoices),
-        ("settlement_source", Side::Settlement, &discrepancy.settlements),
-    ] {
+    for (name, side) in [("invoice_source", Side::Invoice), ("settlement_source", Side::Settlement)] {
         let ledger = report.book.ledger(side);
-        let sources = entries.iter().map(|&entry| {
+        let sources = line::sources(discrepancy, side).map(|entry| {
             let doubles: Vec<&str> = ledger.doubles(entry).map(|role| role.name()).collect();
             match doubles.as_slice() {
                 [] => json!({ "place": ledger.source(entry) }),

@@ -1,7 +1,7 @@
 //! A discrepancy as one line of text cells: the contract of `discrepancies.csv`.
 
 use crate::judge::{Discrepancy, Figures, Variance, explain};
-use crate::matching::Book;
+use crate::matching::{Book, How};
 use crate::money::{self, Decimal};
 use crate::normalise::{Role, Side};
 use crate::period::Instant;
@@ -107,6 +107,16 @@ pub(super) fn currency(report: &Report<'_>, discrepancy: &Discrepancy) -> String
     View { book: report.book, discrepancy }.text(Role::Currency)
 }
 
+/// The entries that a discrepancy points to on one side: its own, then the one that it repeats.
+pub(super) fn sources(discrepancy: &Discrepancy, side: Side) -> impl Iterator<Item = u32> + '_ {
+    let own = if side == Side::Invoice { &discrepancy.invoices } else { &discrepancy.settlements };
+    let original = match discrepancy.how {
+        How::Duplicate(original) if !own.is_empty() => Some(original),
+        _ => None,
+    };
+    own.iter().copied().chain(original)
+}
+
 struct View<'a> {
     book: &'a Book<'a>,
     discrepancy: &'a Discrepancy,
@@ -153,12 +163,9 @@ impl View<'_> {
         String::new()
     }
 
-    fn sources(&self, wanted: Side) -> String {
-        let sources: Vec<String> = self
-            .entries()
-            .filter(|&(side, _)| side == wanted)
-            .map(|(side, entry)| self.book.ledger(side).source(entry))
-            .collect();
+    fn sources(&self, side: Side) -> String {
+        let sources: Vec<String> =
+            sources(self.discrepancy, side).map(|entry| self.book.ledger(side).source(entry)).collect();
         sources.join("; ")
     }
 }
