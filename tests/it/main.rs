@@ -1,4 +1,4 @@
-//! The one integration binary: cases, layers, help text, platform, simulator, faults.
+//! The one integration binary: cases, laws, layers, command line, bad input, platform, simulator.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,6 +7,15 @@
     reason = "a test fails by panicking"
 )]
 
+mod bad_input;
+mod cases;
+mod cli;
+#[cfg(feature = "simulator")]
+mod demo;
+mod docs;
+mod gas_statement;
 mod intake;
+mod laws;
+mod layers;
 mod platform;
 mod simulator;
