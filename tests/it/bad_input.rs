@@ -433,7 +433,7 @@ fn a_row_that_cannot_be_read_is_rejected_and_reported() {
         setup.write(ALFA, format!("{INVOICE}{row}\n"));
         let outcome = setup.reconcile(&[]);
         assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(INPUT), ""), "{row}: {}", outcome.stdout);
-        assert!(outcome.stdout.contains("1 rows rejected"), "{}", outcome.stdout);
+        assert!(outcome.stdout.contains(", 1 row"), "{}", outcome.stdout);
         assert!(outcome.stdout.contains("rejected invoices/alfa.csv:4"), "{}", outcome.stdout);
         let rejects = table(&setup.read("reports/rejects.csv"));
         assert_eq!(rejects.len(), 2);
