@@ -90,10 +90,14 @@ pub struct Overrides {
 pub fn load(path: &Path, overrides: &Overrides, now: SystemTime) -> Result<Settings> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| {
+        let next = match error.kind() {
+            std::io::ErrorKind::InvalidData => "save it as UTF-8",
+            _ => "name it with --config, or run `tieout demo` for a set-up to start from",
+        };
         Fault::new(Kind::Configuration, "the configuration cannot be read")
             .at(shown)
             .because(error)
-            .next("name it with --config, or run `tieout demo` for a set-up to start from")
+            .next(next)
     })?;
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
     File::parse(&text, path).and_then(|file| settings(file, &text, base, overrides, now))
@@ -147,9 +151,11 @@ fn settings(
         .chain(fields.all().map(|field| fields.name(field)).filter(|name| Role::named(name).is_none()))
         .collect();
     for (table, reading) in sides {
-        for name in reading.columns.keys().chain(reading.defaults.keys()) {
+        let columns = reading.columns.keys().map(|name| ("columns", name));
+        let defaults = reading.defaults.keys().map(|name| ("defaults", name));
+        for (key, name) in columns.chain(defaults) {
             if !known.contains(&name.as_str()) {
-                return Err(unknown(name, &known).at(format!("[{table}.columns]")));
+                return Err(unknown(name, &known).at(format!("[{table}.{key}]")));
             }
         }
     }
@@ -334,12 +340,20 @@ fn tolerance(file: ToleranceFile, fields: &Fields, keys: &KeyRules) -> Result<To
     })?;
     let limb = |name: &str, text: Option<String>| -> Result<Option<Decimal>> {
         text.map(|text| {
-            money::parse(&text, DecimalMark::Point).map(|parsed| parsed.value).map_err(|why| {
-                Fault::new(Kind::Configuration, format!("this is not a number: {why}"))
+            let fault = |what: String| {
+                Fault::new(Kind::Configuration, what)
                     .at(format!("[[tolerance]] {name}"))
                     .value(&text)
                     .expected("a decimal in quotes, such as \"0.01\"")
-            })
+            };
+            match money::parse(&text, DecimalMark::Point) {
+                Ok(parsed) if parsed.currency.is_some() => {
+                    Err(fault("a tolerance counts in every line's own currency and names none".to_owned())
+                        .next("leave the currency out, or limit the tolerance: when = { currency = \"…\" }"))
+                }
+                Ok(parsed) => Ok(parsed.value),
+                Err(why) => Err(fault(format!("this is not a number: {why}"))),
+            }
         })
         .transpose()
     };
