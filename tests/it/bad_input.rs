@@ -154,6 +154,36 @@ const CASES: &[Case] = &[
         says: &["[[tolerance]] absolute", "1e-2", "0.01"],
     },
     Case {
+        name: "a tolerance of one currency",
+        edits: &[(TOML, "\"0.01\"", "\"0.01 USD\"")],
+        code: CONFIGURATION,
+        says: &["[[tolerance]] absolute", "0.01 USD", "when = { currency"],
+    },
+    Case {
+        name: "a tolerance with a percent sign",
+        edits: &[(TOML, "absolute = \"0.01\"", "percent = \"0.5 %\"")],
+        code: CONFIGURATION,
+        says: &["[[tolerance]] percent", "0.5 %"],
+    },
+    Case {
+        name: "one file instead of a list",
+        edits: &[(TOML, "[\"records.csv\"]", "\"records.csv\"")],
+        code: CONFIGURATION,
+        says: &["tieout.toml:20", "a list"],
+    },
+    Case {
+        name: "a default for nothing",
+        edits: &[(TOML, "[invoices]", "[invoices]\ndefaults = { curency = \"USD\" }")],
+        code: CONFIGURATION,
+        says: &["[invoices.defaults]", "curency", "did you mean currency?"],
+    },
+    Case {
+        name: "a default for an amount",
+        edits: &[(TOML, "[invoices]", "[invoices]\ndefaults = { amount = \"0\" }")],
+        code: CONFIGURATION,
+        says: &["[invoices.defaults]", "amount", "does not invent"],
+    },
+    Case {
         name: "a negative tolerance",
         edits: &[(TOML, "\"0.01\"", "\"-0.01\"")],
         code: CONFIGURATION,
@@ -409,6 +439,12 @@ fn a_configuration_that_is_not_there_is_named() {
     ] {
         assert_fails(arguments[1], &setup, &setup.reconcile(&arguments), CONFIGURATION, &says);
     }
+    setup.write("latin.toml", b"# caf\xe9\n");
+    let says = ["latin.toml", "save it as UTF-8"];
+    assert_fails("Latin-1", &setup, &setup.reconcile(&["--config", "latin.toml"]), CONFIGURATION, &says);
+    // What Windows' own editor writes is fine.
+    setup.write("windows.toml", format!("\u{feff}{}", setup.read(TOML).replace('\n', "\r\n")));
+    assert_eq!(setup.reconcile(&["--config", "windows.toml"]).code, Some(0));
 }
 
 #[test]
@@ -459,6 +495,22 @@ fn a_row_that_cannot_be_read_is_rejected_and_reported() {
         setup.edit(TOML, "[invoices]", "allow_rejects = 1\n\n[invoices]");
         assert_eq!(setup.reconcile(&[]).code, Some(1), "{row}");
         assert_eq!(setup.reconcile(&["--allow-rejects", "0"]).code, Some(INPUT), "{row}");
+    }
+}
+
+#[test]
+fn what_a_spreadsheet_would_run_is_text() {
+    let setup = Setup::small();
+    let line = "@INV,=cmd|' /C calc'!A0,+G-9,2026-10-01,1,1,-1.00,USD\n=1+1,-x,\tG,2026-10-01,1,1,=2+3,USD\n";
+    setup.write(ALFA, format!("{INVOICE}{line}"));
+    assert_eq!(setup.reconcile(&[]).code, Some(INPUT));
+    for report in ["discrepancies.csv", "rejects.csv"] {
+        let report = table(&setup.read(&format!("reports/{report}")));
+        assert_eq!(report.len(), 2);
+        for cell in report.iter().flatten().filter(|cell| cell.starts_with(['=', '+', '-', '@', '\t'])) {
+            assert!(cell.parse::<f64>().is_ok(), "{cell:?} is neither text nor a number");
+        }
+        assert!(report[1].iter().any(|cell| cell == "'@INV" || cell == "'=2+3"), "{report:?}");
     }
 }
 
