@@ -113,7 +113,7 @@ impl Printer {
                             &call.time,
                             &call.user,
                             &call.method,
-                            &call.arguments,
+                            &named(&call.arguments),
                             &call.outcome,
                             &call.rows.to_string(),
                         ]
@@ -123,7 +123,7 @@ impl Printer {
             }
             Shown::Next { directory, port } => {
                 let at = |name: &str| directory.join(name).display().to_string();
-                self.line("\nthe platform is stopped. Try next:");
+                self.line("\nthe platform is stopped, nothing is left running. Try next:");
                 self.line(&format!("  less {}", at("reports/discrepancies.csv")));
                 self.line(&format!("  less {}", at("tieout.toml")));
                 self.line(&format!(
@@ -135,4 +135,14 @@ impl Printer {
             }
         }
     }
+}
+
+/// `{"page":"1","pageSize":"50"}` as lines of `page = 1`.
+#[cfg(feature = "simulator")]
+fn named(arguments: &str) -> String {
+    let Ok(serde_json::Value::Object(object)) = serde_json::from_str(arguments) else {
+        return arguments.to_owned();
+    };
+    let lines = object.iter().map(|(name, value)| format!("{name} = {}", value.as_str().unwrap_or_default()));
+    lines.collect::<Vec<_>>().join("\n")
 }
