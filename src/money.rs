@@ -104,6 +104,12 @@ impl Wide {
     }
 
     fn add(self, other: Self) -> Option<Self> {
+        // Most sums are of one scale.
+        if self.scale == other.scale
+            && let Some(mantissa) = self.mantissa.checked_add(other.mantissa)
+        {
+            return Some(Self { mantissa, scale: self.scale });
+        }
         let scale = self.scale.max(other.scale);
         let sum =
             |a: Self, b: Self, scale| Some(Self { mantissa: a.at(scale)?.checked_add(b.at(scale)?)?, scale });

@@ -142,6 +142,8 @@ fn start_log(form: Option<LogForm>) {
             let layer = layer.with_ansi(std::io::stderr().is_terminal());
             tracing_subscriber::registry().with(ours).with(layer).try_init()
         }
-        LogForm::Json => tracing_subscriber::registry().with(ours).with(layer.json().flatten_event(true)).try_init(),
+        LogForm::Json => {
+            tracing_subscriber::registry().with(ours).with(layer.json().flatten_event(true)).try_init()
+        }
     };
 }

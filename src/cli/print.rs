@@ -127,14 +127,21 @@ impl Printer {
                 self.line(&format!("  less {}", at("reports/discrepancies.csv")));
                 self.line(&format!("  less {}", at("tieout.toml")));
                 self.line(&format!(
-                    "  tieout platform simulate --records {} --user 'CORP\\svc_recon' --password file:{} --port {port} &",
+                    "  {} platform simulate --records {} --user 'CORP\\svc_recon' --password file:{} --port {port} &",
+                    program(),
                     at("platform/records.csv"),
                     at("platform/password"),
                 ));
-                self.line(&format!("  tieout reconcile --config {} --limit 5", at("tieout.toml")));
+                self.line(&format!("  {} reconcile --config {} --limit 5", program(), at("tieout.toml")));
             }
         }
     }
+}
+
+/// How this program was called, for commands to be called the same way.
+#[cfg(feature = "simulator")]
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "tieout".to_owned())
 }
 
 /// `{"page":"1","pageSize":"50"}` as lines of `page = 1`.

@@ -83,7 +83,9 @@ impl Teller<'_> {
                     _ => "",
                 };
                 let on = if document.is_empty() { String::new() } else { format!(" on document {document}") };
-                format!("{verb} again: {amount}; the same line stands{on} at the second source, and {others} no second one.")
+                format!(
+                    "{verb} again: {amount}; the same line stands{on} at the second source, and {others} no second one."
+                )
             }
             Kind::Unsettled => format!("Billed {amount_billed}, but no settlement record has this key."),
             Kind::Unbilled => format!("Settled {amount_settled}, but no invoice line has this key."),

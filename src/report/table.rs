@@ -45,14 +45,21 @@ pub fn summary_table(report: &Report<'_>, width: u16) -> String {
     /// What the wide form takes with amounts of nine digits.
     const WIDE: u16 = 100;
     let balances = report.outcome.control.balances();
-    let has = |class: Class| balances.values().any(|balance| balance.get(&class).is_some_and(|tally| tally.lines > 0));
-    let amount = |tally: &Tally| tally.amount.value().map_or_else(|| "over 28 digits".to_owned(), money::grouped);
+    let has = |class: Class| {
+        balances.values().any(|balance| balance.get(&class).is_some_and(|tally| tally.lines > 0))
+    };
+    let amount =
+        |tally: &Tally| tally.amount.value().map_or_else(|| "over 28 digits".to_owned(), money::grouped);
     let named = |currency: &str| if currency.is_empty() { "-".to_owned() } else { currency.to_owned() };
     if width < WIDE {
-        let mut table =
-            bare(width, &[("side", LEFT), ("currency", LEFT), ("", LEFT), ("lines", RIGHT), ("amount", RIGHT)]);
+        let mut table = bare(
+            width,
+            &[("side", LEFT), ("currency", LEFT), ("", LEFT), ("lines", RIGHT), ("amount", RIGHT)],
+        );
         for ((side, currency), balance) in &balances {
-            for (class, tally) in balance.iter().filter(|(class, tally)| tally.lines > 0 || **class == Class::Read) {
+            for (class, tally) in
+                balance.iter().filter(|(class, tally)| tally.lines > 0 || **class == Class::Read)
+            {
                 let cells = [class.label(), tally.lines.to_string(), amount(tally)];
                 table.add_row([side.name().to_owned(), named(currency)].into_iter().chain(cells));
             }
