@@ -34,9 +34,11 @@ impl TryFrom<String> for Template {
                     format!("the placeholder in {text:?} is not closed; write {{{{ for a brace itself")
                 })?;
                 let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-                if name.is_empty() || !name.chars().all(named) {
+                // Behind a colon stands how the value is to be written, which is the caller's business.
+                let bare = name.split_once(':').map_or(name, |(bare, _)| bare);
+                if bare.is_empty() || !bare.chars().all(named) {
                     return Err(format!(
-                        "{{{name}}} in {text:?} is no placeholder: letters, digits, . _ and - only"
+                        "{{{name}}} in {text:?} is no placeholder: its name has letters, digits, . _ and - only"
                     ));
                 }
                 if !plain.is_empty() {
