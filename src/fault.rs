@@ -171,7 +171,7 @@ impl fmt::Display for Fault {
         }
         for (label, part) in [("found", &parts.value), ("expected", &parts.expected), ("next", &parts.next)] {
             if let Some(part) = part {
-                write!(f, "\n  {label}: {part}")?;
+                write!(f, "\n  {label}: {}", part.replace('\n', "\n    "))?;
             }
         }
         Ok(())

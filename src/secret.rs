@@ -15,7 +15,7 @@ use crate::fault::{Fault, Kind, Result};
 
 /// Where a secret is to be had.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[serde(try_from = "Given")]
 pub enum Reference {
     /// An environment variable.
     Env(String),
@@ -25,15 +25,36 @@ pub enum Reference {
     Command(Vec<String>),
 }
 
+/// What stands in the configuration: text, or something that must not be quoted back either.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Given {
+    Text(String),
+    Other(serde::de::IgnoredAny),
+}
+
 const FORMS: &str = "env:NAME, file:PATH or command:PROGRAM ARGUMENTS";
+
+/// Nothing is quoted back: somebody may have put the secret itself there.
+fn refuse() -> String {
+    format!("a secret is given by reference, as {FORMS}; it is never written here itself")
+}
+
+impl TryFrom<Given> for Reference {
+    type Error = String;
+
+    fn try_from(given: Given) -> Result<Self, String> {
+        match given {
+            Given::Text(text) => Self::try_from(text),
+            Given::Other(_) => Err(refuse()),
+        }
+    }
+}
 
 impl TryFrom<String> for Reference {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        // The text is not quoted back: somebody may have put the secret itself there.
-        let refuse =
-            || format!("a secret is given by reference, as {FORMS}; it is never written here itself");
         let (scheme, rest) = text.split_once(':').ok_or_else(refuse)?;
         if rest.trim().is_empty() {
             return Err(refuse());

@@ -86,7 +86,10 @@ pub fn run() -> ExitCode {
             .next("please report this with the message above; no report was written"),
     };
     tracing::error!(fault = %fault, "run failed");
-    printer.fault(&fault);
+    // Who reads JSON has it from the log, and nothing else shall stand between its lines.
+    if !matches!(cli.log, Some(LogForm::Json)) {
+        printer.fault(&fault);
+    }
     ExitCode::from(fault.kind().exit_code())
 }
 

@@ -144,7 +144,7 @@ fn settings(
     let known: Vec<&str> = Role::ALL
         .iter()
         .map(|role| role.name())
-        .chain(fields.all().map(|field| fields.name(field)))
+        .chain(fields.all().map(|field| fields.name(field)).filter(|name| Role::named(name).is_none()))
         .collect();
     for (table, reading) in sides {
         for name in reading.columns.keys().chain(reading.defaults.keys()) {
@@ -382,6 +382,7 @@ fn check_placeholders(
     let known: Vec<&str> = placeholders
         .iter()
         .copied()
+        .filter(|placeholder| split_placeholder(placeholder).1.is_some())
         .filter(|placeholder| PLACEHOLDERS.contains(&split_placeholder(placeholder).0))
         .chain(PLACEHOLDERS)
         .collect();

@@ -134,8 +134,9 @@ impl KeyRules {
 
 fn read_aliases(rule: &Rule, path: &Path, shown: &Path) -> Result<HashMap<String, String>> {
     let fault = |what: &str| Fault::new(Kind::Configuration, what.to_owned());
-    let whole =
-        |error: csv::Error| fault("the alias table cannot be read").at(shown.display()).because(error);
+    let whole = |error: csv::Error| {
+        fault("the alias table cannot be read").at(shown.display()).because(error).next("check aliases in [normalise] (the folder of tieout.toml is where it starts), and that the file is UTF-8")
+    };
     let mut reader =
         csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_path(path).map_err(whole)?;
     if reader.headers().map_err(whole)? != vec!["alias", "name"] {

@@ -229,7 +229,7 @@ fn fetch(
     let (bytes, sha256) = digest.finish();
     Ok(vec![Input {
         side: Side::Settlement.name(),
-        source: format!("{} ({}, {} calls)", settings.endpoint, platform.operation(), fetched.calls),
+        source: format!("{} ({}, {} calls)", platform.place(), platform.operation(), fetched.calls),
         bytes,
         sha256,
     }])

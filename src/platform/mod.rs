@@ -94,8 +94,9 @@ impl Platform {
         &self.request.operation
     }
 
-    /// The endpoint as messages name it: without a query, which may hold a key.
-    fn place(&self) -> String {
+    /// The endpoint as messages and reports name it: without a query, which may hold a key.
+    #[must_use]
+    pub fn place(&self) -> String {
         let mut shown = self.endpoint.clone();
         shown.set_query(None);
         shown.into()

@@ -1,4 +1,4 @@
-//! Parameter values with placeholders: `{vendor}`, `{window.start}`, `{page}`; `{{` is a brace.
+//! Parameter values with placeholders: `{vendor}`, `{window.start:%Y-%m-%d}`, `{page}`; `{{` is a brace.
 
 use serde::Deserialize;
 
@@ -34,11 +34,11 @@ impl TryFrom<String> for Template {
                     format!("the placeholder in {text:?} is not closed; write {{{{ for a brace itself")
                 })?;
                 let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-                // Behind a colon stands how the value is to be written, which is the caller's business.
+                // Behind a colon is how the value is written, which is the caller's business.
                 let bare = name.split_once(':').map_or(name, |(bare, _)| bare);
                 if bare.is_empty() || !bare.chars().all(named) {
                     return Err(format!(
-                        "{{{name}}} in {text:?} is no placeholder: its name has letters, digits, . _ and - only"
+                        "{{{name}}} in {text:?} is no placeholder: letters, digits, . _ and - only"
                     ));
                 }
                 if !plain.is_empty() {
@@ -100,11 +100,13 @@ mod tests {
         let filled = template.fill(|name| Some(if name == "vendor" { "V{page}" } else { "1" })).unwrap();
         assert_eq!(filled, "a{V{page}} b } 11", "what is filled in is not looked at again");
         assert_eq!(template.fill(|_| None), Err("vendor"));
+        let template = Template::try_from("{window.end:%d/%m/%Y %H:%M}".to_owned()).unwrap();
+        assert_eq!(template.placeholders().collect::<Vec<_>>(), ["window.end:%d/%m/%Y %H:%M"]);
     }
 
     #[test]
     fn a_placeholder_is_closed_and_named() {
-        for bad in ["{vendor", "{}", "{a b}", "x{"] {
+        for bad in ["{vendor", "{}", "{a b}", "{:%Y}", "x{"] {
             assert!(Template::try_from(bad.to_owned()).is_err(), "{bad}");
         }
     }

@@ -19,3 +19,4 @@ mod laws;
 mod layers;
 mod platform;
 mod simulator;
+mod support;
