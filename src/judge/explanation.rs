@@ -12,7 +12,7 @@ use crate::normalise::{Role, Side};
 pub fn explain(book: &Book<'_>, discrepancy: &Discrepancy) -> String {
     let teller = Teller { book, discrepancy };
     let mut text = teller.what();
-    if discrepancy.how == How::Totals {
+    if discrepancy.how == How::Totals && discrepancy.invoices.len() + discrepancy.settlements.len() > 2 {
         let (invoices, settlements) = (teller.lines(Side::Invoice), teller.lines(Side::Settlement));
         let _ = write!(text, " These are sums: {invoices} against {settlements}.");
     }
