@@ -43,6 +43,22 @@ pub fn shown(amount: Decimal) -> String {
     amount.to_string()
 }
 
+/// An amount for people: like [`shown`], its whole part grouped in threes.
+#[must_use]
+pub fn grouped(amount: Decimal) -> String {
+    let text = shown(amount);
+    let (sign, magnitude) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
+    let (whole, fraction) = magnitude.split_once('.').unwrap_or((magnitude, ""));
+    let mut out = String::from(sign);
+    for (place, digit) in whole.chars().enumerate() {
+        if place > 0 && (whole.len() - place) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out + "." + fraction
+}
+
 /// A quantity or a price as it is shown: without zeros at its end.
 #[must_use]
 pub fn plain(value: Decimal) -> String {
@@ -88,6 +104,12 @@ impl Wide {
     }
 
     fn add(self, other: Self) -> Option<Self> {
+        // Most sums are of one scale.
+        if self.scale == other.scale
+            && let Some(mantissa) = self.mantissa.checked_add(other.mantissa)
+        {
+            return Some(Self { mantissa, scale: self.scale });
+        }
         let scale = self.scale.max(other.scale);
         let sum =
             |a: Self, b: Self, scale| Some(Self { mantissa: a.at(scale)?.checked_add(b.at(scale)?)?, scale });
@@ -347,7 +369,7 @@ pub fn parse(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> {
             Ok(Parsed { value: ZERO, currency })
         };
     }
-    let magnitude = grouped(rest, mark)?;
+    let magnitude = from_groups(rest, mark)?;
     Ok(Parsed { value: if negative { -magnitude } else { magnitude }, currency })
 }
 
@@ -401,7 +423,7 @@ fn strip_currency(text: &str) -> Option<(Option<[u8; 3]>, &str)> {
     (!rest.ends_with(|c: char| c.is_alphabetic())).then_some((Some(code), rest))
 }
 
-fn grouped(text: &str, mark: DecimalMark) -> Result<Decimal, &'static str> {
+fn from_groups(text: &str, mark: DecimalMark) -> Result<Decimal, &'static str> {
     let (point, comma) = match mark {
         DecimalMark::Point => ('.', ','),
         DecimalMark::Comma => (',', '.'),
@@ -527,6 +549,15 @@ mod tests {
         assert_eq!(third.apply(dec("-1")), Some((dec("-0.333333333333"), false)));
         assert_eq!(third.apply(dec("3")), Some((dec("1"), true)));
         assert!(Ratio::of(dec("0"), dec("1")).is_none());
+    }
+
+    #[test]
+    fn amounts_are_grouped_for_people() {
+        for (value, text) in
+            [("0", "0.00"), ("-1234.5", "-1,234.50"), ("999.999", "999.999"), ("1000000", "1,000,000.00")]
+        {
+            assert_eq!(grouped(dec(value)), text);
+        }
     }
 
     #[test]

@@ -110,8 +110,9 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
         }
         #[cfg(feature = "simulator")]
         Command::Demo(operation) => {
-            let finding = operation.run(&context, &mut |shown| printer.demo(shown, operation.limit))?;
-            Ok(exit_code(finding))
+            // The demo has done what it set out to do, whatever it found.
+            operation.run(&context, &mut |shown| printer.demo(shown, operation.limit))?;
+            Ok(0)
         }
         #[cfg(feature = "simulator")]
         Command::Platform(PlatformCommand::Simulate(operation)) => {
@@ -130,11 +131,22 @@ const fn exit_code(finding: Finding) -> u8 {
 }
 
 fn start_log(form: Option<LogForm>) {
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+
+    let Some(form) = form else { return };
+    // What libraries have to say below a warning may quote what they handle.
+    let ours = Targets::new().with_target("tieout", LevelFilter::INFO).with_default(LevelFilter::WARN);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // A second start (in a test that calls this twice) keeps the first; there is nothing to tell.
-    let base = || tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO);
     let _ = match form {
-        None => return,
-        Some(LogForm::Text) => base().with_ansi(std::io::stderr().is_terminal()).try_init(),
-        Some(LogForm::Json) => base().json().flatten_event(true).try_init(),
+        LogForm::Text => {
+            let layer = layer.with_ansi(std::io::stderr().is_terminal());
+            tracing_subscriber::registry().with(ours).with(layer).try_init()
+        }
+        LogForm::Json => {
+            tracing_subscriber::registry().with(ours).with(layer.json().flatten_event(true)).try_init()
+        }
     };
 }

@@ -113,7 +113,7 @@ impl Printer {
                             &call.time,
                             &call.user,
                             &call.method,
-                            &call.arguments,
+                            &named(&call.arguments),
                             &call.outcome,
                             &call.rows.to_string(),
                         ]
@@ -123,16 +123,33 @@ impl Printer {
             }
             Shown::Next { directory, port } => {
                 let at = |name: &str| directory.join(name).display().to_string();
-                self.line("\nthe platform is stopped. Try next:");
+                self.line("\nthe platform is stopped, nothing is left running. Try next:");
                 self.line(&format!("  less {}", at("reports/discrepancies.csv")));
                 self.line(&format!("  less {}", at("tieout.toml")));
                 self.line(&format!(
-                    "  tieout platform simulate --records {} --user 'CORP\\svc_recon' --password file:{} --port {port} &",
+                    "  {} platform simulate --records {} --user 'CORP\\svc_recon' --password file:{} --port {port} &",
+                    program(),
                     at("platform/records.csv"),
                     at("platform/password"),
                 ));
-                self.line(&format!("  tieout reconcile --config {} --limit 5", at("tieout.toml")));
+                self.line(&format!("  {} reconcile --config {} --limit 5", program(), at("tieout.toml")));
             }
         }
     }
+}
+
+/// How this program was called, for commands to be called the same way.
+#[cfg(feature = "simulator")]
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "tieout".to_owned())
+}
+
+/// `{"page":"1","pageSize":"50"}` as lines of `page = 1`.
+#[cfg(feature = "simulator")]
+fn named(arguments: &str) -> String {
+    let Ok(serde_json::Value::Object(object)) = serde_json::from_str(arguments) else {
+        return arguments.to_owned();
+    };
+    let lines = object.iter().map(|(name, value)| format!("{name} = {}", value.as_str().unwrap_or_default()));
+    lines.collect::<Vec<_>>().join("\n")
 }

@@ -48,6 +48,12 @@ impl Class {
             Self::OutsidePeriod => "outside_period",
         }
     }
+
+    /// The name as people read it.
+    #[must_use]
+    pub fn label(self) -> String {
+        self.name().replace('_', " ")
+    }
 }
 
 /// The control totals of one side in one currency, by class.

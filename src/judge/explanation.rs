@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Discrepancy, Kind};
-use crate::matching::Book;
+use super::{Discrepancy, Figures, Kind};
+use crate::matching::{Book, How};
 use crate::money::{self, Decimal};
 use crate::normalise::{Role, Side};
 
@@ -12,6 +12,10 @@ use crate::normalise::{Role, Side};
 pub fn explain(book: &Book<'_>, discrepancy: &Discrepancy) -> String {
     let teller = Teller { book, discrepancy };
     let mut text = teller.what();
+    if discrepancy.how == How::Totals && discrepancy.invoices.len() + discrepancy.settlements.len() > 2 {
+        let (invoices, settlements) = (teller.lines(Side::Invoice), teller.lines(Side::Settlement));
+        let _ = write!(text, " These are sums: {invoices} against {settlements}.");
+    }
     if let Some(split) = teller.split() {
         let _ = write!(text, " {split}");
     }
@@ -49,7 +53,6 @@ impl Teller<'_> {
         quantity.map_or_else(|| "no quantity".to_owned(), |q| with(&money::plain(q), self.unit(side)))
     }
 
-    /// `3 lines (a.csv:2)`: how many, and where the first stands.
     fn lines(&self, side: Side) -> String {
         let entries =
             if side == Side::Invoice { &self.discrepancy.invoices } else { &self.discrepancy.settlements };
@@ -71,12 +74,17 @@ impl Teller<'_> {
                 self.lines(Side::Settlement)
             ),
             Kind::Duplicate => {
-                let (verb, amount) = match self.discrepancy.invoices.is_empty() {
-                    false => ("Billed", &amount_billed),
-                    true => ("Recorded", &amount_settled),
+                let (side, verb, amount, others) = match self.discrepancy.invoices.is_empty() {
+                    false => (Side::Invoice, "Billed", &amount_billed, "the settlements hold"),
+                    true => (Side::Settlement, "Recorded", &amount_settled, "the invoices bill"),
                 };
+                let document = match self.discrepancy.how {
+                    How::Duplicate(original) => self.book.ledger(side).role(Role::Document, original),
+                    _ => "",
+                };
+                let on = if document.is_empty() { String::new() } else { format!(" on document {document}") };
                 format!(
-                    "{verb} again: {amount}; the same line stands at the second source, and the other side has it only once."
+                    "{verb} again: {amount}; the same line stands{on} at the second source, and {others} no second one."
                 )
             }
             Kind::Unsettled => format!("Billed {amount_billed}, but no settlement record has this key."),
@@ -163,26 +171,33 @@ impl Teller<'_> {
         })
     }
 
-    /// `Overbilled by 12.34 USD = volume 12.00 + price 0.30 + rounding 0.04.`
+    /// `Overbilled by 57.56 USD: volume (52328 - 52313) × 3.8375 = 57.5625; rounding -0.0025.`
     fn split(&self) -> Option<String> {
         let variance = self.discrepancy.variance.filter(|variance| !variance.total.is_zero())?;
         let direction = if variance.total.is_sign_negative() { "Underbilled" } else { "Overbilled" };
-        let mut text = format!("{direction} by {}", self.money(Some(variance.total.abs())));
+        let by = format!("{direction} by {}", self.money(Some(variance.total.abs())));
+        let Figures { quantity: billed, price: at, .. } = &self.discrepancy.figures.invoiced;
+        let Figures { quantity: settled, price: settled_at, .. } = &self.discrepancy.figures.settled;
+        let product = |a: Option<Decimal>, b: Option<Decimal>, times: Option<Decimal>| {
+            a.zip(b).zip(times).map(|((a, b), times)| {
+                format!("({} - {}) × {} = ", money::plain(a), money::plain(b), money::plain(times))
+            })
+        };
         let parts: Vec<String> = [
-            ("volume", variance.volume),
-            ("price", variance.price),
-            ("rounding", variance.rounding),
-            ("other", variance.other),
+            ("volume", product(*billed, *settled, *settled_at), variance.volume),
+            ("price", product(*at, *settled_at, *billed), variance.price),
+            ("rounding", None, variance.rounding),
+            ("other", None, variance.other),
         ]
         .into_iter()
-        .filter(|(_, part)| !part.is_zero())
-        .map(|(name, part)| format!("{name} {}", money::shown(part)))
+        .filter(|(_, _, part)| !part.is_zero())
+        .map(|(name, product, part)| format!("{name} {}{}", product.unwrap_or_default(), money::shown(part)))
         .collect();
-        if variance.other != variance.total {
-            let _ = write!(text, ": {} = {}", money::shown(variance.total), parts.join(" + "));
-        }
-        text.push('.');
-        Some(text)
+        Some(if variance.other == variance.total {
+            format!("{by}.")
+        } else {
+            format!("{by}: {}.", parts.join("; "))
+        })
     }
 }
 

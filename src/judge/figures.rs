@@ -24,7 +24,7 @@ pub struct Both {
     pub settled: Figures,
     /// What was settled, in its own unit.
     pub settled_as_stated: Figures,
-    /// Whether the units differ and do not convert.
+    /// Whether both sides state a quantity or a price, in units that do not convert.
     pub units_clash: bool,
     /// Whether a conversion took place.
     pub converted: bool,
@@ -65,7 +65,8 @@ fn figures(book: &Book<'_>, side: Side, entries: &[u32], target: (Side, u32)) ->
                 (apply(ratio, own.0), apply(ratio.inverse(), own.1))
             }
             None => {
-                clash = true;
+                // Where nothing is stated there is nothing to convert.
+                clash |= own.0.is_some() || own.1.is_some();
                 own
             }
         };
@@ -93,11 +94,13 @@ pub(super) fn both(book: &Book<'_>, invoices: &[u32], settlements: &[u32]) -> Bo
     let (settled, clash_settled, converted) = figures(book, Side::Settlement, settlements, target);
     let as_stated =
         settlement.map(|own| figures(book, Side::Settlement, settlements, own).0).unwrap_or_default();
+    let comparable = (invoiced.quantity.is_some() && settled.quantity.is_some())
+        || (invoiced.price.is_some() && settled.price.is_some());
     Both {
         invoiced,
         settled,
         settled_as_stated: as_stated,
-        units_clash: clash_invoiced || clash_settled,
+        units_clash: comparable && (clash_invoiced || clash_settled),
         converted,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::figures::{Both, Variance, rounding_of, split};
+use super::figures::{Both, Figures, Variance, rounding_of, split};
 use super::{Comparison, Judge};
 use crate::matching::{Book, Group, How};
 use crate::money::{self, Decimal};
@@ -109,6 +109,9 @@ pub(super) fn find(judge: &Judge<'_>, group: &Group<'_>, figures: &Both) -> Foun
     let price = judge.compare(Role::Price, group, invoiced.price, settled.price);
     let all = [amount, quantity, price];
     if !all.into_iter().any(Comparison::is_beyond) {
+        if let Some(kind) = incomparable(all, invoiced, settled) {
+            return Found::Differs(kind, None);
+        }
         if group.invoices.iter().any(|&invoice| judge.miscalculated(invoice)) {
             return Found::Differs(
                 Kind::Arithmetic,
@@ -125,6 +128,22 @@ pub(super) fn find(judge: &Judge<'_>, group: &Group<'_>, figures: &Both) -> Foun
         _ => None,
     });
     Found::Differs(differing(judge, group, figures, [amount, quantity, price]), exceeded.flatten())
+}
+
+/// What differs where no figure stands on both sides, so that nothing was compared; `None` where
+/// something was, or where no figure stands on either side.
+fn incomparable(compared: [Comparison; 3], invoiced: &Figures, settled: &Figures) -> Option<Kind> {
+    if compared.into_iter().any(|comparison| comparison != Comparison::Absent) {
+        return None;
+    }
+    let either = |pick: fn(&Figures) -> Option<Decimal>| pick(invoiced).or(pick(settled)).is_some();
+    [
+        (Kind::Quantity, either(|figures| figures.quantity)),
+        (Kind::Price, either(|figures| figures.price)),
+        (Kind::Amount, either(|figures| figures.amount)),
+    ]
+    .into_iter()
+    .find_map(|(kind, stated)| stated.then_some(kind))
 }
 
 fn differing(judge: &Judge<'_>, group: &Group<'_>, figures: &Both, compared: [Comparison; 3]) -> Kind {

@@ -53,7 +53,7 @@ pub struct Discrepancy {
     pub settlements: Vec<u32>,
     /// Their figures.
     pub figures: Both,
-    /// The variance, where both sides are in one currency and state amounts.
+    /// The variance, where both sides are in one currency and state amounts; a side without entries states nought.
     pub variance: Option<Variance>,
     /// The tolerance that was exceeded.
     pub tolerance: Option<usize>,
@@ -175,11 +175,10 @@ impl<'a> Judge<'a> {
         };
         let lines = group.invoices.len() + group.settlements.len();
         let variance = match kind {
-            Kind::Currency => None,
+            _ if kind::currencies_clash(self.book, group) || one_sided(group, &figures) => None,
             Kind::Unit => {
                 split(&without_quantity(&figures.invoiced), &without_quantity(&figures.settled), lines)
             }
-            _ if kind::currencies_clash(self.book, group) => None,
             _ => split(&figures.invoiced, &figures.settled, lines),
         };
         let cause = kind::cause(kind, &figures);
@@ -285,6 +284,13 @@ enum Verdict {
     Matched,
     Within(usize),
     Discrepancy(Box<Discrepancy>),
+}
+
+/// Whether both sides have entries, but only one of them states money: what is not stated is not nought.
+const fn one_sided(group: &Group<'_>, figures: &Both) -> bool {
+    !group.invoices.is_empty()
+        && !group.settlements.is_empty()
+        && figures.invoiced.amount.is_some() != figures.settled.amount.is_some()
 }
 
 fn without_quantity(figures: &Figures) -> Figures {

@@ -121,29 +121,34 @@ impl<'a> Book<'a> {
         KeyHasher { book: self, side, key, calendar: HashMap::new() }
     }
 
-    /// The invoice and settlement entries of a run of equal hashes, by key; keys that one side lacks are left out.
-    pub(super) fn split_by_key(&self, pass: &Pass, run: &[Candidate]) -> Vec<(Vec<u32>, Vec<u32>)> {
+    /// Hands on the invoice and settlement entries of a run of equal hashes, by key; keys that one side lacks are left out.
+    pub(super) fn split_by_key(
+        &self,
+        pass: &Pass,
+        run: &[Candidate],
+        then: &mut dyn FnMut(&[Candidate], &[Candidate]),
+    ) {
         let parts = |&(_, side, entry): &Candidate| -> Vec<i64> {
             pass.key.iter().map(|&part| self.part(side, part, entry)).collect()
         };
         let same = |a: &Candidate, b: &Candidate| {
             pass.key.iter().all(|&part| self.part(a.1, part, a.2) == self.part(b.1, part, b.2))
         };
-        let pick =
-            |run: &[Candidate], side| run.iter().filter(|c| c.1 == side).map(|c| c.2).collect::<Vec<_>>();
-        let both = |run: &[Candidate]| (pick(run, Side::Invoice), pick(run, Side::Settlement));
-        let Some((first, rest)) = run.split_first() else { return Vec::new() };
+        let mut both = |run: &[Candidate]| {
+            let (invoices, settlements) =
+                run.split_at(run.partition_point(|candidate| candidate.1 == Side::Invoice));
+            if !invoices.is_empty() && !settlements.is_empty() {
+                then(invoices, settlements);
+            }
+        };
+        let Some((first, rest)) = run.split_first() else { return };
         if rest.iter().all(|other| same(first, other)) {
-            return vec![both(run)];
+            return both(run);
         }
         // Two keys share a hash.
         let mut sorted = run.to_vec();
         sorted.sort_by_cached_key(|candidate| (parts(candidate), candidate.1, candidate.2));
-        sorted
-            .chunk_by(same)
-            .map(both)
-            .filter(|(invoices, settlements)| !invoices.is_empty() && !settlements.is_empty())
-            .collect()
+        sorted.chunk_by(same).for_each(both);
     }
 
     /// Whether two entries of one side are copies: equal in `fields`, interval and values.

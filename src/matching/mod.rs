@@ -105,12 +105,14 @@ pub fn run(
             let mut count = PassCount::default();
             let mut candidates = open.candidates(book, pass);
             candidates.par_sort_unstable();
+            let (mut invoices, mut settlements) = (Vec::new(), Vec::new());
             for run in candidates.chunk_by(|a, b| a.0 == b.0) {
-                let first_settlement = run.partition_point(|candidate| candidate.1 == Side::Invoice);
-                if first_settlement == 0 || first_settlement == run.len() {
+                let is_invoice =
+                    |candidate: Option<&Candidate>| candidate.is_some_and(|c| c.1 == Side::Invoice);
+                if is_invoice(run.first()) == is_invoice(run.last()) {
                     continue;
                 }
-                for (invoices, settlements) in book.split_by_key(pass, run) {
+                book.split_by_key(pass, run, &mut |of_invoices, of_settlements| {
                     let mut claim = |group: Group<'_>| {
                         open.close(&group);
                         task.advance((group.invoices.len() + group.settlements.len()) as u64);
@@ -119,11 +121,17 @@ pub fn run(
                         count.settlements += group.settlements.len() as u64;
                         sink(Group { pass: Some(number), ..group });
                     };
+                    for (entries, candidates) in
+                        [(&mut invoices, of_invoices), (&mut settlements, of_settlements)]
+                    {
+                        entries.clear();
+                        entries.extend(candidates.iter().map(|candidate| candidate.2));
+                    }
                     match pass.compare {
                         Compare::Lines => pairing::pair(book, &invoices, &settlements, &mut claim),
                         Compare::Totals => totals::total(book, &invoices, &settlements, &mut claim),
                     }
-                }
+                });
             }
             count
         })

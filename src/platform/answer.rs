@@ -1,7 +1,8 @@
 //! An answer, read as it arrives: never more of it in memory than one batch of records.
 
 use std::hash::Hasher;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufReader, Read};
+use std::ops::ControlFlow;
 
 use quick_xml::XmlVersion;
 use quick_xml::errors::Error as XmlError;
@@ -14,6 +15,8 @@ use super::refusal::Refusal;
 use super::settings::{Request, Trail};
 use crate::fault::{Fault, Kind, Result, shown};
 
+/// Bytes of an answer that are held between the network and the parser.
+const BUFFER_BYTES: usize = 64 << 10;
 /// Elements within elements.
 const DEEPEST: usize = 100;
 /// Bytes of one tag, comment or run of text.
@@ -34,7 +37,7 @@ pub struct Page {
     pub total: Option<u64>,
     /// Whether there are more pages, where the request says where that stands.
     pub more: Option<bool>,
-    /// What tells the records of this page from those of another.
+    /// What tells the records of this page from those of another, where the request names pages.
     pub digest: u64,
 }
 
@@ -47,60 +50,29 @@ pub struct Page {
 /// [`Kind::Platform`] where the answer is a SOAP fault, is cut off, is not the
 /// XML that it should be, or has nothing where the request looks for records; and whatever `sink` returns.
 pub fn read(
-    source: impl BufRead,
+    source: impl Read,
     request: &Request,
     limit_bytes: u64,
     batch: &mut Batch,
     sink: &mut dyn FnMut(&mut Batch) -> Result<()>,
 ) -> Result<Page> {
-    let mut reader = Reader::from_reader(Guarded {
-        inner: source,
-        token_left: LONGEST_TOKEN_BYTES,
-        answer_left: limit_bytes,
-        ended: false,
-    });
-    reader.config_mut().check_comments = false;
+    let guarded =
+        Guarded { inner: source, token_left: LONGEST_TOKEN_BYTES, answer_left: limit_bytes, ended: false };
+    let mut reader = Reader::from_reader(BufReader::with_capacity(BUFFER_BYTES, guarded));
     let mut parser = Parser::new(request, batch, sink);
     let mut buffer = Vec::new();
     loop {
         buffer.clear();
-        reader.get_mut().token_left = LONGEST_TOKEN_BYTES;
-        let event = match reader.read_event_into(&mut buffer) {
-            Ok(event) => event,
+        reader.get_mut().get_mut().token_left = LONGEST_TOKEN_BYTES;
+        // Looked at where it lies: moving an event costs as much as parsing it.
+        let progress = match &reader.read_event_into(&mut buffer) {
+            Ok(event) => parser.take(event),
             Err(error) => {
-                let (place, ended) = (reader.error_position(), reader.get_ref().ended);
-                return Err(broken(error, place, ended));
+                Err(broken(error.clone(), reader.error_position(), reader.get_ref().get_ref().ended))
             }
         };
-        match event {
-            Event::Start(start) => parser.open(&start)?,
-            Event::Empty(start) => {
-                parser.open(&start)?;
-                parser.close()?;
-            }
-            Event::End(_) => parser.close()?,
-            Event::Text(text) => {
-                if text.as_bytes().contains(&b'\r') {
-                    parser.text(&text.xml10_content())?;
-                } else {
-                    parser.text(&text)?;
-                }
-            }
-            Event::CData(text) => parser.text(&text.xml10_content())?,
-            Event::GeneralRef(reference) => parser.reference(&reference)?,
-            Event::Decl(declaration) => {
-                if let Some(encoding) = declaration.encoding() {
-                    check_encoding(&encoding.map_err(|error| malformed(error.into(), 0))?)?;
-                }
-            }
-            Event::DocType(_) => {
-                return Err(fault(
-                    "the answer has a DOCTYPE, which SOAP forbids (SOAP 1.1 §3, 1.2 Part 1 §5)",
-                )
-                .next("check that the endpoint is the service itself and not a page about it"));
-            }
-            Event::PI(_) | Event::Comment(_) => {}
-            Event::Eof => return parser.finish(),
+        if progress?.is_break() {
+            return parser.finish();
         }
     }
 }
@@ -182,7 +154,8 @@ impl From<Limit> for io::Error {
     }
 }
 
-/// A source that ends with an error where a token or the whole grows too large.
+/// A source that ends with an error where a token or the whole grows too large. It sees
+/// only the reads that fill a buffer, so a token may be longer by that much.
 struct Guarded<R> {
     inner: R,
     token_left: u64,
@@ -190,33 +163,17 @@ struct Guarded<R> {
     ended: bool,
 }
 
-impl<R: BufRead> Read for Guarded<R> {
+impl<R: Read> Read for Guarded<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let count = io::Read::read(&mut &*available, into)?;
-        self.consume(count);
-        Ok(count)
-    }
-}
-
-impl<R: BufRead> BufRead for Guarded<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.token_left == 0 {
             return Err(Limit::Token.into());
         }
-        let available = self.inner.fill_buf()?;
-        self.ended = available.is_empty();
-        if self.answer_left == 0 && !self.ended {
-            return Err(Limit::Answer.into());
-        }
-        Ok(available)
-    }
-
-    fn consume(&mut self, count: usize) {
+        let count = self.inner.read(into)?;
+        self.ended = count == 0;
         let bytes = u64::try_from(count).unwrap_or(u64::MAX);
         self.token_left = self.token_left.saturating_sub(bytes);
-        self.answer_left = self.answer_left.saturating_sub(bytes);
-        self.inner.consume(count);
+        self.answer_left = self.answer_left.checked_sub(bytes).ok_or(Limit::Answer)?;
+        Ok(count)
     }
 }
 
@@ -266,6 +223,7 @@ struct Parser<'r> {
     sink: &'r mut dyn FnMut(&mut Batch) -> Result<()>,
     page: Page,
     digest: std::hash::DefaultHasher,
+    is_paged: bool,
 
     /// Open elements.
     level: usize,
@@ -286,12 +244,14 @@ struct Parser<'r> {
     /// The level of the record that is being read.
     record: Option<usize>,
     record_start: usize,
-    record_is_nil: bool,
-    /// The names below the record down to the innermost open element, and how long this was before each.
+    /// The names of the open elements between the record and its innermost open element, each with
+    /// a slash, and how long this was before each.
     path: String,
     path_ends: Vec<usize>,
     /// The innermost open element of a record, as long as it has no elements in it.
     leaf: Option<(Open, bool)>,
+    /// How this answer writes null: an answer has one form of it, many times.
+    nil_attribute: String,
 
     lost: Lost,
 }
@@ -321,6 +281,7 @@ impl<'r> Parser<'r> {
             sink,
             page: Page::default(),
             digest: std::hash::DefaultHasher::new(),
+            is_paged: request.is_paged(),
             level: 0,
             has_root: false,
             in_body: false,
@@ -334,12 +295,44 @@ impl<'r> Parser<'r> {
             scalar_text: String::new(),
             record: None,
             record_start: 0,
-            record_is_nil: false,
             path: String::new(),
             path_ends: Vec::new(),
             leaf: None,
+            nil_attribute: String::new(),
             lost: Lost::default(),
         }
+    }
+
+    /// Takes in what comes next; breaks at the end.
+    #[inline]
+    fn take(&mut self, event: &Event<'_>) -> Result<ControlFlow<()>> {
+        match event {
+            Event::Start(start) => self.open(start)?,
+            Event::Empty(start) => {
+                self.open(start)?;
+                self.close()?;
+            }
+            Event::End(_) => self.close()?,
+            // Line ends are normalised (XML 1.0 §2.11); that of most texts is to do nothing.
+            Event::Text(text) if text.as_bytes().contains(&b'\r') => self.text(&text.xml10_content())?,
+            Event::Text(text) => self.text(text)?,
+            Event::CData(text) => self.text(&text.xml10_content())?,
+            Event::GeneralRef(reference) => self.reference(reference)?,
+            Event::Decl(declaration) => {
+                if let Some(encoding) = declaration.encoding() {
+                    check_encoding(&encoding.map_err(|error| malformed(error.into(), 0))?)?;
+                }
+            }
+            Event::DocType(_) => {
+                return Err(fault(
+                    "the answer has a DOCTYPE, which SOAP forbids (SOAP 1.1 §3, 1.2 Part 1 §5)",
+                )
+                .next("check that the endpoint is the service itself and not a page about it"));
+            }
+            Event::PI(_) | Event::Comment(_) => {}
+            Event::Eof => return Ok(ControlFlow::Break(())),
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     fn open(&mut self, start: &BytesStart<'_>) -> Result<()> {
@@ -424,9 +417,9 @@ impl<'r> Parser<'r> {
         self.record_start = self.batch.bytes();
         self.path.clear();
         self.path_ends.clear();
-        self.record_is_nil = self.attributes(start)?;
+        let nil = self.attributes(start, "")?;
         // A record that has no elements is a value by itself, as in an array of strings.
-        self.leaf = Some((self.batch.start_field(&[name]), self.record_is_nil));
+        self.leaf = Some((self.batch.start_field(&[name]), nil));
         Ok(())
     }
 
@@ -435,28 +428,36 @@ impl<'r> Parser<'r> {
             if !is_blank(self.batch.value(parent)) {
                 return Err(self.mixed());
             }
+            self.path_ends.push(self.path.len());
+            // The record's own name is in front of all fields, and so of none.
+            if self.record != Some(self.level - 1) {
+                self.path.clear();
+                self.path.push_str(self.batch.name(parent));
+                self.path.push('/');
+            }
             self.batch.drop_field(parent);
         }
-        self.path_ends.push(self.path.len());
-        if !self.path.is_empty() {
-            self.path.push('/');
-        }
-        self.path.push_str(start.local_name().into_inner());
-        let nil = self.attributes(start)?;
-        self.leaf = Some((self.batch.start_field(&[&self.path]), nil));
+        let name = start.local_name().into_inner();
+        let nil = !start.attributes_raw().is_empty() && self.attributes(start, name)?;
+        self.leaf = Some((self.batch.start_field(&[&self.path, name]), nil));
         self.check_record_size()
     }
 
     /// Takes the attributes of an element of a record as fields; says whether it is null.
-    fn attributes(&mut self, start: &BytesStart<'_>) -> Result<bool> {
-        if start.attributes_raw().is_empty() {
+    fn attributes(&mut self, start: &BytesStart<'_>, owner: &str) -> Result<bool> {
+        let raw = start.attributes_raw();
+        if raw.is_empty() {
             return Ok(false);
         }
+        if raw == self.nil_attribute {
+            return Ok(true);
+        }
         self.note_instance_prefixes(start)?;
-        let mut nil = false;
+        let (mut nil, mut is_alone) = (false, true);
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|error| malformed(error.into(), 0))?;
             if attribute.key.as_namespace_binding().is_some() {
+                is_alone = false;
                 continue;
             }
             let (local, prefix) = attribute.key.decompose();
@@ -466,10 +467,14 @@ impl<'r> Parser<'r> {
                 nil |= local.as_ref() == "nil" && is_true(&value);
                 continue;
             }
-            let separator = if self.path.is_empty() { "@" } else { "/@" };
-            let field = self.batch.start_field(&[&self.path, separator, local.as_ref()]);
+            is_alone = false;
+            let separator = if owner.is_empty() { "@" } else { "/@" };
+            let field = self.batch.start_field(&[&self.path, owner, separator, local.as_ref()]);
             self.batch.push(&value);
             self.batch.end_field(field, false);
+        }
+        if nil && is_alone {
+            raw.clone_into(&mut self.nil_attribute);
         }
         self.check_record_size()?;
         Ok(nil)
@@ -506,11 +511,11 @@ impl<'r> Parser<'r> {
     }
 
     fn close_in_record(&mut self) -> Result<()> {
-        if let Some((field, nil)) = self.leaf.take() {
-            self.batch.end_field(field, nil);
+        match self.leaf.take() {
+            Some((field, nil)) => self.batch.end_field(field, nil),
+            None => self.path.truncate(self.path_ends.pop().unwrap_or_default()),
         }
-        self.path.truncate(self.path_ends.pop().unwrap_or_default());
-        self.check_record_size()
+        Ok(())
     }
 
     fn close_record(&mut self) -> Result<()> {
@@ -523,8 +528,9 @@ impl<'r> Parser<'r> {
             }
         }
         self.batch.end_record();
-        self.digest.write(self.batch.text_from(self.record_start));
-        self.digest.write_u8(0xff);
+        if self.is_paged {
+            self.digest.write(self.batch.text_from(self.record_start));
+        }
         self.page.records += 1;
         self.record = None;
         self.walks_close(self.level + 1 - RESPONSE);
@@ -623,7 +629,11 @@ impl<'r> Parser<'r> {
     }
 
     fn mixed(&self) -> Fault {
-        let place = if self.path.is_empty() { self.request.records.to_string() } else { self.path.clone() };
+        let place = if self.path.is_empty() {
+            self.request.records.to_string()
+        } else {
+            self.path.trim_end_matches('/').to_owned()
+        };
         fault(format!(
             "record {} has text beside elements in one element, which no column can hold",
             self.page.records + 1

@@ -4,7 +4,7 @@
 //! client keeps one idle connection at most, why bodies are read to their end
 //! before the next request, and why each answer is asked which local port it came by.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::PoisonError;
@@ -28,8 +28,6 @@ use super::refusal::{html_title, peek};
 use super::settings::{Auth, Settings, Soap};
 use crate::fault::{Fault, Kind, Result, shown};
 
-/// Bytes of an answer that are held between the network and the parser.
-const BUFFER_BYTES: usize = 64 << 10;
 /// Bytes of a 401's body that are read to keep its connection.
 const DRAINED_BYTES: u64 = 1 << 20;
 
@@ -413,7 +411,9 @@ impl<'p> Connection<'p> {
         }
         let content_type = header(&response, &CONTENT_TYPE);
         let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let is_soap = matches!(media_type.as_str(), "text/xml" | "application/soap+xml" | "application/xml");
+        // Where no type is given, the parser finds out (RFC 9110 §8.3).
+        let is_soap =
+            matches!(media_type.as_str(), "" | "text/xml" | "application/soap+xml" | "application/xml");
         // SOAP faults come with 500, by some with 400 (SOAP 1.2 Part 2 §7.5.2.2).
         let may_be_soap = status.is_success() || matches!(status.as_u16(), 400 | 500);
         if may_be_soap && is_soap && response.content_length() != Some(0) {
@@ -614,41 +614,25 @@ fn chain<'e>(error: &'e (dyn std::error::Error + 'static)) -> Vec<&'e (dyn std::
 
 /// The body of an answer, given up when its time is over or nobody wants it any more.
 pub(super) struct Body<'s> {
-    inner: BufReader<Response>,
+    response: Response,
     ends: Instant,
     stopped: &'s AtomicBool,
 }
 
 impl<'s> Body<'s> {
     pub(super) fn new(platform: &Platform, response: Response, call: &Call, stopped: &'s AtomicBool) -> Self {
-        Self {
-            inner: BufReader::with_capacity(BUFFER_BYTES, response),
-            ends: call.started + platform.call_deadline,
-            stopped,
-        }
+        Self { response, ends: call.started + platform.call_deadline, stopped }
     }
 }
 
 impl Read for Body<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(into)
-    }
-}
-
-impl BufRead for Body<'_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.inner.buffer().is_empty() {
-            if self.stopped.load(Ordering::Relaxed) {
-                return Err(Limit::Stopped.into());
-            }
-            if Instant::now() >= self.ends {
-                return Err(Limit::Deadline.into());
-            }
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(Limit::Stopped.into());
         }
-        self.inner.fill_buf()
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.inner.consume(count);
+        if Instant::now() >= self.ends {
+            return Err(Limit::Deadline.into());
+        }
+        self.response.read(into)
     }
 }

@@ -1,11 +1,11 @@
 //! In: `[platform]` of `tieout.toml`, and what to ask for. Out: [`Record`]s in a fixed order,
 //! each with the call that it came from. Never: knows an invoice, asks twice with a refused password, or passes off half an answer as whole.
 //!
-//! The way of one call: [`template`] fills the parameters, [`envelope`] writes
-//! the request, [`connection`] sends it (with [`ntlm`] and [`certificate`] for
-//! the sign-in), [`answer`] streams what comes back, and [`fetch`] turns pages,
+//! The way of one call: `template` fills the parameters, `envelope` writes
+//! the request, `connection` sends it (with `ntlm` and `certificate` for
+//! the sign-in), [`answer`] streams what comes back, and `fetch` turns pages,
 //! keeps the order and checks what was announced against what came.
-//! [`refusal`] puts into words what a platform says when it says no.
+//! `refusal` puts into words what a platform says when it says no.
 
 use std::path::Path;
 use std::sync::Mutex;

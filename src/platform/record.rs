@@ -60,10 +60,14 @@ impl Batch {
     }
 
     /// Starts a field; [`Self::push`] adds to its value, [`Self::end_field`] ends it.
+    /// The name comes in parts; most fields have one that is not empty.
+    #[inline]
     pub(super) fn start_field(&mut self, parts: &[&str]) -> Open {
         let start = self.text.len();
         for part in parts {
-            self.text.push_str(part);
+            if !part.is_empty() {
+                self.text.push_str(part);
+            }
         }
         Open { start, name_end: self.text.len() }
     }
@@ -74,6 +78,11 @@ impl Batch {
 
     pub(super) fn push_char(&mut self, c: char) {
         self.text.push(c);
+    }
+
+    /// The name of an open field.
+    pub(super) fn name(&self, open: Open) -> &str {
+        self.text.get(open.start..open.name_end).unwrap_or_default()
     }
 
     /// What stands in an open field's value.

@@ -7,6 +7,7 @@ use super::{Report, line};
 use crate::fault::shown_lines;
 use crate::judge::Class;
 use crate::money;
+use crate::normalise::Tally;
 
 fn bare(width: u16, header: &[(&str, CellAlignment)]) -> Table {
     let mut table = Table::new();
@@ -38,29 +39,43 @@ pub fn table<const N: usize>(
     table.trim_fmt()
 }
 
-/// The control totals, one line for each side and currency; classes that are empty throughout are left out.
+/// The control totals of each side and currency: a line each where the terminal is wide enough, else one for each class.
 #[must_use]
 pub fn summary_table(report: &Report<'_>, width: u16) -> String {
+    /// What the wide form takes with amounts of nine digits.
+    const WIDE: u16 = 100;
     let balances = report.outcome.control.balances();
-    let shown: Vec<Class> = Class::ALL
-        .into_iter()
-        .filter(|class| {
-            *class != Class::OutsidePeriod
-                || balances.values().any(|balance| balance.get(class).is_some_and(|tally| tally.lines > 0))
-        })
-        .collect();
-    let mut header = vec![("side".to_owned(), LEFT), ("currency".to_owned(), LEFT)];
-    header.extend(shown.iter().map(|class| (class.name().replace('_', " "), RIGHT)));
-    let header: Vec<(&str, CellAlignment)> = header.iter().map(|(name, at)| (name.as_str(), *at)).collect();
+    let has = |class: Class| {
+        balances.values().any(|balance| balance.get(&class).is_some_and(|tally| tally.lines > 0))
+    };
+    let amount =
+        |tally: &Tally| tally.amount.value().map_or_else(|| "over 28 digits".to_owned(), money::grouped);
+    let named = |currency: &str| if currency.is_empty() { "-".to_owned() } else { currency.to_owned() };
+    if width < WIDE {
+        let mut table = bare(
+            width,
+            &[("side", LEFT), ("currency", LEFT), ("", LEFT), ("lines", RIGHT), ("amount", RIGHT)],
+        );
+        for ((side, currency), balance) in &balances {
+            for (class, tally) in
+                balance.iter().filter(|(class, tally)| tally.lines > 0 || **class == Class::Read)
+            {
+                let cells = [class.label(), tally.lines.to_string(), amount(tally)];
+                table.add_row([side.name().to_owned(), named(currency)].into_iter().chain(cells));
+            }
+        }
+        return table.trim_fmt();
+    }
+    let shown = Class::ALL.into_iter().filter(|class| *class != Class::OutsidePeriod || has(*class));
+    let shown: Vec<Class> = shown.collect();
+    let labels: Vec<String> = shown.iter().map(|class| class.label()).collect();
+    let mut header = vec![("side", LEFT), ("currency", LEFT)];
+    header.extend(labels.iter().map(|label| (label.as_str(), RIGHT)));
     let mut table = bare(width, &header);
-    for ((side, currency), balance) in balances {
-        let cells = shown.iter().map(|class| {
-            let tally = balance.get(class).copied().unwrap_or_default();
-            let amount = tally.amount.value().map_or_else(|| "over 28 digits".to_owned(), money::shown);
-            format!("{}\n{amount}", lines(tally.lines))
-        });
-        let currency = if currency.is_empty() { "-" } else { currency };
-        table.add_row([side.name().to_owned(), currency.to_owned()].into_iter().chain(cells));
+    for ((side, currency), balance) in &balances {
+        let cells = shown.iter().filter_map(|class| balance.get(class));
+        let cells = cells.map(|tally| format!("{}\n{}", lines(tally.lines), amount(tally)));
+        table.add_row([side.name().to_owned(), named(currency)].into_iter().chain(cells));
     }
     table.trim_fmt()
 }
@@ -97,7 +112,7 @@ pub fn discrepancy_table(report: &Report<'_>, width: u16, limit: usize) -> Strin
     for discrepancy in report.outcome.discrepancies.iter().take(limit) {
         let [_, kind, cause, vendor, _, deal, charge, location, start, end, .., explanation] =
             line::cells(report, discrepancy);
-        let variance = discrepancy.variance.map_or_else(|| "-".to_owned(), |v| money::shown(v.total));
+        let variance = discrepancy.variance.map_or_else(|| "-".to_owned(), |v| money::grouped(v.total));
         let kind = if cause.is_empty() { kind } else { format!("{kind}\n({cause})") };
         let period = if start == end || end.is_empty() { start } else { format!("{start}\n{end}") };
         let cells = [kind, vendor, deal, charge, location, period, variance, explanation];

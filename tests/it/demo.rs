@@ -100,9 +100,10 @@ fn the_commands_that_it_prints_work_as_printed() {
     let folder = folder.path();
     let outcome = demo(folder, &[]);
     let report = read(folder, "reports/discrepancies.csv");
-    let printed = |start: &str| {
-        let line = outcome.stdout.lines().map(str::trim).rfind(|line| line.starts_with(start));
-        line.unwrap_or_else(|| panic!("no {start} in {}", outcome.stdout)).to_owned()
+    // The program is named as it was called here, whatever that was.
+    let printed = |command: &str| {
+        let line = outcome.stdout.lines().map(str::trim).rfind(|line| line.contains(command));
+        line.unwrap_or_else(|| panic!("no {command} in {}", outcome.stdout)).to_owned()
     };
     let shell = |line: &str| {
         let programs = Path::new(env!("CARGO_BIN_EXE_tieout")).parent().unwrap().to_str().unwrap();
@@ -112,7 +113,7 @@ fn the_commands_that_it_prints_work_as_printed() {
         command
     };
     // In the background for a person; here in the place of the shell, so that it is the one that is ended.
-    let simulate = printed("tieout platform simulate ");
+    let simulate = printed(" platform simulate ");
     let simulate = format!("exec {}", simulate.strip_suffix('&').expect("it goes to the background"));
     let mut platform = Running(shell(&simulate).stdout(Stdio::piped()).spawn().unwrap());
     let mut notice = String::new();
@@ -120,7 +121,7 @@ fn the_commands_that_it_prints_work_as_printed() {
     assert!(notice.contains(&address(folder)), "it is where the set-up looks for it: {notice}");
 
     std::fs::remove_dir_all(folder.join("demo/reports")).unwrap();
-    let reconciled: Outcome = shell(&printed("tieout reconcile ")).output().unwrap().into();
+    let reconciled: Outcome = shell(&printed(" reconcile --config ")).output().unwrap().into();
     assert_eq!((reconciled.code, reconciled.stderr.as_str()), (Some(1), ""));
     assert_eq!(read(folder, "reports/discrepancies.csv"), report);
     assert!(reconciled.stdout.contains("more: see the report"), "--limit 5: {}", reconciled.stdout);

@@ -1,1 +1,159 @@
-//! (to come)
+//! Every example in the documents runs.
+
+#[cfg(feature = "simulator")]
+use std::io::BufRead as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All Markdown files of the repository.
+fn documents() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in ["", "docs", "examples/gas-statement"] {
+        let entries = std::fs::read_dir(root().join(folder)).unwrap();
+        found.extend(
+            entries
+                .map(|entry| entry.unwrap().path())
+                .filter(|path| path.extension().is_some_and(|e| e == "md")),
+        );
+    }
+    found.sort();
+    found
+}
+
+/// The blocks of a language, each with the document it stands in.
+fn blocks(language: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for path in documents() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for block in text.split("\n```").skip(1).step_by(2) {
+            if let Some(body) = block.strip_prefix(&format!("{language}\n")) {
+                found.push((path.clone(), body.to_owned()));
+            }
+        }
+    }
+    found
+}
+
+/// The words of a command line; single quotes hold words together.
+fn words(line: &str) -> Vec<String> {
+    line.split('\'')
+        .enumerate()
+        .flat_map(|(at, part)| match at % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
+            _ => vec![part.to_owned()],
+        })
+        .collect()
+}
+
+/// Platforms that end with the test, however that ends.
+#[cfg(feature = "simulator")]
+struct Platforms(Vec<std::process::Child>);
+
+#[cfg(feature = "simulator")]
+impl Drop for Platforms {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            // It may have ended by itself; then there is nothing to end.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+#[test]
+#[cfg(feature = "simulator")]
+fn every_command_in_the_documents_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let tieout = |arguments: &[String], at: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tieout"));
+        command.args(arguments).current_dir(at);
+        command
+    };
+    assert!(tieout(&["demo".into()], folder.path()).output().unwrap().status.success());
+    let demo = folder.path().join("tieout-demo");
+    // The commands of the README are meant for a folder like the demo's, its platform up.
+    let config = std::fs::read_to_string(demo.join("tieout.toml")).unwrap();
+    let port = config.split("127.0.0.1:").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let mut platforms = Platforms(Vec::new());
+    let mut lines: Vec<String> = blocks("sh")
+        .into_iter()
+        .flat_map(|(_, body)| body.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    // The platform first: the others need it.
+    lines.sort_by_key(|line| !line.contains("platform simulate"));
+    let mut ran = 0;
+    for line in lines {
+        let mut words = words(&line);
+        if line.starts_with("cargo install") || line == "cargo test" || line.starts_with("bash .ci/run") {
+            continue;
+        }
+        if line.starts_with("cargo run --release -- ") {
+            words.drain(..4);
+        } else if words.first().is_some_and(|word| word == "tieout") {
+            words.remove(0);
+        } else {
+            panic!("what runs this example of the documents? {line}");
+        }
+        ran += 1;
+        match words.first().map(String::as_str) {
+            Some("platform") => {
+                words.extend(["--port".to_owned(), port.clone()]);
+                let mut child = tieout(&words, &demo).stdout(std::process::Stdio::piped()).spawn().unwrap();
+                // It says where it listens once it does.
+                let mut notice = String::new();
+                std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut notice).unwrap();
+                platforms.0.push(child);
+                assert!(notice.contains(&port), "{line}: {notice}");
+            }
+            Some("demo") => {
+                // Elsewhere: the folder's own platform keeps its port.
+                let elsewhere = tempfile::tempdir().unwrap();
+                assert!(tieout(&words, elsewhere.path()).output().unwrap().status.success(), "{line}");
+            }
+            _ => {
+                let output = tieout(&words, &demo).output().unwrap();
+                assert_eq!(
+                    output.status.code(),
+                    Some(1),
+                    "{line}: {}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
+            }
+        }
+    }
+    assert!(ran >= 4, "the README has examples");
+}
+
+#[test]
+fn the_reference_of_the_configuration_is_a_configuration() {
+    let blocks = blocks("toml");
+    assert!(!blocks.is_empty());
+    for (path, body) in blocks {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("tieout.toml"), body).unwrap();
+        std::fs::write(folder.path().join("vendors.csv"), "alias,name\nA,B\n").unwrap();
+        let loaded = tieout::config::load(
+            &folder.path().join("tieout.toml"),
+            &tieout::config::Overrides::default(),
+            std::time::SystemTime::now(),
+        );
+        assert!(loaded.is_ok(), "{}: {}", path.display(), loaded.unwrap_err());
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for path in documents() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !target.starts_with("http") {
+                let file = path.parent().unwrap().join(target.split('#').next().unwrap());
+                assert!(file.exists(), "{} links to {target}, which is not there", path.display());
+            }
+        }
+    }
+}

@@ -31,8 +31,15 @@ fn request(table: &str) -> Request {
 }
 
 fn read(xml: &[u8], request: &Request) -> Result<(Rows, Page)> {
-    // Bytes in small pieces, so that every token is split somewhere.
-    let source = BufReader::with_capacity(7, xml);
+    /// Bytes in small pieces, so that every token is split somewhere.
+    struct Pieces<'x>(&'x [u8]);
+    impl Read for Pieces<'_> {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            let most = into.len().min(7);
+            self.0.read(&mut into[..most])
+        }
+    }
+    let source = Pieces(xml);
     let mut rows = Rows::new();
     let page = answer::read(source, request, 1 << 20, &mut Batch::default(), &mut |batch| {
         for record in batch.records() {
@@ -497,6 +504,25 @@ fn a_platform_that_answers_something_else_is_named_with_a_next_step() {
         let fault = fetch(&settings(&endpoint, keys, ""), Path::new(""), &[Values::new()]).unwrap_err();
         assert!(fault.to_string().contains(expected) && fault.to_string().contains("\n  next: "), "{fault}");
     }
+}
+
+#[test]
+fn a_call_that_trickles_on_ends_at_its_deadline() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        let _ = stream.read(&mut [0; 4096]).unwrap();
+        let mut piece =
+            "HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 99999\r\n\r\n<s:Envelope>";
+        while stream.write_all(piece.as_bytes()).is_ok() {
+            piece = " ";
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    });
+    let settings = settings(&url, "auth = \"none\"\ndeadline_seconds = 1", "");
+    let fault = fetch(&settings, Path::new(""), &[Values::new()]).unwrap_err();
+    assert!(fault.to_string().contains("deadline_seconds"), "{fault}");
 }
 
 #[test]
