@@ -17,7 +17,7 @@ use crate::progress::{Progress, Silent};
 
 /// Does what the vendors billed tie out to what the settlement platform recorded, and where it does not, exactly why, to the cent?
 #[derive(Parser)]
-#[command(name = "tieout", version, about, max_term_width = 110, after_help = EXIT_CODES)]
+#[command(name = "tieout", version, max_term_width = 110, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -4,6 +4,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use crate::fault::Fault;
+use crate::judge::Class;
+use crate::money::{self, Decimal};
+use crate::normalise::Side;
 use crate::report::{Report, discrepancy_table, summary, summary_table};
 
 /// Where there is no terminal to measure.
@@ -53,18 +56,32 @@ impl Printer {
             verdict = format!("{verdict} ({})", kinds.join(", "));
         }
         if groups.rejected_rows > 0 {
-            verdict = format!("{verdict}, {} rows rejected", groups.rejected_rows);
+            let rows = if groups.rejected_rows == 1 { "row" } else { "rows" };
+            verdict = format!("{verdict}, {} {rows} rejected", groups.rejected_rows);
         }
         self.line(&verdict);
         for (currency, variance) in &summary.variance {
+            let shown =
+                |value: Option<Decimal>| value.map_or_else(|| "over 28 digits".to_owned(), money::grouped);
             self.line(&format!(
                 "overbilled {} {currency}, underbilled {} {currency}, net {} {currency}",
-                variance.overbilled, variance.underbilled, variance.net
+                shown(variance.overbilled),
+                shown(variance.underbilled.map(|value| value.abs())),
+                shown(variance.net)
             ));
+        }
+        for side in [Side::Invoice, Side::Settlement] {
+            if report.outcome.control.lines(side, Class::Read) == 0 {
+                let outside = match report.outcome.control.lines(side, Class::OutsidePeriod) {
+                    0 => String::new(),
+                    outside => format!("; all {outside} lines start outside the period"),
+                };
+                self.line(&format!("note: the {} side has nothing to reconcile{outside}", side.name()));
+            }
         }
         for pass in &summary.passes {
             if pass.groups == 0 {
-                self.line(&format!("the pass \"{}\" matched nothing", pass.name));
+                self.line(&format!("note: the pass \"{}\" matched nothing", pass.name));
             }
         }
         if groups.discrepancies > 0 && limit > 0 {
@@ -96,7 +113,7 @@ impl Printer {
                 self.line(notice);
                 self.line(&format!(
                     "running: tieout reconcile --config {}\n",
-                    directory.join("tieout.toml").display()
+                    quoted(&directory.join("tieout.toml").display().to_string())
                 ));
             }
             Shown::Reconciled { report, files } => {
@@ -122,15 +139,15 @@ impl Printer {
                 ));
             }
             Shown::Next { directory, port } => {
-                let at = |name: &str| directory.join(name).display().to_string();
+                let at = |name: &str| quoted(&directory.join(name).display().to_string());
                 self.line("\nthe platform is stopped, nothing is left running. Try next:");
                 self.line(&format!("  less {}", at("reports/discrepancies.csv")));
                 self.line(&format!("  less {}", at("tieout.toml")));
                 self.line(&format!(
-                    "  {} platform simulate --records {} --user 'CORP\\svc_recon' --password file:{} --port {port} &",
+                    "  {} platform simulate --records {} --user 'CORP\\svc_recon' --password {} --port {port} &",
                     program(),
                     at("platform/records.csv"),
-                    at("platform/password"),
+                    quoted(&format!("file:{}", directory.join("platform/password").display())),
                 ));
                 self.line(&format!("  {} reconcile --config {} --limit 5", program(), at("tieout.toml")));
             }
@@ -141,7 +158,14 @@ impl Printer {
 /// How this program was called, for commands to be called the same way.
 #[cfg(feature = "simulator")]
 fn program() -> String {
-    std::env::args().next().unwrap_or_else(|| "tieout".to_owned())
+    quoted(&std::env::args().next().unwrap_or_else(|| "tieout".to_owned()))
+}
+
+/// A word for a shell, in quotes where it needs them.
+#[cfg(feature = "simulator")]
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | ':');
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// `{"page":"1","pageSize":"50"}` as lines of `page = 1`.

@@ -178,6 +178,9 @@ fn settings(
     for path in file.normalise.values().filter_map(|settings| settings.aliases.as_ref()) {
         digest.update(std::fs::read(base.join(path)).unwrap_or_default());
     }
+    let mut formats = file.report.formats;
+    formats.sort_unstable();
+    formats.dedup();
     Ok(Settings {
         name: file.reconciliation.name,
         zone,
@@ -191,7 +194,7 @@ fn settings(
         passes,
         tolerances,
         directory: overrides.directory.clone().unwrap_or_else(|| base.join(&file.report.directory)),
-        formats: file.report.formats,
+        formats,
         digest: digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
         base,
     })

@@ -19,7 +19,7 @@ pub use self::tolerance::{Combine, Tolerance};
 use crate::fault::Result;
 use crate::matching::{Book, Group, How, PassCount};
 use crate::money::{self, Decimal};
-use crate::normalise::{Field, Fields, KeyRules, Role, Side};
+use crate::normalise::{Field, KeyRules, Role, Side};
 
 /// What judging needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +28,6 @@ pub struct Rules<'a> {
     pub tolerances: &'a [Tolerance],
     /// Makes the values of `when` comparable.
     pub keys: &'a KeyRules,
-    /// All text fields.
-    pub fields: &'a Fields,
     /// Whether an invoice's own quantity × price is checked against its amount.
     pub check_arithmetic: bool,
 }
@@ -156,7 +154,7 @@ impl<'a> Judge<'a> {
     pub fn finish(mut self, passes: Vec<PassCount>) -> Result<Outcome> {
         self.outcome.control.check()?;
         self.outcome.passes = passes;
-        identity::name(self.book, self.rules, &mut self.outcome.discrepancies);
+        identity::name(self.book, &mut self.outcome.discrepancies);
         let size = |discrepancy: &Discrepancy| discrepancy.variance.map(|variance| variance.total.abs());
         self.outcome.discrepancies.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.id.cmp(&b.id)));
         Ok(self.outcome)

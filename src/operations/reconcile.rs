@@ -108,7 +108,6 @@ impl Reconcile {
         let rules = Rules {
             tolerances: &settings.tolerances,
             keys: &settings.keys,
-            fields: &settings.fields,
             check_arithmetic: settings.check_arithmetic,
         };
         let entries = u64::from(invoice.ledger.len()) + u64::from(settlement.ledger.len());
