@@ -12,8 +12,8 @@ pub struct Answer {
     call: u64,
     columns: Vec<String>,
     places: HashMap<String, usize>,
-    /// By column, the text of the last record.
-    cells: Vec<String>,
+    /// By column, the text of the last record, and what its answer says of it.
+    cells: Vec<(String, Mark)>,
     row: Row,
 }
 
@@ -55,28 +55,34 @@ impl Answer {
             self.call = record.call;
             self.origin.part = Some(record.call.to_string().into());
         }
-        self.cells.iter_mut().for_each(String::clear);
-        for (name, value) in record.fields.iter() {
+        for (text, mark) in &mut self.cells {
+            text.clear();
+            *mark = Mark::Text;
+        }
+        for (name, value, is_double) in record.fields.marked() {
             let place = match self.places.get(name) {
                 Some(&place) => place,
                 None => {
                     self.columns.push(name.to_owned());
                     self.places.insert(name.to_owned(), self.cells.len());
-                    self.cells.push(String::new());
+                    self.cells.push((String::new(), Mark::Text));
                     self.cells.len() - 1
                 }
             };
-            if let Some(cell) = self.cells.get_mut(place) {
-                if !cell.is_empty() {
-                    cell.push_str("; ");
+            if let Some((text, mark)) = self.cells.get_mut(place) {
+                if !text.is_empty() {
+                    text.push_str("; ");
                 }
-                cell.push_str(value.unwrap_or_default());
+                text.push_str(value.unwrap_or_default());
+                if is_double {
+                    *mark = Mark::Double;
+                }
             }
         }
         self.row.clear();
         self.row.number = record.index;
-        for cell in &self.cells {
-            self.row.push(cell, Mark::Text);
+        for (text, mark) in &self.cells {
+            self.row.push(text, *mark);
         }
     }
 }

@@ -25,7 +25,8 @@ pub enum Mark {
     /// Text as it stands in the source.
     #[default]
     Text,
-    /// A workbook's number: the shortest decimal that reads back as the stored double.
+    /// A workbook's number: the shortest decimal that reads back as the stored double. Or what a platform's answer
+    /// says is binary floating point.
     Double,
     /// A workbook's date cell, written as ISO 8601 local time (`2000-08-01` where there is no time of day).
     Date,

@@ -8,21 +8,23 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, LOCATION,
 };
 use reqwest::tls::TlsInfo;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Platform;
-use super::answer::{Limit, check_encoding};
+pub(super) use super::body::Body;
+use super::body::{CODINGS, decompressed, header};
 use super::certificate::end_point_binding;
+use super::media::essence;
 use super::ntlm::{Handshake, Offers};
 use super::refusal::{html_title, peek};
 use super::settings::{Auth, Settings, Soap};
@@ -100,7 +102,7 @@ pub(super) enum Standing {
 pub(super) struct Call {
     pub(super) body: String,
     pub(super) correlation: String,
-    started: Instant,
+    pub(super) started: Instant,
 }
 
 impl Call {
@@ -382,6 +384,9 @@ impl<'p> Connection<'p> {
 
     fn post(&self, call: &Call, with_body: bool, authorization: Option<HeaderValue>) -> Sent {
         let mut headers = self.headers.clone();
+        if self.platform.compression {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(CODINGS));
+        }
         if let Ok(correlation) = HeaderValue::from_str(&call.correlation) {
             headers.insert(HeaderName::from_static("x-correlation-id"), correlation);
         }
@@ -410,25 +415,18 @@ impl<'p> Connection<'p> {
             .next("this is probably a login page or a moved service; set [platform] endpoint to the service's own address"));
         }
         let content_type = header(&response, &CONTENT_TYPE);
-        let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         // Where no type is given, the parser finds out (RFC 9110 §8.3).
-        let is_soap =
-            matches!(media_type.as_str(), "" | "text/xml" | "application/soap+xml" | "application/xml");
+        let is_soap = matches!(
+            essence(&content_type).as_str(),
+            "" | "text/xml" | "application/soap+xml" | "application/xml" | "multipart/related"
+        );
         // SOAP faults come with 500, by some with 400 (SOAP 1.2 Part 2 §7.5.2.2).
         let may_be_soap = status.is_success() || matches!(status.as_u16(), 400 | 500);
         if may_be_soap && is_soap && response.content_length() != Some(0) {
-            let encoding = header(&response, &CONTENT_ENCODING);
-            if !encoding.is_empty() && encoding != "identity" {
-                return Err(
-                    fault("the answer is compressed, which nobody asked for".to_owned()).value(encoding)
-                );
-            }
-            if let Some(charset) = charset(&content_type) {
-                check_encoding(charset).map_err(|fault| fault.at(platform.place()))?;
-            }
             return Ok(response);
         }
-        let start = peek(response);
+        let coding = header(&response, &CONTENT_ENCODING);
+        let start = decompressed(response, &coding).map(peek).unwrap_or_default();
         let title = html_title(&start);
         let page = title.as_ref().map(|title| format!(" (an HTML page {title})")).unwrap_or_default();
         let next = match status.as_u16() {
@@ -550,21 +548,6 @@ fn headers(soap: Soap, action: &str) -> Result<HeaderMap> {
     Ok(headers)
 }
 
-fn header(response: &Response, name: &HeaderName) -> String {
-    response
-        .headers()
-        .get(name)
-        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
-        .unwrap_or_default()
-}
-
-fn charset(content_type: &str) -> Option<&str> {
-    content_type.split(';').skip(1).find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
-    })
-}
-
 fn local_end(response: &Response) -> Option<SocketAddr> {
     response.extensions().get::<HttpInfo>().map(HttpInfo::local_addr)
 }
@@ -610,29 +593,4 @@ fn chain<'e>(error: &'e (dyn std::error::Error + 'static)) -> Vec<&'e (dyn std::
         };
     }
     links
-}
-
-/// The body of an answer, given up when its time is over or nobody wants it any more.
-pub(super) struct Body<'s> {
-    response: Response,
-    ends: Instant,
-    stopped: &'s AtomicBool,
-}
-
-impl<'s> Body<'s> {
-    pub(super) fn new(platform: &Platform, response: Response, call: &Call, stopped: &'s AtomicBool) -> Self {
-        Self { response, ends: call.started + platform.call_deadline, stopped }
-    }
-}
-
-impl Read for Body<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.stopped.load(Ordering::Relaxed) {
-            return Err(Limit::Stopped.into());
-        }
-        if Instant::now() >= self.ends {
-            return Err(Limit::Deadline.into());
-        }
-        self.response.read(into)
-    }
 }

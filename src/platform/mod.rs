@@ -3,8 +3,8 @@
 //!
 //! The way of one call: `template` fills the parameters, `envelope` writes
 //! the request, `connection` sends it (with `ntlm` and `certificate` for
-//! the sign-in), [`answer`] streams what comes back, and `fetch` turns pages,
-//! keeps the order and checks what was announced against what came.
+//! the sign-in), `body` unpacks what comes back (with `media`, `multipart` and `charset`), [`answer`]
+//! reads its records, and `fetch` turns pages, keeps the order and checks what was announced against what came.
 //! `refusal` puts into words what a platform says when it says no.
 
 use std::path::Path;
@@ -17,10 +17,14 @@ use reqwest::Url;
 use crate::fault::{Fault, Kind, Result};
 
 pub mod answer;
+mod body;
 mod certificate;
+mod charset;
 mod connection;
 mod envelope;
 mod fetch;
+mod media;
+mod multipart;
 mod ntlm;
 mod record;
 mod refusal;
@@ -48,6 +52,7 @@ pub struct Platform {
     read_timeout: Duration,
     call_deadline: Duration,
     answer_limit_bytes: u64,
+    compression: bool,
     connections: usize,
     run: String,
     calls: AtomicU64,
@@ -79,6 +84,7 @@ impl Platform {
             read_timeout: Duration::from_secs(settings.timeout_seconds),
             call_deadline: Duration::from_secs(settings.deadline_seconds),
             answer_limit_bytes: settings.answer_limit_mib.saturating_mul(1 << 20),
+            compression: settings.compression,
             connections: settings.connections,
             run: run_prefix(),
             calls: AtomicU64::new(0),

@@ -18,7 +18,18 @@ pub struct Batch {
 struct Field {
     name_end: usize,
     value_end: usize,
-    nil: bool,
+    worth: Worth,
+}
+
+/// What a field's value is, beyond its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Worth {
+    /// The text as somebody wrote it.
+    Text,
+    /// The text of a binary floating point number, by the answer's own schema.
+    Double,
+    /// Null.
+    Null,
 }
 
 impl Batch {
@@ -76,10 +87,6 @@ impl Batch {
         self.text.push_str(text);
     }
 
-    pub(super) fn push_char(&mut self, c: char) {
-        self.text.push(c);
-    }
-
     /// The name of an open field.
     pub(super) fn name(&self, open: Open) -> &str {
         self.text.get(open.start..open.name_end).unwrap_or_default()
@@ -90,11 +97,11 @@ impl Batch {
         self.text.get(open.name_end..).unwrap_or_default()
     }
 
-    pub(super) fn end_field(&mut self, open: Open, nil: bool) {
-        if nil {
+    pub(super) fn end_field(&mut self, open: Open, worth: Worth) {
+        if worth == Worth::Null {
             self.text.truncate(open.name_end);
         }
-        self.fields.push(Field { name_end: open.name_end, value_end: self.text.len(), nil });
+        self.fields.push(Field { name_end: open.name_end, value_end: self.text.len(), worth });
     }
 
     /// Takes back a field that turned out to be none.
@@ -128,8 +135,8 @@ pub(super) struct Open {
 ///
 /// The names of nested elements are joined by `/`, attributes start with `@`
 /// (`Party/Name`, `Party/@id`). A record that is text itself has one field by
-/// the record's own name. `None` is an explicit null (`xsi:nil`); an element
-/// that repeats gives a field each time.
+/// the record's own name. `None` is a null: `xsi:nil`, or a column of a .NET `DataSet` that the row leaves out;
+/// an element that repeats gives a field each time.
 #[derive(Clone, Copy, Debug)]
 pub struct Fields<'a> {
     text: &'a str,
@@ -140,13 +147,19 @@ pub struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// The fields, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + use<'a> {
+        self.marked().map(|(name, value, _)| (name, value))
+    }
+
+    /// The fields, in order, each with whether the answer itself says (by the schema of a .NET `DataSet`) that its
+    /// value is binary floating point: what reads `0.1` may have been any double near it.
+    pub fn marked(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>, bool)> + use<'a> {
         let text = self.text;
         let mut start = self.start;
         self.fields.iter().map(move |field| {
             let name = text.get(start..field.name_end).unwrap_or_default();
             let value = text.get(field.name_end..field.value_end).unwrap_or_default();
             start = field.value_end;
-            (name, (!field.nil).then_some(value))
+            (name, (field.worth != Worth::Null).then_some(value), field.worth == Worth::Double)
         })
     }
 

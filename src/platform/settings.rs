@@ -44,6 +44,9 @@ pub struct Settings {
     /// Mebibytes that one answer may have.
     #[serde(default = "defaults::answer_limit_mib")]
     pub answer_limit_mib: u64,
+    /// Whether to ask for compressed answers (gzip, deflate), which trades time for bytes on the network.
+    #[serde(default = "defaults::compression")]
+    pub compression: bool,
     /// What to ask.
     pub request: Request,
 }
@@ -60,10 +63,11 @@ pub struct Request {
     #[serde(default, deserialize_with = "parameters")]
     pub parameters: Vec<(String, Parameter)>,
     /// The records: element names from the result element down, as in `GetSettlementsResult/Items/SettlementRecord`.
+    /// They go on into XML that is a text.
     pub records: Trail,
-    /// The element that announces how many records there are in all pages together.
+    /// The element, or an attribute of one, that announces how many records there are in all pages together.
     pub total: Option<Trail>,
-    /// The element that says `true` while there are more pages.
+    /// The element, or an attribute of one, that says `true` while there are more pages.
     pub more: Option<Trail>,
     /// What `{page_size}` stands for.
     #[serde(default = "defaults::page_size")]
@@ -85,6 +89,9 @@ mod defaults {
     }
     pub(super) const fn answer_limit_mib() -> u64 {
         1024
+    }
+    pub(super) const fn compression() -> bool {
+        true
     }
     pub(super) const fn page_size() -> u64 {
         1000
@@ -128,21 +135,29 @@ pub enum Parameter {
     Nested(Vec<(String, Parameter)>),
 }
 
-/// Element names from the outside in. Prefixes and namespaces do not count.
+/// Element names from the outside in, and perhaps an attribute of the last (`Result/settlements/@total`).
+/// Prefixes and namespaces do not count.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Trail(Vec<Box<str>>);
+pub struct Trail {
+    names: Vec<Box<str>>,
+    attribute: Option<Box<str>>,
+}
 
 impl TryFrom<String> for Trail {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let names: Vec<Box<str>> = text.split('/').map(Into::into).collect();
-        match names.iter().find(|name| !is_name(name)) {
+        let (elements, attribute) = match text.rsplit_once("/@") {
+            Some((elements, attribute)) => (elements, Some(attribute.into())),
+            None => (text.as_str(), None),
+        };
+        let names: Vec<Box<str>> = elements.split('/').map(Into::into).collect();
+        match names.iter().chain(&attribute).find(|name| !is_name(name)) {
             Some(name) => Err(format!(
                 "{name:?} in the path {text:?} is no element name; a path reads like GetSettlementsResult/Items/SettlementRecord"
             )),
-            None => Ok(Self(names)),
+            None => Ok(Self { names, attribute }),
         }
     }
 }
@@ -151,13 +166,23 @@ impl Trail {
     /// The names, outermost first; never empty.
     #[must_use]
     pub fn names(&self) -> &[Box<str>] {
-        &self.0
+        &self.names
+    }
+
+    /// The attribute of the last element, where that is meant instead of the element's text.
+    #[must_use]
+    pub fn attribute(&self) -> Option<&str> {
+        self.attribute.as_deref()
     }
 }
 
 impl fmt::Display for Trail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("/"))
+        f.write_str(&self.names.join("/"))?;
+        match &self.attribute {
+            Some(attribute) => write!(f, "/@{attribute}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -302,6 +327,11 @@ impl Settings {
         if !is_name(&self.request.operation) {
             return Err(fault("request.operation", "this cannot be the name of an operation")
                 .value(&self.request.operation));
+        }
+        if let Some(attribute) = self.request.records.attribute() {
+            return Err(fault("request.records", "a record is an element, not an attribute")
+                .value(&self.request.records)
+                .next(format!("name the element; its attribute becomes the field @{attribute}")));
         }
         if self.auth == Auth::Basic && url.scheme() == "http" && !is_loopback(&url) {
             return Err(fault("auth", "basic would send the password readable over the network")

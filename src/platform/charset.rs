@@ -1,0 +1,190 @@
+//! Bytes in whatever encoding they come, as UTF-8.
+
+use std::io::{self, Read};
+
+use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+
+use crate::fault::{Fault, Kind};
+
+/// Bytes in which an XML declaration must end.
+const DECLARATION_BYTES: usize = 1024;
+/// Bytes that are decoded at once.
+const PIECE_BYTES: usize = 32 << 10;
+
+/// XML as UTF-8, without a byte order mark.
+///
+/// What counts is the byte order mark, then what the caller knows (the charset of a `Content-Type`), then the
+/// XML declaration, then UTF-8 (RFC 7303 §3). UTF-8 passes through unlooked at: whoever parses it checks it.
+pub(super) struct Utf8<R> {
+    inner: R,
+    /// What was read to find the encoding, or to be decoded, and how much of it was used.
+    raw: Vec<u8>,
+    used: usize,
+    known: Option<&'static Encoding>,
+    stage: Stage,
+}
+
+enum Stage {
+    Start,
+    /// It is UTF-8.
+    Plain,
+    Decoding(Box<Decoder>),
+    Done,
+}
+
+/// The encoding of a name in a header or a declaration.
+///
+/// # Errors
+/// [`Kind::Platform`] for a name that is none, or is one of an encoding that is not safe to read.
+pub(super) fn named(label: &str) -> Result<&'static Encoding, Fault> {
+    if label.trim().eq_ignore_ascii_case("us-ascii") || label.trim().eq_ignore_ascii_case("ascii") {
+        // All of ASCII, and what claims to be it and is not is at least checked.
+        return Ok(UTF_8);
+    }
+    Encoding::for_label_no_replacement(label.as_bytes()).ok_or_else(|| {
+        Fault::new(Kind::Platform, "the answer is in an encoding that tieout does not read")
+            .value(label)
+            .expected("utf-8, utf-16, windows-1252, iso-8859-1 or another one by its usual name")
+            .next("have the service send UTF-8; that is what SOAP services do unless told otherwise")
+    })
+}
+
+impl<R: Read> Utf8<R> {
+    pub(super) const fn new(inner: R, known: Option<&'static Encoding>) -> Self {
+        Self { inner, raw: Vec::new(), used: 0, known, stage: Stage::Start }
+    }
+
+    /// Reads as much as it takes to tell the encoding.
+    fn start(&mut self) -> io::Result<Stage> {
+        while !is_enough(&self.raw) {
+            if self.read_raw(DECLARATION_BYTES)? == 0 {
+                break;
+            }
+        }
+        if let Some((encoding, mark)) = Encoding::for_bom(&self.raw) {
+            self.used = mark;
+            return Ok(stage(encoding));
+        }
+        let shape = shape(&self.raw);
+        let encoding = match self.known {
+            // Which of the two is not said by the name.
+            Some(known) if known == UTF_16LE || known == UTF_16BE => shape.unwrap_or(known),
+            Some(known) => known,
+            None => match shape {
+                Some(shape) => shape,
+                None => match declared(&self.raw) {
+                    None => UTF_8,
+                    Some(label) => {
+                        let encoding = named(label).map_err(io::Error::other)?;
+                        // A declaration that can be read byte by byte is not true of UTF-16: it
+                        // was written before somebody made UTF-8 of the text.
+                        if encoding.is_ascii_compatible() { encoding } else { UTF_8 }
+                    }
+                },
+            },
+        };
+        Ok(stage(encoding))
+    }
+
+    fn read_raw(&mut self, most: usize) -> io::Result<usize> {
+        let start = self.raw.len();
+        self.raw.resize(start + most, 0);
+        let count = self.inner.read(self.raw.get_mut(start..).unwrap_or_default());
+        self.raw.truncate(start + count.as_ref().copied().unwrap_or_default());
+        count
+    }
+
+    fn decode(&mut self, decoder: &mut Decoder, into: &mut [u8]) -> io::Result<(usize, bool)> {
+        loop {
+            let mut is_last = false;
+            if self.used == self.raw.len() {
+                self.raw.clear();
+                self.used = 0;
+                is_last = self.read_raw(PIECE_BYTES)? == 0;
+            }
+            let raw = self.raw.get(self.used..).unwrap_or_default();
+            let (result, read, written) = decoder.decode_to_utf8_without_replacement(raw, into, is_last);
+            self.used += read;
+            match result {
+                DecoderResult::Malformed(..) if is_last => return Err(io::ErrorKind::UnexpectedEof.into()),
+                DecoderResult::Malformed(..) => {
+                    let name = decoder.encoding().name();
+                    return Err(io::Error::other(
+                        Fault::new(Kind::Platform, format!("the answer says that it is {name}, but is not"))
+                            .next("have the service declare the encoding that it sends (the charset of Content-Type)"),
+                    ));
+                }
+                DecoderResult::InputEmpty if is_last => return Ok((written, true)),
+                _ if written > 0 => return Ok((written, false)),
+                DecoderResult::OutputFull => return Err(io::ErrorKind::InvalidInput.into()),
+                DecoderResult::InputEmpty => {}
+            }
+        }
+    }
+}
+
+impl<R: Read> Read for Utf8<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match std::mem::replace(&mut self.stage, Stage::Done) {
+                Stage::Start => self.stage = self.start()?,
+                Stage::Plain => {
+                    self.stage = Stage::Plain;
+                    if self.used == self.raw.len() {
+                        return self.inner.read(into);
+                    }
+                    let mut rest = self.raw.get(self.used..).unwrap_or_default();
+                    let count = rest.read(into)?;
+                    self.used += count;
+                    return Ok(count);
+                }
+                Stage::Decoding(mut decoder) => {
+                    let (count, is_done) = self.decode(&mut decoder, into)?;
+                    if !is_done {
+                        self.stage = Stage::Decoding(decoder);
+                    }
+                    return Ok(count);
+                }
+                Stage::Done => return Ok(0),
+            }
+        }
+    }
+}
+
+fn stage(encoding: &'static Encoding) -> Stage {
+    if encoding == UTF_8 {
+        Stage::Plain
+    } else {
+        Stage::Decoding(Box::new(encoding.new_decoder_without_bom_handling()))
+    }
+}
+
+/// Whether these first bytes tell the encoding.
+fn is_enough(head: &[u8]) -> bool {
+    const START: &[u8] = b"<?xml";
+    let is_declaration = head.get(..START.len()).unwrap_or(head) == START.get(..head.len()).unwrap_or(START);
+    match is_declaration {
+        true => head.contains(&b'>') || head.len() >= DECLARATION_BYTES,
+        false => head.len() >= 4,
+    }
+}
+
+/// UTF-16 shows in the first two characters, as XML starts with ASCII (XML 1.0 §F.1).
+fn shape(head: &[u8]) -> Option<&'static Encoding> {
+    match head {
+        [b'<', 0, second, 0, ..] if *second != 0 => Some(UTF_16LE),
+        [0, b'<', 0, second, ..] if *second != 0 => Some(UTF_16BE),
+        _ => None,
+    }
+}
+
+/// What the XML declaration says of the encoding (XML 1.0 §4.3.3).
+fn declared(head: &[u8]) -> Option<&str> {
+    let head = head.strip_prefix(b"<?xml")?;
+    let end = head.iter().position(|byte| *byte == b'>')?;
+    let declaration = std::str::from_utf8(head.get(..end)?).ok()?;
+    let (_, after) = declaration.split_once("encoding")?;
+    let value = after.trim_start().strip_prefix('=')?.trim_start();
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    value.get(1..)?.split(quote).next()
+}
