@@ -3,7 +3,7 @@
 //! Every station returns a [`Fault`]. Its [`Kind`] decides the exit code, in
 //! the one table of [`Kind::exit_code`]. A fault names the place, the value it met, what was
 //! expected there, and the next step; [`std::fmt::Display`] puts these in that
-//! order, one to a line.
+//! order, one to a line. The alternate form (`{:#}`) goes on with the detail, which may be long.
 
 use std::fmt;
 
@@ -51,6 +51,7 @@ struct Parts {
     value: Option<String>,
     expected: Option<String>,
     next: Option<String>,
+    detail: Option<String>,
     cause: Option<anyhow::Error>,
 }
 
@@ -68,6 +69,7 @@ impl Fault {
             value: None,
             expected: None,
             next: None,
+            detail: None,
             cause: None,
         }))
     }
@@ -100,6 +102,13 @@ impl Fault {
         self
     }
 
+    /// All that there is to say, for whoever asks: what another program said word for word, a stack trace. Never a secret.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = Some(detail.into());
+        self
+    }
+
     /// The error underneath.
     #[must_use]
     pub fn because(mut self, cause: impl Into<anyhow::Error>) -> Self {
@@ -111,6 +120,12 @@ impl Fault {
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.0.kind
+    }
+
+    /// Whether the alternate form says more.
+    #[must_use]
+    pub fn has_detail(&self) -> bool {
+        self.0.detail.is_some()
     }
 
     /// The sentence that says what went wrong.
@@ -174,6 +189,9 @@ impl fmt::Display for Fault {
                 write!(f, "\n  {label}: {}", part.replace('\n', "\n    "))?;
             }
         }
+        if let Some(detail) = parts.detail.as_ref().filter(|_| f.alternate()) {
+            write!(f, "\n  detail:\n    {}", shown_lines(detail.trim_end()).replace('\n', "\n    "))?;
+        }
         Ok(())
     }
 }
@@ -217,6 +235,14 @@ mod tests {
             "a.csv:3: this is not an amount\n  found: 12,x\\u{1b}[2J\n  expected: a number such as 1,234.50\n  next: correct the cell"
         );
         assert_eq!(fault.kind().exit_code(), 3);
+    }
+
+    #[test]
+    fn the_detail_is_for_whoever_asks() {
+        let fault = Fault::new(Kind::Platform, "no").detail("all of it\n  at X\u{1b}[2J\n");
+        assert!(fault.has_detail());
+        assert_eq!(fault.to_string(), "no");
+        assert_eq!(format!("{fault:#}"), "no\n  detail:\n    all of it\n      at X\\u{1b}[2J");
     }
 
     #[test]

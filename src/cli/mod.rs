@@ -26,6 +26,10 @@ struct Cli {
     #[arg(short, long, global = true)]
     quiet: bool,
 
+    /// Show all that is known of an error, such as the stack trace of a platform's fault
+    #[arg(short, long, global = true)]
+    verbose: bool,
+
     /// Write a log to stderr
     #[arg(long, global = true, value_name = "FORM", value_enum)]
     log: Option<LogForm>,
@@ -85,10 +89,11 @@ pub fn run() -> ExitCode {
         Err(_) => Fault::new(Kind::Bug, "tieout stopped at a fault of its own")
             .next("please report this with the message above; no report was written"),
     };
-    tracing::error!(fault = %fault, "run failed");
+    let told = if cli.verbose { format!("{fault:#}") } else { fault.to_string() };
+    tracing::error!(fault = told, "run failed");
     // Who reads JSON has it from the log, and nothing else shall stand between its lines.
     if !matches!(cli.log, Some(LogForm::Json)) {
-        printer.fault(&fault);
+        printer.fault(&told, fault.has_detail() && !cli.verbose);
     }
     ExitCode::from(fault.kind().exit_code())
 }

@@ -3,7 +3,6 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use crate::fault::Fault;
 use crate::judge::Class;
 use crate::money::{self, Decimal};
 use crate::normalise::Side;
@@ -31,9 +30,10 @@ impl Printer {
         }
     }
 
-    pub(super) fn fault(&self, fault: &Fault) {
+    pub(super) fn fault(&self, fault: &str, has_more: bool) {
+        let more = if has_more { "\n  --verbose shows all that it says" } else { "" };
         // If stderr is gone there is nobody to tell.
-        let _ = writeln!(std::io::stderr(), "error: {fault}");
+        let _ = writeln!(std::io::stderr(), "error: {fault}{more}");
     }
 
     /// The summary, then the discrepancies.

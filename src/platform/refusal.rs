@@ -4,25 +4,57 @@ use std::io::Read;
 
 use crate::fault::{Fault, Kind, shown};
 
-/// Characters of a fault that are kept; the rest of a stack trace helps nobody.
-const MOST_CHARACTERS: usize = 64 << 10;
+/// Bytes of a fault's text that are kept; the rest of a stack trace helps nobody.
+const MOST_BYTES: usize = 64 << 10;
+/// Elements of a fault that are kept.
+const MOST_PARTS: usize = 1000;
 
 /// A SOAP fault, 1.1 (§4.4) or 1.2 (Part 1 §5.4), as its elements arrive.
 #[derive(Debug, Default)]
 pub(super) struct Refusal {
     open: Vec<String>,
-    code: String,
-    reason: String,
-    /// The texts below `detail`, each with the name of its element.
-    details: Vec<(String, String)>,
+    /// The elements that may hold text, in order.
+    parts: Vec<Part>,
     kept: usize,
+}
+
+#[derive(Debug)]
+struct Part {
+    /// The element's name, and how deep it stands.
+    name: String,
+    depth: usize,
+    place: Place,
+    text: String,
+}
+
+/// What an element of a fault says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Code,
+    Reason,
+    Detail,
+    Other,
 }
 
 impl Refusal {
     pub(super) fn open(&mut self, name: &str) {
         self.open.push(name.to_owned());
-        if self.is_detail() {
-            self.details.push((name.to_owned(), String::new()));
+        let open: Vec<&str> = self.open.iter().map(String::as_str).collect();
+        let place = match open.as_slice() {
+            ["faultcode"] | ["Code", "Value"] => Place::Code,
+            ["faultstring"] | ["Reason", "Text"] => Place::Reason,
+            // Unqualified, of either spelling: 1.2 has a capital letter, and who moved on from 1.1 has not.
+            [first, ..] if first.eq_ignore_ascii_case("detail") => Place::Detail,
+            _ => Place::Other,
+        };
+        // A fault is one of millions of answers, but it may be a hostile one.
+        if self.parts.len() < MOST_PARTS {
+            self.parts.push(Part {
+                name: name.to_owned(),
+                depth: self.open.len(),
+                place,
+                text: String::new(),
+            });
         }
     }
 
@@ -32,46 +64,53 @@ impl Refusal {
 
     pub(super) fn text(&mut self, text: &str) {
         self.kept += text.len();
-        if self.kept > MOST_CHARACTERS {
-            return;
-        }
-        let open: Vec<&str> = self.open.iter().map(String::as_str).collect();
-        match open.as_slice() {
-            ["faultcode"] | ["Code", "Value"] => self.code.push_str(text),
-            ["faultstring"] | ["Reason", "Text"] => self.reason.push_str(text),
-            _ if self.is_detail() => {
-                if let Some((_, detail)) = self.details.last_mut() {
-                    detail.push_str(text);
-                }
-            }
-            _ => {}
+        let depth = self.open.len();
+        // Behind an element, text of the one around it: there is none in a fault but white space.
+        if self.kept <= MOST_BYTES
+            && let Some(part) = self.parts.last_mut().filter(|part| part.depth == depth)
+        {
+            part.text.push_str(text);
         }
     }
 
-    fn is_detail(&self) -> bool {
-        self.open.len() > 1 && self.open.first().is_some_and(|name| name.eq_ignore_ascii_case("detail"))
+    fn texts(&self, place: Place) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(move |part| part.place == place && !part.text.trim().is_empty())
     }
 
     /// The fault as the user meets it.
     pub(super) fn fault(&self, operation: &str) -> Fault {
-        let mut value = vec![self.code.trim().to_owned()];
-        for (name, detail) in &self.details {
-            if !detail.trim().is_empty() {
-                value.push(format!("{name} {}", detail.trim()));
-            }
-        }
-        value.retain(|part| !part.is_empty());
+        let code = self.texts(Place::Code).next().map_or("", |part| part.text.trim());
+        let reason = self.texts(Place::Reason).next().map_or("", |part| &part.text);
+        let details = self
+            .texts(Place::Detail)
+            .filter(|part| !part.name.eq_ignore_ascii_case("stacktrace"))
+            .map(|part| format!("{} {}", part.name, essence(&part.text)));
+        let value: Vec<String> =
+            Some(code.to_owned()).filter(|code| !code.is_empty()).into_iter().chain(details).collect();
         let fault = Fault::new(
             Kind::Platform,
-            format!("the platform refused {operation}: {}", shown(essence(&self.reason))),
+            format!("the platform refused {operation}: {}", shown(essence(reason))),
         )
-        .value(value.join(", "));
-        let ours = ["Client", "Sender"].iter().any(|code| self.code.trim().ends_with(code));
+        .value(value.join(", "))
+        .detail(self.whole());
+        let ours = ["Client", "Sender"].iter().any(|blame| code.ends_with(blame));
         fault.next(if ours {
             "it says the request is at fault: compare operation, namespace, action and parameters with the service's WSDL"
         } else {
             "check the parameters; else ask the platform's operators, who find the call by the correlation id in the log"
         })
+    }
+
+    /// All that the fault says, an element to a line, with every line of a stack trace.
+    fn whole(&self) -> String {
+        let mut whole = String::new();
+        for part in &self.parts {
+            let text = part.text.trim_end();
+            let separator = if text.trim().is_empty() { "" } else { " " };
+            let indent = "  ".repeat(part.depth - 1);
+            whole.push_str(&format!("{indent}{}:{separator}{}\n", part.name, text.trim_start()));
+        }
+        whole
     }
 }
 
