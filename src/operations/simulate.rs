@@ -45,6 +45,11 @@ pub struct Simulate {
     /// The column with the start of delivery; guessed where not given
     #[arg(long, value_name = "COLUMN")]
     pub start_column: Option<String>,
+
+    /// Compress answers for callers that ask for it
+    #[arg(long)]
+    #[serde(default)]
+    pub gzip: bool,
 }
 
 const fn default_port() -> u16 {
@@ -64,6 +69,7 @@ impl Simulate {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)),
             vendor_column: self.vendor_column.clone(),
             start_column: self.start_column.clone(),
+            gzip: self.gzip,
             log: self.execution_log.clone(),
             ..Settings::new(&self.records, vec![User { name: self.user.clone(), password }])
         })?;

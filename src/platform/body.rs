@@ -1,10 +1,10 @@
 //! The body of an answer, freed of all that HTTP wraps around XML: compression, attachments, a charset.
 
-use std::io::{self, Chain, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use reqwest::blocking::Response;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 
@@ -84,7 +84,7 @@ fn in_charset<'s>(xml: Box<dyn Read + 's>, content_type: &str) -> io::Result<Box
 pub(super) fn decompressed<'s>(wire: impl Read + 's, coding: &str) -> io::Result<Box<dyn Read + 's>> {
     match coding.trim().to_ascii_lowercase().as_str() {
         "" | "identity" => Ok(Box::new(wire)),
-        "gzip" | "x-gzip" => Ok(Box::new(Unpacked(Packed::Gzip(MultiGzDecoder::new(wire))))),
+        "gzip" | "x-gzip" => Ok(Box::new(Unpacked(Packed::Gzip(MultiGzDecoder::new(BufReader::new(wire)))))),
         // By the RFC this is zlib's format. Some send what is inside of it alone.
         "deflate" => {
             let mut head = Vec::new();
@@ -92,11 +92,11 @@ pub(super) fn decompressed<'s>(wire: impl Read + 's, coding: &str) -> io::Result
             (&mut wire).take(2).read_to_end(&mut head)?;
             let is_zlib = matches!(head.as_slice(), [first, second]
                 if first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)) % 31 == 0);
-            let wire = Cursor::new(head).chain(wire);
-            Ok(Box::new(Unpacked(match is_zlib {
-                true => Packed::Zlib(ZlibDecoder::new(wire)),
-                false => Packed::Deflate(DeflateDecoder::new(wire)),
-            })))
+            let wire = BufReader::new(Cursor::new(head).chain(wire));
+            Ok(match is_zlib {
+                true => Box::new(Unpacked(Packed::Zlib(ZlibDecoder::new(wire)))),
+                false => Box::new(Unpacked(Packed::Deflate(DeflateDecoder::new(wire)))),
+            })
         }
         other => Err(io::Error::other(
             Fault::new(Kind::Platform, "the answer is compressed in a way that nobody asked for")
@@ -108,15 +108,15 @@ pub(super) fn decompressed<'s>(wire: impl Read + 's, coding: &str) -> io::Result
 }
 
 /// A compressed body. What is cut off or damaged is an error, never a short body.
-struct Unpacked<R: Read>(Packed<R>);
+struct Unpacked<R>(Packed<R>);
 
-enum Packed<R: Read> {
+enum Packed<R> {
     Gzip(MultiGzDecoder<R>),
-    Zlib(ZlibDecoder<Chain<Cursor<Vec<u8>>, R>>),
-    Deflate(DeflateDecoder<Chain<Cursor<Vec<u8>>, R>>),
+    Zlib(ZlibDecoder<R>),
+    Deflate(DeflateDecoder<R>),
 }
 
-impl<R: Read> Read for Unpacked<R> {
+impl<R: BufRead> Read for Unpacked<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let count = match &mut self.0 {
             Packed::Gzip(decoder) => decoder.read(into),
@@ -130,11 +130,11 @@ impl<R: Read> Read for Unpacked<R> {
         if count == 0 && !into.is_empty() {
             // The body must end where its data end; and only when it is read is the connection free.
             let behind = match &mut self.0 {
-                Packed::Gzip(_) => 0,
-                Packed::Zlib(decoder) => decoder.get_mut().read(&mut [0])?,
-                Packed::Deflate(decoder) => decoder.get_mut().read(&mut [0])?,
+                Packed::Gzip(decoder) => decoder.get_mut().fill_buf()?,
+                Packed::Zlib(decoder) => decoder.get_mut().fill_buf()?,
+                Packed::Deflate(decoder) => decoder.get_mut().fill_buf()?,
             };
-            if behind > 0 {
+            if !behind.is_empty() {
                 return Err(damaged(io::Error::other("something follows the compressed data")));
             }
         }

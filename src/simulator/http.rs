@@ -1,7 +1,7 @@
 //! The simulator's HTTP side: sign-in by connection, the three pages of an ASMX file, the log.
 
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, SERVER, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderName,
+    HeaderValue, SERVER, WWW_AUTHENTICATE,
 };
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     pub(super) users: Vec<User>,
     pub(super) bindings: Bindings,
     pub(super) faults: Faults,
+    pub(super) gzip: bool,
     pub(super) log: Log,
     pub(super) endpoint: String,
     /// How many calls there were, over all connections.
@@ -214,7 +216,7 @@ impl Shared {
                 Err(Unreadable::Malformed) => {
                     unread("the request is not well-formed XML", StatusCode::BAD_REQUEST)
                 }
-                Err(Unreadable::Fault(fault)) => finish(version, &Call::default(), Err(fault)),
+                Err(Unreadable::Fault(fault)) => finish(version, &Call::default(), Err(fault), false),
                 Ok(call) => self.execute(version, head, &call, user, self.faults.of_call(number)),
             },
         };
@@ -243,7 +245,7 @@ impl Shared {
         };
         let result =
             check_action(version, head, call).and_then(|()| self.platform.execute(call, user, surplus));
-        let (entry, response) = finish(version, call, result);
+        let (entry, response) = finish(version, call, result, self.gzip && asks_for_gzip(head));
         let cut = trouble == Some(Trouble::CutBody);
         (entry, if cut { response.map(Payload::cut) } else { response })
     }
@@ -311,7 +313,12 @@ fn check_action(version: Version, head: &Parts, call: &Call) -> Result<(), SoapF
     )))
 }
 
-fn finish(version: Version, call: &Call, result: Result<Answer, SoapFault>) -> (Entry, Response<Payload>) {
+fn finish(
+    version: Version,
+    call: &Call,
+    result: Result<Answer, SoapFault>,
+    compressed: bool,
+) -> (Entry, Response<Payload>) {
     let (status, body, entry) = match result {
         Ok(Answer { body, rows }) => {
             (StatusCode::OK, soap::envelope_of(version, &body), entry(call, "ok".into(), rows))
@@ -322,9 +329,31 @@ fn finish(version: Version, call: &Call, result: Result<Answer, SoapFault>) -> (
             entry(call, format!("fault: {}", fault.summary()), 0),
         ),
     };
-    let mut response = reply(status, version.content_type(), body);
+    let mut response = match compressed.then(|| gzip(&body)).flatten() {
+        Some(packed) => {
+            let mut response = reply(status, version.content_type(), packed);
+            response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            response
+        }
+        None => reply(status, version.content_type(), body),
+    };
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, max-age=0"));
     (entry, response)
+}
+
+/// Whether `Accept-Encoding` names gzip (RFC 9110 §12.5.3), not with a weight of nothing.
+fn asks_for_gzip(head: &Parts) -> bool {
+    header(head, &ACCEPT_ENCODING).split(',').any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        name.trim().eq_ignore_ascii_case("gzip")
+            && !weight.trim().trim_end_matches(['0', '.']).ends_with("q=")
+    })
+}
+
+fn gzip(body: &str) -> Option<Vec<u8>> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(body.as_bytes()).ok()?;
+    packed.finish().ok()
 }
 
 /// A request that is no call: a bare status.

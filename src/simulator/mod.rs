@@ -66,6 +66,8 @@ pub struct Settings {
     /// Over TLS, refuse a sign-in that is not bound to the channel (Extended Protection). Wrong bindings are
     /// always refused.
     pub require_channel_bindings: bool,
+    /// Compress answers for callers that ask for it (`Accept-Encoding: gzip`).
+    pub gzip: bool,
     /// The execution log: a file, which is continued if it exists, or memory.
     pub log: Option<PathBuf>,
     /// What shall go wrong.
@@ -85,6 +87,7 @@ impl Settings {
             users,
             tls: None,
             require_channel_bindings: false,
+            gzip: false,
             log: None,
             faults: Faults::default(),
         }
@@ -143,6 +146,7 @@ impl Simulator {
             users: settings.users,
             bindings: ntlm::Bindings { token, required: settings.require_channel_bindings },
             faults: settings.faults,
+            gzip: settings.gzip,
             log: log.clone(),
             endpoint: endpoint.clone(),
             calls: AtomicU64::new(0),

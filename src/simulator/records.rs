@@ -58,6 +58,18 @@ pub(super) struct Query<'a> {
     /// Counted from 1.
     pub(super) page: usize,
     pub(super) page_size: usize,
+    pub(super) form: Form,
+}
+
+/// How a page renders its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As elements of an array: `SettlementRecord`, null as `xsi:nil`.
+    Array,
+    /// As rows of a diffgram: `Settlement`, null left out.
+    DataSet,
+    /// As a person would write them: `settlement`, indented, null left out.
+    Document,
 }
 
 /// The records of one page, rendered as XML.
@@ -171,24 +183,46 @@ impl Records {
                 continue;
             }
             if page.total >= skipped && page.rows < query.page_size {
-                self.render(row, &mut page.xml);
                 page.rows += 1;
+                self.render(row, query.form, page.rows, &mut page.xml);
             }
             page.total += 1;
         }
         Some(page)
     }
 
-    fn render(&self, row: &Row, out: &mut String) {
-        out.push_str("<SettlementRecord>");
+    /// Renders a row; `number` counts those of the page from 1.
+    fn render(&self, row: &Row, form: Form, number: usize, out: &mut String) {
+        let (name, indent, end) = match form {
+            Form::Array => ("SettlementRecord", "", ""),
+            Form::DataSet => ("Settlement", "", ""),
+            Form::Document => ("settlement", "    ", "\n  "),
+        };
+        match form {
+            Form::Array => out.push_str("<SettlementRecord>"),
+            Form::DataSet => {
+                let order = number - 1;
+                out.push_str(&format!(
+                    "<Settlement diffgr:id=\"Settlement{number}\" msdata:rowOrder=\"{order}\">"
+                ));
+            }
+            Form::Document => out.push_str("\n  <settlement>"),
+        }
         for (Column { element, kind }, cell) in self.columns.iter().zip(&row.cells) {
             match (cell.is_empty(), kind) {
-                (true, Type::Text) => {}
-                (true, _) => out.extend(["<", element, " xsi:nil=\"true\" />"]),
-                (false, _) => out.extend(["<", element, ">", &partial_escape(cell), "</", element, ">"]),
+                (true, Type::Decimal | Type::Moment) if form == Form::Array => {
+                    out.extend(["<", element, " xsi:nil=\"true\" />"]);
+                }
+                (true, _) => {}
+                (false, _) => {
+                    if form == Form::Document {
+                        out.extend(["\n", indent]);
+                    }
+                    out.extend(["<", element, ">", &partial_escape(cell), "</", element, ">"]);
+                }
             }
         }
-        out.push_str("</SettlementRecord>");
+        out.extend([end, "</", name, ">"]);
     }
 
     fn vendor_number(&mut self, name: &str) -> usize {
@@ -361,7 +395,7 @@ mod tests {
             let moment = |text| records.moment(text).unwrap();
             let (from, to) = (moment(from), moment(to));
             records
-                .page(&Query { vendor, from, to, page: 1, page_size: 10 })
+                .page(&Query { vendor, from, to, page: 1, page_size: 10, form: Form::Array })
                 .map(|page| (page.total, page.xml))
         };
         assert_eq!(ask(None, "2026-10-01", "2026-10-02").unwrap().0, 2);

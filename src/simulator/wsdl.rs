@@ -114,6 +114,10 @@ fn types(columns: &[Column]) -> String {
         wrapped("GetCounterpartiesResponse", &simple("GetCounterparties", "tns:ArrayOfString")),
         wrapped("GetSettlements", &sequence(&arguments)),
         wrapped("GetSettlementsResponse", &simple("GetSettlements", "tns:SettlementPage")),
+        wrapped("GetSettlementsDataSet", &sequence(&arguments)),
+        wrapped("GetSettlementsDataSetResponse", &sequence(DATA_SET)),
+        wrapped("GetSettlementsXml", &sequence(&arguments)),
+        wrapped("GetSettlementsXmlResponse", &simple("GetSettlementsXml", "s:string")),
         named("ArrayOfString", &many("string", "s:string")),
         named("SettlementPage", &sequence(&page)),
         named("ArrayOfSettlementRecord", &many("SettlementRecord", "tns:SettlementRecord")),
@@ -121,6 +125,12 @@ fn types(columns: &[Column]) -> String {
     ]
     .concat()
 }
+
+/// A `DataSet`, as .NET describes one: anything, as long as it is a schema or a diffgram.
+const DATA_SET: &str = "<s:element minOccurs=\"0\" maxOccurs=\"1\" name=\"GetSettlementsDataSetResult\"><s:complexType>\
+    <s:sequence maxOccurs=\"unbounded\"><s:any minOccurs=\"0\" namespace=\"http://www.w3.org/2001/XMLSchema\" processContents=\"lax\" />\
+    <s:any minOccurs=\"0\" namespace=\"urn:schemas-microsoft-com:xml-diffgram-v1\" processContents=\"lax\" /></s:sequence>\
+    </s:complexType></s:element>";
 
 fn element(name: &str, kind: &str, least: &str) -> String {
     format!("<s:element minOccurs=\"{least}\" maxOccurs=\"1\" name=\"{name}\" type=\"{kind}\" />")

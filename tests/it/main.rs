@@ -1,4 +1,4 @@
-//! The one integration binary: cases, laws, layers, command line, bad input, platform, simulator.
+//! The one integration binary: cases, laws, layers, command line, bad input, answers, platform, simulator.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod answers;
 mod bad_input;
 mod cases;
 mod cli;

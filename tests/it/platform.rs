@@ -162,7 +162,7 @@ fn nothing_is_told_from_a_path_that_leads_nowhere() {
         (result("<Total>0</Total>"), with_total),
         (
             result(
-                "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='Item'/></xs:schema><d><PageInfo/></d>",
+                "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='Item'/></xs:schema><Items><PageInfo/></Items>",
             ),
             ITEMS,
         ),

@@ -282,10 +282,10 @@ impl<'r> Parser<'r> {
         if is_aside {
             return Ok(());
         }
-        if name == "Include" && self.spaces.element(start) == Space::Include {
+        let is_after_deepest = self.records.matched + 1 == depth && self.records.matched == self.lost.reached;
+        if is_after_deepest && name == "Include" && self.spaces.element(start) == Space::Include {
             return Err(attachment("what the request looks for"));
         }
-        let is_after_deepest = self.records.matched + 1 == depth && self.records.matched == self.lost.reached;
         if self.records.open(depth, name) {
             if self.records.is_complete() {
                 return self.open_record(start, name);
@@ -543,8 +543,10 @@ impl<'r> Parser<'r> {
         let lost = &self.lost;
         let names = self.request.records.names();
         let is_bare = lost.names.is_empty() && lost.text.is_empty();
-        let is_empty = is_bare && (lost.reached + 1 >= names.len() || lost.is_diffgram);
-        if self.page.total == Some(0) || lost.is_nil || self.schema.is_known || is_empty {
+        let is_place = lost.reached + 1 >= names.len();
+        // A `DataSet` has other tables in the same place, and may say by its schema alone that it knows this one.
+        let is_empty = (is_bare && (is_place || lost.is_diffgram)) || (is_place && self.schema.is_known);
+        if self.page.total == Some(0) || lost.is_nil || is_empty {
             return Ok(());
         }
         let there = names.get(..lost.reached).unwrap_or_default().join("/");
