@@ -29,12 +29,15 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Takes the fields that `text` begins with, as far as they look like those of the records before; says how
-    /// many bytes they are.
+    /// Takes the fields that `text` begins with, as far as they look like those of the records before, or what is
+    /// plainly escaped of XML in a text; says how many bytes that is.
     #[inline]
     pub(super) fn express(&mut self, text: &str) -> Result<usize> {
+        if self.is_in_host() {
+            return self.express_host(text);
+        }
         // Only between the fields of a record.
-        if self.record != Some(self.level) || self.is_in_host() {
+        if self.record != Some(self.level) {
             return Ok(0);
         }
         let mut taken = 0;
@@ -116,7 +119,7 @@ impl Parser<'_> {
                     let separator = if owner.is_empty() { "@" } else { "/@" };
                     let parts = [&self.path, owner, separator, local.as_ref()];
                     let mut kind = Worth::Text;
-                    if self.record == Some(self.level) {
+                    if self.record == Some(self.level) && !self.schema.columns.is_empty() {
                         kind = meet(&self.schema, &mut self.columns_met, self.batch, &parts.concat());
                     }
                     let field = self.batch.start_field(&parts);

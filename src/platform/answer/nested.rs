@@ -51,6 +51,32 @@ impl Parser<'_> {
         if host.scanner.push(text) { self.scan_host(false) } else { Ok(()) }
     }
 
+    /// Takes the escaped XML that `text` begins with, as far as it is plainly escaped; says how many bytes that is.
+    /// A reference for each `<` and `>` is what such a text is made of.
+    pub(super) fn express_host(&mut self, text: &str) -> Result<usize> {
+        const ESCAPED: [(&str, &str); 5] =
+            [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&amp;", "&"), ("&apos;", "'")];
+        let Some(host) = self.hosts.get_mut(self.active_hosts).filter(|host| host.has_begun) else {
+            return Ok(0);
+        };
+        let (mut rest, mut is_enough) = (text, false);
+        loop {
+            let plain = memchr::memchr3(b'<', b'&', b'\r', rest.as_bytes()).unwrap_or(rest.len());
+            let Some((text, from)) = rest.split_at_checked(plain) else { break };
+            is_enough = host.scanner.push(text);
+            rest = from;
+            let found =
+                ESCAPED.iter().find_map(|(escaped, meant)| Some((rest.strip_prefix(escaped)?, meant)));
+            let Some((behind, meant)) = found else { break };
+            is_enough = host.scanner.push(meant);
+            rest = behind;
+        }
+        if is_enough {
+            self.scan_host(false)?;
+        }
+        Ok(text.len() - rest.len())
+    }
+
     /// The element whose text is XML closes.
     pub(super) fn close_host(&mut self) -> Result<()> {
         self.scan_host(true)?;
