@@ -1,5 +1,5 @@
-//! In: arguments. Out: an exit code, and everything that a person sees. The
-//! only room that prints: results to stdout, all else to stderr.
+//! In: arguments. Out: an exit code, and everything that a person sees: results to stdout, all else to
+//! stderr. Never: lets another room print, or decides what a run came to.
 
 mod print;
 mod watch;

@@ -1,5 +1,6 @@
 //! A discrepancy in one sentence or two, with the arithmetic that a reader can check.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::{Discrepancy, Figures, Kind};
@@ -41,8 +42,20 @@ impl Teller<'_> {
         }
     }
 
+    /// The unit of a side's figures: both sides have the invoice's, but for those that the settlement states itself.
     fn unit(&self, side: Side) -> &str {
-        self.role(side, Role::Unit)
+        let figures = &self.discrepancy.figures;
+        let measure = if side == Side::Invoice { figures.unit } else { figures.unit_as_stated };
+        measure.map_or("", |(side, entry)| self.book.ledger(side).role(Role::Unit, entry))
+    }
+
+    /// All units that a side states.
+    fn units(&self, side: Side) -> String {
+        let entries =
+            if side == Side::Invoice { &self.discrepancy.invoices } else { &self.discrepancy.settlements };
+        let ledger = self.book.ledger(side);
+        let units: BTreeSet<&str> = entries.iter().map(|&entry| ledger.role(Role::Unit, entry)).collect();
+        units.into_iter().filter(|unit| !unit.is_empty()).collect::<Vec<_>>().join(" and ")
     }
 
     fn money(&self, amount: Option<Decimal>) -> String {
@@ -104,8 +117,8 @@ impl Teller<'_> {
             ),
             Kind::Unit => format!(
                 "Billed in {}, settled in {}: these units do not convert.",
-                self.unit(Side::Invoice),
-                self.unit(Side::Settlement)
+                self.units(Side::Invoice),
+                self.units(Side::Settlement)
             ),
             Kind::Version => format!(
                 "Billed {amount_billed} on version {}, settled {amount_settled} on version {}.",

@@ -74,7 +74,7 @@ pub(super) fn cells(report: &Report<'_>, discrepancy: &Discrepancy) -> [String; 
         time(latest, &|side, entry| report.book.ledger(side).end(entry)),
         plain(quantity_invoiced),
         plain(quantity_settled),
-        view.text(Role::Unit),
+        view.unit(),
         plain(price_invoiced),
         plain(price_settled),
         amount(amount_invoiced),
@@ -161,6 +161,14 @@ impl View<'_> {
             }
         }
         String::new()
+    }
+
+    /// The unit of the quantities and prices; where none is stated, what the sources say.
+    fn unit(&self) -> String {
+        match self.discrepancy.figures.unit {
+            Some((side, entry)) => self.book.ledger(side).role(Role::Unit, entry).to_owned(),
+            None => self.text(Role::Unit),
+        }
     }
 
     fn sources(&self, side: Side) -> String {
