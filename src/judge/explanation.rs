@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{Discrepancy, Figures, Kind};
+use super::{Discrepancy, Figures, Kind, figures};
 use crate::matching::{Book, How};
 use crate::money::{self, Decimal};
 use crate::normalise::{Role, Side};
@@ -30,9 +30,7 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     fn role(&self, side: Side, role: Role) -> &str {
-        let entries =
-            if side == Side::Invoice { &self.discrepancy.invoices } else { &self.discrepancy.settlements };
-        entries.first().map_or("", |&entry| self.book.ledger(side).role(role, entry))
+        self.discrepancy.entries(side).first().map_or("", |&entry| self.book.ledger(side).role(role, entry))
     }
 
     fn currency(&self) -> &str {
@@ -51,10 +49,9 @@ impl Teller<'_> {
 
     /// All units that a side states.
     fn units(&self, side: Side) -> String {
-        let entries =
-            if side == Side::Invoice { &self.discrepancy.invoices } else { &self.discrepancy.settlements };
         let ledger = self.book.ledger(side);
-        let units: BTreeSet<&str> = entries.iter().map(|&entry| ledger.role(Role::Unit, entry)).collect();
+        let units: BTreeSet<&str> =
+            self.discrepancy.entries(side).iter().map(|&entry| ledger.role(Role::Unit, entry)).collect();
         units.into_iter().filter(|unit| !unit.is_empty()).collect::<Vec<_>>().join(" and ")
     }
 
@@ -67,10 +64,8 @@ impl Teller<'_> {
     }
 
     fn lines(&self, side: Side) -> String {
-        let entries =
-            if side == Side::Invoice { &self.discrepancy.invoices } else { &self.discrepancy.settlements };
         let noun = if side == Side::Invoice { "invoice line" } else { "settlement record" };
-        match entries.len() {
+        match self.discrepancy.entries(side).len() {
             1 => format!("one {noun}"),
             n => format!("{n} {noun}s"),
         }
@@ -165,23 +160,21 @@ impl Teller<'_> {
 
     fn arithmetic(&self) -> String {
         let ledger = self.book.ledger(Side::Invoice);
-        let worst = self.discrepancy.invoices.iter().copied().find_map(|entry| {
-            let (quantity, price, amount) =
-                (ledger.quantity(entry)?, ledger.price(entry)?, ledger.amount(entry)?);
-            let product = money::multiply(quantity, price)?;
-            (money::round(product, 2, money::Rounding::HalfUp) != amount).then(|| {
-                format!(
-                    "The sides tie, but the invoice's own {} × {} = {}, not the {} that it bills.",
-                    money::plain(quantity),
-                    money::plain(price),
-                    money::plain(product),
-                    self.money(Some(amount))
-                )
-            })
-        });
-        worst.unwrap_or_else(|| {
-            "The sides tie, but the invoice's own quantity × price is not its amount.".to_owned()
-        })
+        let worst = self
+            .discrepancy
+            .invoices
+            .iter()
+            .max_by_key(|&&entry| figures::gap(ledger, entry).map(|gap| gap.abs()));
+        let terms = worst
+            .and_then(|&entry| Some((ledger.quantity(entry)?, ledger.price(entry)?, ledger.amount(entry)?)));
+        let Some((quantity, price, amount)) = terms else { return String::new() };
+        format!(
+            "The sides tie, but the invoice's own {} × {} = {}, not the {} that it bills.",
+            money::plain(quantity),
+            money::plain(price),
+            money::multiply(quantity, price).map_or_else(|| "more digits than 28".to_owned(), money::plain),
+            self.money(Some(amount))
+        )
     }
 
     /// `Overbilled by 57.56 USD: volume (52328 - 52313) × 3.8375 = 57.5625; rounding -0.0025.`

@@ -2,7 +2,7 @@
 
 use crate::matching::Book;
 use crate::money::{self, Decimal, Ratio, Sum};
-use crate::normalise::{Field, Role, Side, Unit};
+use crate::normalise::{Field, Ledger, Role, Side, Unit};
 
 /// The figures of one side of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -150,6 +150,12 @@ pub(super) fn both(book: &Book<'_>, invoices: &[u32], settlements: &[u32]) -> Bo
         unit,
         unit_as_stated: as_stated,
     }
+}
+
+/// By how much an entry's amount is more than its own quantity × price; `None` where it does not state all three.
+pub(super) fn gap(ledger: &Ledger, entry: u32) -> Option<Decimal> {
+    let product = money::multiply(ledger.quantity(entry)?, ledger.price(entry)?)?;
+    money::subtract(ledger.amount(entry)?, product)
 }
 
 /// What a variance consists of; the parts sum to it exactly.

@@ -39,7 +39,7 @@ pub struct Book<'a> {
 const UNSEEN: u32 = u32::MAX;
 
 impl<'a> Book<'a> {
-    /// Makes the texts of `fields` comparable across the two ledgers.
+    /// Makes all texts comparable across the two ledgers.
     #[must_use]
     pub fn new(
         invoice: &'a Ledger,
@@ -47,14 +47,10 @@ impl<'a> Book<'a> {
         zone: &'a Zone,
         rules: &KeyRules,
         fields: &Fields,
-        keyed: &[Field],
     ) -> Self {
         let keys = fields
             .all()
             .map(|field| {
-                if !keyed.contains(&field) {
-                    return [Vec::new(), Vec::new()];
-                }
                 let mut numbers: HashMap<String, u32> = HashMap::from([(String::new(), 0)]);
                 [invoice, settlement].map(|ledger| {
                     let mut keys = vec![UNSEEN; ledger.pool().count()];
@@ -96,7 +92,6 @@ impl<'a> Book<'a> {
             .map(|[invoice, settlement]| if side == Side::Invoice { invoice } else { settlement })
             .and_then(|keys| keys.get(id.index()))
             .copied()
-            // A field that is not keyed compares as blank.
             .unwrap_or(0)
     }
 
@@ -157,6 +152,11 @@ impl<'a> Book<'a> {
             && self.values(side, a) == self.values(side, b)
     }
 
+    /// The order of equals: by document, then as they were read. The place of a row decides only where nothing else can.
+    pub(super) fn rank(&self, side: Side, entry: u32) -> (&'a str, u32) {
+        (self.ledger(side).role(Role::Document, entry), entry)
+    }
+
     /// What an entry says, beside its key: two entries with equal values are interchangeable under one key.
     pub(super) fn values(&self, side: Side, entry: u32) -> Values {
         let ledger = self.ledger(side);
@@ -165,6 +165,7 @@ impl<'a> Book<'a> {
         Values {
             currency: key(Role::Currency),
             unit: key(Role::Unit),
+            version: key(Role::Version),
             start: ledger.start(entry),
             end: ledger.end(entry),
             amount: number(ledger.amount(entry)),
@@ -204,10 +205,9 @@ impl<'a> Book<'a> {
             .zip(prints)
             .map(|(&entry, print)| {
                 let equals = alike.get(&print).map(Vec::as_slice).unwrap_or_default();
-                let mut equals =
-                    equals.iter().copied().filter(|&other| self.copies(side, fields, entry, other));
-                let first = equals.clone().next().filter(|&first| first != entry);
-                equals.find(|&other| !is_left(other)).or(first)
+                let equals = equals.iter().copied().filter(|&other| self.copies(side, fields, entry, other));
+                let by_rank = |&other: &u32| (is_left(other), self.rank(side, other));
+                equals.min_by_key(by_rank).filter(|&original| original != entry)
             })
             .collect()
     }
@@ -221,8 +221,9 @@ const BLANK: i64 = i64::MIN;
 pub(super) struct Values {
     pub(super) currency: u32,
     pub(super) unit: u32,
-    start: Option<Instant>,
-    end: Option<Instant>,
+    pub(super) version: u32,
+    pub(super) start: Option<Instant>,
+    pub(super) end: Option<Instant>,
     pub(super) amount: Option<Decimal>,
     pub(super) quantity: Option<Decimal>,
     pub(super) price: Option<Decimal>,

@@ -24,14 +24,19 @@ pub(super) fn pair(book: &Book<'_>, invoices: &[u32], settlements: &[u32], claim
     if let ([invoice], [settlement]) = (invoices, settlements) {
         return lines(*invoice, *settlement);
     }
-    let valued = |side, entries: &[u32]| {
-        let mut valued: Vec<(Values, u32)> =
-            entries.iter().map(|&entry| (book.values(side, entry), entry)).collect();
-        valued.sort_unstable();
-        valued
+    let valued = |side, entries: &[u32]| -> Valued {
+        entries.iter().map(|&entry| (book.values(side, entry), entry)).collect()
     };
-    let (twins, left_invoices, left_settlements) =
-        twins(valued(Side::Invoice, invoices), valued(Side::Settlement, settlements));
+    let mut sides = [valued(Side::Invoice, invoices), valued(Side::Settlement, settlements)];
+    leave_out_what_one_side_never_states(&mut sides);
+    let [mut invoices, mut settlements] = sides;
+    invoices.sort_by(|a, b| {
+        a.0.cmp(&b.0).then_with(|| book.rank(Side::Invoice, a.1).cmp(&book.rank(Side::Invoice, b.1)))
+    });
+    settlements.sort_by(|a, b| {
+        a.0.cmp(&b.0).then_with(|| book.rank(Side::Settlement, a.1).cmp(&book.rank(Side::Settlement, b.1)))
+    });
+    let (twins, left_invoices, left_settlements) = twins(invoices, settlements);
     for (invoice, settlement) in twins {
         lines(invoice, settlement);
     }
@@ -46,6 +51,25 @@ pub(super) fn pair(book: &Book<'_>, invoices: &[u32], settlements: &[u32], claim
 }
 
 type Valued = Vec<(Values, u32)>;
+
+/// What only one side states (a currency, say, which the other one takes for granted) cannot tell its entries apart.
+fn leave_out_what_one_side_never_states(sides: &mut [Valued; 2]) {
+    fn part<T: Default + PartialEq>(sides: &mut [Valued; 2], of: fn(&mut Values) -> &mut T) {
+        let states = |side: &mut Valued| side.iter_mut().any(|(values, _)| *of(values) != T::default());
+        let [invoices, settlements] = sides;
+        if states(invoices) != states(settlements) {
+            sides.iter_mut().flatten().for_each(|(values, _)| *of(values) = T::default());
+        }
+    }
+    part(sides, |values| &mut values.currency);
+    part(sides, |values| &mut values.unit);
+    part(sides, |values| &mut values.version);
+    part(sides, |values| &mut values.start);
+    part(sides, |values| &mut values.end);
+    part(sides, |values| &mut values.amount);
+    part(sides, |values| &mut values.quantity);
+    part(sides, |values| &mut values.price);
+}
 
 /// Takes out the pairs that say the same; both lists are sorted and stay so.
 fn twins(invoices: Valued, settlements: Valued) -> (Vec<(u32, u32)>, Valued, Valued) {
@@ -142,6 +166,9 @@ fn tag(row: u64, column: u64) -> i128 {
 fn distance(a: &Values, b: &Values) -> [i128; 2] {
     let differs = i128::from(a.currency != b.currency)
         + i128::from(a.unit != b.unit)
+        + i128::from(a.version != b.version)
+        + i128::from(a.start != b.start)
+        + i128::from(a.end != b.end)
         + i128::from(a.amount != b.amount)
         + i128::from(a.quantity != b.quantity)
         + i128::from(a.price != b.price);

@@ -96,15 +96,8 @@ impl Reconcile {
         let settings = config::load(&self.config, &overrides, context.now)?;
         tracing::info!(name = settings.name, config = %self.config.display(), "run started");
         let (invoice, settlement) = read_both(&settings, context)?;
-        let keyed: Vec<Field> = settings.fields.all().collect();
-        let book = Book::new(
-            &invoice.ledger,
-            &settlement.ledger,
-            &settings.zone,
-            &settings.keys,
-            &settings.fields,
-            &keyed,
-        );
+        let book =
+            Book::new(&invoice.ledger, &settlement.ledger, &settings.zone, &settings.keys, &settings.fields);
         let rules = Rules {
             tolerances: &settings.tolerances,
             keys: &settings.keys,

@@ -109,7 +109,7 @@ pub(super) fn currency(report: &Report<'_>, discrepancy: &Discrepancy) -> String
 
 /// The entries that a discrepancy points to on one side: its own, then the one that it repeats.
 pub(super) fn sources(discrepancy: &Discrepancy, side: Side) -> impl Iterator<Item = u32> + '_ {
-    let own = if side == Side::Invoice { &discrepancy.invoices } else { &discrepancy.settlements };
+    let own = discrepancy.entries(side);
     let original = match discrepancy.how {
         How::Duplicate(original) if !own.is_empty() => Some(original),
         _ => None,

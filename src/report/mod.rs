@@ -7,6 +7,7 @@ mod csv;
 mod json;
 mod line;
 mod rejects;
+mod screen;
 mod summary;
 mod table;
 
@@ -19,9 +20,9 @@ use crate::matching::{Book, Pass};
 use crate::normalise::Side;
 
 pub use self::line::COLUMNS;
-pub use self::rejects::first_rejects;
+pub use self::screen::screen;
 pub use self::summary::{Summary, summary};
-pub use self::table::{discrepancy_table, summary_table, table};
+pub use self::table::table;
 
 /// An input, with what proves that it is the one that was read.
 #[derive(Clone, Debug, serde::Serialize)]

@@ -41,7 +41,7 @@ pub fn table<const N: usize>(
 
 /// The control totals of each side and currency: a line each where the terminal is wide enough, else one for each class.
 #[must_use]
-pub fn summary_table(report: &Report<'_>, width: u16) -> String {
+pub(super) fn summary_table(report: &Report<'_>, width: u16) -> String {
     /// What the wide form takes with amounts of nine digits.
     const WIDE: u16 = 100;
     let balances = report.outcome.control.balances();
@@ -86,7 +86,7 @@ fn lines(count: u64) -> String {
 
 /// The discrepancies, the largest variance first, at most `limit` of them.
 #[must_use]
-pub fn discrepancy_table(report: &Report<'_>, width: u16, limit: usize) -> String {
+pub(super) fn discrepancy_table(report: &Report<'_>, width: u16, limit: usize) -> String {
     let header = [
         ("kind", LEFT),
         ("vendor", LEFT),

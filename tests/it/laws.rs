@@ -242,14 +242,9 @@ struct Run {
 fn run(invoices: &[Cells], settlements: &[Cells], setup: &Setup) -> Run {
     let (invoice, settlement) = (ledger(Side::Invoice, invoices), ledger(Side::Settlement, settlements));
     let (zone, keys, fields) = (Zone::utc(), KeyRules::default(), Fields::default());
-    let keyed: Vec<Field> = fields.all().collect();
-    let book = Book::new(&invoice, &settlement, &zone, &keys, &fields, &keyed);
-    let rules = Rules {
-        tolerances: &setup.tolerances,
-        keys: &keys,
-        fields: &fields,
-        check_arithmetic: setup.check_arithmetic,
-    };
+    let book = Book::new(&invoice, &settlement, &zone, &keys, &fields);
+    let rules =
+        Rules { tolerances: &setup.tolerances, keys: &keys, check_arithmetic: setup.check_arithmetic };
     let mut judge = Judge::new(&book, rules);
     let mut groups = Vec::new();
     let counts = matching::run(&book, &setup.passes, &Silent, &mut |group| {
