@@ -152,9 +152,18 @@ impl<'a> Book<'a> {
             && self.values(side, a) == self.values(side, b)
     }
 
-    /// The order of equals: by document, then as they were read. The place of a row decides only where nothing else can.
-    pub(super) fn rank(&self, side: Side, entry: u32) -> (&'a str, u32) {
-        (self.ledger(side).role(Role::Document, entry), entry)
+    /// The order of equals: by what their sources say, in every role. The place of a row decides only where all
+    /// of that is the same.
+    pub(super) fn rank(&self, side: Side, entry: u32) -> impl Ord + use<'a> {
+        let ledger = self.ledger(side);
+        let numbers = [ledger.price(entry), ledger.quantity(entry), ledger.amount(entry)];
+        (
+            Role::ALL.map(|role| ledger.role(role, entry)),
+            numbers,
+            ledger.start(entry),
+            ledger.end(entry),
+            entry,
+        )
     }
 
     /// What an entry says, beside its key: two entries with equal values are interchangeable under one key.
