@@ -386,19 +386,19 @@ pub fn parse(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> {
     }
     let mut negative = false;
     let mut signs = 0;
+    let mut dash = false;
     let mut currency = None;
-    if let Some(inner) = rest.strip_prefix('(').and_then(|t| t.strip_suffix(')')) {
-        (negative, signs, rest) = (true, 1, inner.trim());
-    }
-    // Signs and currencies may stand in any order before and behind.
+    // Signs, parentheses and currencies may stand in any order around the digits.
     loop {
         let before = rest;
-        if let Some(tail) = rest.strip_prefix(['-', '\u{2212}', '\u{2013}']) {
-            (negative, signs, rest) = (true, signs + 1, tail);
+        if let Some(inner) = rest.strip_prefix('(').and_then(|t| t.strip_suffix(')')) {
+            (negative, signs, rest) = (true, signs + 1, inner);
+        } else if let Some(tail) = rest.strip_prefix(['-', '\u{2212}', '\u{2013}']) {
+            (negative, signs, dash, rest) = (true, signs + 1, true, tail);
         } else if let Some(tail) = rest.strip_prefix('+') {
             (signs, rest) = (signs + 1, tail);
         } else if let Some(head) = rest.strip_suffix(['-', '\u{2212}']) {
-            (negative, signs, rest) = (true, signs + 1, head);
+            (negative, signs, dash, rest) = (true, signs + 1, true, head);
         }
         if let Some((code, remainder)) = strip_currency(rest.trim()) {
             if currency.is_some() && code.is_some() {
@@ -417,14 +417,36 @@ pub fn parse(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> {
     }
     if rest.is_empty() {
         // Accounting formats write nil as a dash.
-        return if text.chars().any(|c| c.is_ascii_digit()) || signs == 0 {
-            Err("it has no digits")
-        } else {
-            Ok(Parsed { value: ZERO, currency })
-        };
+        return if dash { Ok(Parsed { value: ZERO, currency }) } else { Err("it has no digits") };
     }
     let magnitude = from_groups(rest, mark)?;
     Ok(Parsed { value: if negative { -magnitude } else { magnitude }, currency })
+}
+
+/// Reads a number of an XML document, where `xs:double` may carry an exponent: `-1.4551915228366852E-11`, `1E5`.
+/// Everything else is read as [`parse`] does.
+///
+/// # Errors
+/// As [`parse`]; also where the exponent takes the value past 28 digits.
+pub fn parse_xml(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> {
+    const TOO_LONG: &str = "with its exponent it has more than 28 digits";
+    let trimmed = text.trim();
+    let Some((mantissa, exponent)) = trimmed.split_once(['E', 'e']) else { return parse(text, mark) };
+    let (Some(mantissa), Ok(exponent)) = (unadorned(mantissa, DecimalMark::Point), exponent.parse::<i32>())
+    else {
+        return Err("it is not a number of an XML document");
+    };
+    // The exponent moves the point: the digits stay.
+    let scale =
+        i32::try_from(mantissa.scale()).map_err(|_| TOO_LONG)?.checked_sub(exponent).ok_or(TOO_LONG)?;
+    let wide = match u32::try_from(scale) {
+        Ok(scale) => Wide { mantissa: mantissa.mantissa(), scale },
+        Err(_) => {
+            let up = power(scale.unsigned_abs()).ok_or(TOO_LONG)?;
+            Wide { mantissa: mantissa.mantissa().checked_mul(up).ok_or(TOO_LONG)?, scale: 0 }
+        }
+    };
+    wide.decimal().map(|value| Parsed { value, currency: None }).ok_or(TOO_LONG)
 }
 
 /// The common case without detours: an optional minus, up to 18 digits, at most one mark.
@@ -455,6 +477,14 @@ fn unadorned(text: &str, mark: DecimalMark) -> Option<Decimal> {
     (scale != Some(0)).then(|| Decimal::new(if negative { -mantissa } else { mantissa }, scale.unwrap_or(0)))
 }
 
+/// The currencies of ISO 4217 in use: three capitals alone may be a unit (`10 MWH`).
+const CURRENCIES: &str = "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN \
+    BWP BYN BZD CAD CDF CHF CLF CLP CNH CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD \
+    GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP \
+    LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN \
+    PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS \
+    TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG";
+
 /// Takes a currency sign or code off either end: the code, where the sign stands for one currency only.
 fn strip_currency(text: &str) -> Option<(Option<[u8; 3]>, &str)> {
     for (sign, code) in [("€", Some(*b"EUR")), ("£", Some(*b"GBP")), ("$", None), ("¥", None)] {
@@ -463,8 +493,7 @@ fn strip_currency(text: &str) -> Option<(Option<[u8; 3]>, &str)> {
         }
     }
     let letters = |code: &str| -> Option<[u8; 3]> {
-        let code: [u8; 3] = code.as_bytes().try_into().ok()?;
-        code.iter().all(u8::is_ascii_uppercase).then_some(code)
+        CURRENCIES.split(' ').find(|known| *known == code).and_then(|code| code.as_bytes().try_into().ok())
     };
     if let Some((code, rest)) = text.split_at_checked(3)
         && let Some(code) = letters(code)
@@ -571,6 +600,8 @@ mod tests {
             ("$-5", "-5"),
             ("(1,234.56)", "-1234.56"),
             ("($12.00)", "-12.00"),
+            ("$(100.00)", "-100.00"),
+            ("$ -", "0"),
             ("12.5-", "-12.5"),
             ("\u{2212}3", "-3"),
             ("HKD 239,046.00", "239046.00"),
@@ -594,6 +625,21 @@ mod tests {
     }
 
     #[test]
+    fn doubles_of_xml_keep_their_digits() {
+        for (text, value) in [
+            ("1E5", "100000"),
+            ("-1.4551915228366852E-11", "-0.000000000014551915228366852"),
+            ("2.50e+1", "25.0"),
+            ("12.5", "12.5"),
+        ] {
+            assert_eq!(parse_xml(text, DecimalMark::Point).map(|p| p.value), Ok(dec(value)), "{text}");
+        }
+        for text in ["1E", "E5", "1E400", "1E-40", "1E5E5", "NaN", "INF", ""] {
+            assert!(parse_xml(text, DecimalMark::Point).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_not_a_number_is_refused() {
         for text in [
             "",
@@ -611,6 +657,10 @@ mod tests {
             "0x10",
             "NaN",
             "1234,567",
+            "+",
+            "()",
+            "10 MWH",
+            "ABC 5",
             "$",
             "EUR",
             "EUR 5 USD",

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, shown_lines};
 use crate::report::{Report, screen};
 
 /// Where there is no terminal to measure.
@@ -23,14 +23,15 @@ impl Printer {
     }
 
     pub(super) fn line(&mut self, text: &str) {
-        if !self.quiet && writeln!(std::io::stdout(), "{text}").is_err() {
+        // Texts of vendors and platforms reach the terminal here: nothing of them may move its cursor.
+        if !self.quiet && writeln!(std::io::stdout(), "{}", shown_lines(text)).is_err() {
             self.quiet = true;
         }
     }
 
     pub(super) fn fault(&self, fault: &Fault) {
         // If stderr is gone there is nobody to tell.
-        let _ = writeln!(std::io::stderr(), "error: {fault}");
+        let _ = writeln!(std::io::stderr(), "error: {}", shown_lines(&fault.to_string()));
     }
 
     /// The summary, then the discrepancies.

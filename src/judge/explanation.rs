@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::{Discrepancy, Figures, Kind, figures};
-use crate::matching::{Book, How};
+use crate::matching::{Book, How, MOST};
 use crate::money::{self, Decimal};
 use crate::normalise::{Role, Side};
 
@@ -47,12 +47,13 @@ impl Teller<'_> {
         measure.map_or("", |(side, entry)| self.book.ledger(side).role(Role::Unit, entry))
     }
 
-    /// All units that a side states.
-    fn units(&self, side: Side) -> String {
+    /// All texts that a side states in a role.
+    fn all(&self, side: Side, role: Role) -> String {
         let ledger = self.book.ledger(side);
-        let units: BTreeSet<&str> =
-            self.discrepancy.entries(side).iter().map(|&entry| ledger.role(Role::Unit, entry)).collect();
-        units.into_iter().filter(|unit| !unit.is_empty()).collect::<Vec<_>>().join(" and ")
+        let texts: BTreeSet<&str> =
+            self.discrepancy.entries(side).iter().map(|&entry| ledger.role(role, entry)).collect();
+        let texts: Vec<&str> = texts.into_iter().filter(|text| !text.is_empty()).collect();
+        if texts.is_empty() { "blank".to_owned() } else { texts.join(" and ") }
     }
 
     fn money(&self, amount: Option<Decimal>) -> String {
@@ -76,11 +77,19 @@ impl Teller<'_> {
         let (billed, settled) = (&figures.invoiced, &figures.settled);
         let (amount_billed, amount_settled) = (self.money(billed.amount), self.money(settled.amount));
         match self.discrepancy.kind {
-            Kind::Ambiguous => format!(
-                "{} ({amount_billed}) and {} ({amount_settled}) share one key, and more than one way to pair them is equally close; nothing is guessed.",
-                capital(&self.lines(Side::Invoice)),
-                self.lines(Side::Settlement)
-            ),
+            Kind::Ambiguous => {
+                let why = match self.discrepancy.how {
+                    How::TooMany => format!(
+                        "they are too many to pair one to one (at most {MOST} on the smaller side): give the pass a finer key, or compare totals"
+                    ),
+                    _ => "more than one way to pair them is equally close; nothing is guessed".to_owned(),
+                };
+                format!(
+                    "{} ({amount_billed}) and {} ({amount_settled}) share one key, and {why}.",
+                    capital(&self.lines(Side::Invoice)),
+                    self.lines(Side::Settlement)
+                )
+            }
             Kind::Duplicate => {
                 let (side, verb, amount, others) = match self.discrepancy.invoices.is_empty() {
                     false => (Side::Invoice, "Billed", &amount_billed, "the settlements hold"),
@@ -112,13 +121,13 @@ impl Teller<'_> {
             ),
             Kind::Unit => format!(
                 "Billed in {}, settled in {}: these units do not convert.",
-                self.units(Side::Invoice),
-                self.units(Side::Settlement)
+                self.all(Side::Invoice, Role::Unit),
+                self.all(Side::Settlement, Role::Unit)
             ),
             Kind::Version => format!(
                 "Billed {amount_billed} on version {}, settled {amount_settled} on version {}.",
-                self.role(Side::Invoice, Role::Version),
-                self.role(Side::Settlement, Role::Version)
+                self.all(Side::Invoice, Role::Version),
+                self.all(Side::Settlement, Role::Version)
             ),
             Kind::Sign => {
                 format!("Billed {amount_billed}, settled {amount_settled}: the signs are opposite.")
@@ -134,6 +143,17 @@ impl Teller<'_> {
                 plain(billed.price),
                 plain(settled.price),
                 self.more_or_less(billed.price, settled.price, ""),
+            ),
+            Kind::Amount if figures.overflow => {
+                "The figures have more than 28 digits together: they cannot be compared exactly.".to_owned()
+            }
+            // Quantity and price both differ, and make up for each other.
+            Kind::Amount if billed.amount.is_some() && billed.amount == settled.amount => format!(
+                "The amounts tie, but nothing else does: billed {} at {}, settled {} at {}.",
+                self.quantity(Side::Invoice, billed.quantity),
+                plain(billed.price),
+                self.settled_quantity(),
+                plain(settled.price)
             ),
             Kind::Amount => format!("Billed {amount_billed}, settled {amount_settled}."),
             Kind::Arithmetic => self.arithmetic(),

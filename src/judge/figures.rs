@@ -32,6 +32,8 @@ pub struct Both {
     pub units_clash: bool,
     /// Whether a conversion took place.
     pub converted: bool,
+    /// Whether a sum or a conversion has more than 28 digits: it is stated, but blank here, and ties with nothing.
+    pub overflow: bool,
 }
 
 /// The entry of one side whose unit stands for the side: of those that state a quantity or a price, and a
@@ -73,6 +75,8 @@ struct Measured {
     /// A quantity or a price stands in a unit that does not convert.
     clash: bool,
     converted: bool,
+    /// A sum or a conversion has more digits than fit: it is stated, but not known.
+    overflow: bool,
 }
 
 /// The figures of `entries` in the unit of `target`. A blank unit is that of `own`, which stands for the side;
@@ -85,7 +89,7 @@ fn figures(
     target: Option<(Side, u32)>,
 ) -> Measured {
     let ledger = book.ledger(side);
-    let (mut clash, mut converted) = (false, false);
+    let (mut clash, mut converted, mut overflow) = (false, false, false);
     let (mut states_quantity, mut states_price) = (false, false);
     let (mut amount, mut quantity) = (None::<Sum>, None::<Sum>);
     let mut price: Option<Option<Decimal>> = None;
@@ -105,7 +109,11 @@ fn figures(
             Some(Ratio::ONE) => stated,
             Some(ratio) => {
                 converted = true;
-                let apply = |ratio: Ratio, value: Option<Decimal>| Some(ratio.apply(value?)?.0.normalize());
+                let mut apply = |ratio: Ratio, value: Option<Decimal>| {
+                    let applied = ratio.apply(value?).map(|(value, _)| value.normalize());
+                    overflow |= applied.is_none();
+                    applied
+                };
                 (apply(ratio, stated.0), apply(ratio.inverse(), stated.1))
             }
             None => {
@@ -123,10 +131,14 @@ fn figures(
             Some(_) => None,
         });
     }
-    let value = |sum: Option<Sum>| sum.and_then(|sum| sum.value());
+    let mut value = |sum: Option<Sum>| {
+        let value = sum?.value();
+        overflow |= value.is_none();
+        value
+    };
     let (quantity, price) = if clash { (None, None) } else { (value(quantity), price.flatten()) };
     let figures = Figures { amount: value(amount), quantity, price };
-    Measured { figures, states_quantity, states_price, clash, converted }
+    Measured { figures, states_quantity, states_price, clash, converted, overflow }
 }
 
 /// The figures of a group.
@@ -145,6 +157,7 @@ pub(super) fn both(book: &Book<'_>, invoices: &[u32], settlements: &[u32]) -> Bo
         settled_as_stated: if as_it_is { settled.figures.clone() } else { recorded(as_stated).figures },
         units_clash: comparable && (invoiced.clash || settled.clash),
         converted: settled.converted,
+        overflow: invoiced.overflow || settled.overflow,
         invoiced: invoiced.figures,
         settled: settled.figures,
         unit,
@@ -187,7 +200,8 @@ pub fn split(invoiced: &Figures, settled: &Figures, lines: usize) -> Option<Vari
     };
     let parts = || {
         let (qi, qs) = (invoiced.quantity?, settled.quantity?);
-        let (pi, ps) = (invoiced.price?, settled.price?);
+        // A price that only one side states is taken to be the price.
+        let (pi, ps) = (invoiced.price.or(settled.price)?, settled.price.or(invoiced.price)?);
         let volume = money::multiply(money::subtract(qi, qs)?, ps)?;
         let price = money::multiply(money::subtract(pi, ps)?, qi)?;
         let rest = money::subtract(money::subtract(total, volume)?, price)?;

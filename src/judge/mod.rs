@@ -184,7 +184,12 @@ impl<'a> Judge<'a> {
         };
         let lines = group.invoices.len() + group.settlements.len();
         let variance = match kind {
-            _ if kind::currencies_clash(self.book, group) || one_sided(group, &figures) => None,
+            _ if kind::currencies_clash(self.book, group)
+                || one_sided(group, &figures)
+                || figures.overflow =>
+            {
+                None
+            }
             Kind::Unit => {
                 split(&without_quantity(&figures.invoiced), &without_quantity(&figures.settled), lines)
             }

@@ -2,44 +2,51 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::keys::{Book, Values};
+use super::keys::Book;
 use super::{Group, How};
 use crate::money::{self, Decimal, Sum};
 use crate::normalise::{Field, Role, Side};
 
-/// Groups `invoices` and `settlements` by currency: sums have one. If each side
-/// has a single one, they make one group, whether the currencies agree or not.
+/// Groups `invoices` and `settlements` by currency: sums have one. A blank currency is the other one, where
+/// there is but one. If each side has a single currency, they make one group, whether the two agree or not.
 pub(super) fn total(
     book: &Book<'_>,
     invoices: &[u32],
     settlements: &[u32],
     claim: &mut dyn FnMut(Group<'_>),
 ) {
-    let by_currency = |side, entries: &[u32]| {
-        let mut parts: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        for &entry in entries {
-            let currency = Field::of(Role::Currency).map_or(0, |field| book.key(side, field, entry));
-            parts.entry(currency).or_default().push(entry);
-        }
-        parts
-    };
-    let (invoices, settlements) =
-        (by_currency(Side::Invoice, invoices), by_currency(Side::Settlement, settlements));
     let mut group = |invoices: &[u32], settlements: &[u32]| {
         let (invoices, settlements) = without_copies(book, invoices, settlements);
         claim(Group { pass: None, how: How::Totals, invoices: &invoices, settlements: &settlements });
     };
-    if let (1, 1, Some(invoices), Some(settlements)) =
-        (invoices.len(), settlements.len(), invoices.values().next(), settlements.values().next())
-    {
+    let by_currency = |side, entries: &[u32]| {
+        let mut parts: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for &entry in entries {
+            let currency = Field::of(Role::Currency).map_or(BLANK, |field| book.key(side, field, entry));
+            parts.entry(currency).or_default().push(entry);
+        }
+        parts
+    };
+    let of_invoices = by_currency(Side::Invoice, invoices);
+    let of_settlements = by_currency(Side::Settlement, settlements);
+    let stated: BTreeSet<u32> = of_invoices
+        .keys()
+        .chain(of_settlements.keys())
+        .copied()
+        .filter(|&currency| currency != BLANK)
+        .collect();
+    if stated.len() < 2 || (of_invoices.len() == 1 && of_settlements.len() == 1) {
         return group(invoices, settlements);
     }
-    for (currency, invoices) in &invoices {
-        if let Some(settlements) = settlements.get(currency) {
+    for (currency, invoices) in &of_invoices {
+        if let Some(settlements) = of_settlements.get(currency) {
             group(invoices, settlements);
         }
     }
 }
+
+/// The key of a blank currency.
+const BLANK: u32 = 0;
 
 /// Leaves copies of a line out, one after the other, as long as the sums come closer without them: a month that was
 /// billed twice against its days. What is left out stays over, and becomes a duplicate. Where leaving out one of either
@@ -102,7 +109,7 @@ fn sum(book: &Book<'_>, side: Side, entries: &[u32]) -> Option<Decimal> {
 fn copies(book: &Book<'_>, side: Side, entries: &[u32]) -> Vec<u32> {
     let mut entries = entries.to_vec();
     entries.sort_by_key(|&entry| book.rank(side, entry));
-    let mut seen: BTreeSet<Values> = BTreeSet::new();
-    entries.retain(|&entry| !seen.insert(book.values(side, entry)));
+    let mut seen = BTreeSet::new();
+    entries.retain(|&entry| !seen.insert(book.line(side, entry)));
     entries
 }

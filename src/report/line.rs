@@ -171,9 +171,22 @@ impl View<'_> {
         }
     }
 
+    /// All sources of a side, as far as they fit the cell of a spreadsheet; `discrepancies.json` has them all.
     fn sources(&self, side: Side) -> String {
-        let sources: Vec<String> =
-            sources(self.discrepancy, side).map(|entry| self.book.ledger(side).source(entry)).collect();
-        sources.join("; ")
+        /// A cell of Excel holds 32,767 characters.
+        const MOST: usize = 32_000;
+        let mut text = String::new();
+        for (number, entry) in sources(self.discrepancy, side).enumerate() {
+            let source = self.book.ledger(side).source(entry);
+            if text.len() + source.len() > MOST {
+                let rest = sources(self.discrepancy, side).count() - number;
+                return format!("{text}; … and {rest} more");
+            }
+            if number > 0 {
+                text.push_str("; ");
+            }
+            text.push_str(&source);
+        }
+        text
     }
 }

@@ -93,6 +93,8 @@ pub enum Format {
 type Writer = fn(&Report<'_>, &mut dyn Write) -> anyhow::Result<()>;
 
 impl Format {
+    const ALL: [Self; 2] = [Self::Csv, Self::Json];
+
     const fn file(self) -> (&'static str, Writer) {
         match self {
             Self::Csv => ("discrepancies.csv", csv::write),
@@ -130,6 +132,19 @@ pub fn write(report: &Report<'_>, directory: &Path, formats: &[Format]) -> Resul
             Ok((path, file))
         })
         .collect::<Result<Vec<_>>>()?;
+    // What an earlier run wrote and this one does not would contradict it.
+    for stale in Format::ALL.iter().filter(|format| !formats.contains(format)) {
+        let path = directory.join(stale.file().0);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Fault::new(Kind::Output, "the report of an earlier run cannot be removed")
+                    .at(path.display())
+                    .because(error)
+                    .next("remove it by hand: this run does not write it anew"));
+            }
+            _ => {}
+        }
+    }
     ready
         .into_iter()
         .map(|(path, file)| match file.persist(&path) {

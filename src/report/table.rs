@@ -1,7 +1,7 @@
 //! Tables for people: the summary and the discrepancies, fitted to the terminal.
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table};
 
 use super::{Report, line};
 use crate::fault::shown_lines;
@@ -18,6 +18,10 @@ fn bare(width: u16, header: &[(&str, CellAlignment)]) -> Table {
         .set_header(header.iter().map(|(name, alignment)| Cell::new(name).set_alignment(*alignment)));
     for (column, (_, alignment)) in table.column_iter_mut().zip(header) {
         column.set_cell_alignment(*alignment);
+        // A number that is broken over two lines is misread.
+        if *alignment == RIGHT {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     table
 }
