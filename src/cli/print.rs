@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Kind, Result};
+use crate::operations::Diagnosis;
 use crate::report::{Report, discrepancy_table, summary, summary_table};
 
 /// Where there is no terminal to measure.
@@ -78,6 +79,36 @@ impl Printer {
         for reject in crate::report::first_rejects(report, 5) {
             self.line(&reject);
         }
+    }
+
+    /// The examination of a platform, fit to be pasted into a ticket.
+    pub(super) fn diagnosis(&mut self, diagnosis: &Diagnosis, as_json: bool) -> Result<()> {
+        if as_json {
+            let json = serde_json::to_string_pretty(diagnosis).map_err(|error| {
+                Fault::new(Kind::Bug, "the examination cannot be written as JSON").because(error)
+            })?;
+            self.line(&json);
+            return Ok(());
+        }
+        self.line(&format!("tieout {}, platform doctor, {}", diagnosis.tieout, diagnosis.time));
+        if let Some(endpoint) = &diagnosis.endpoint {
+            self.line(endpoint);
+        }
+        self.line(&crate::report::table(
+            self.width,
+            &["check", "verdict", "ms", "what was found, and what to do"],
+            diagnosis.checks.iter().map(|check| {
+                let next = check.next.as_ref().map(|next| format!("\n→ {next}")).unwrap_or_default();
+                [
+                    check.check.to_owned(),
+                    check.verdict.name().to_owned(),
+                    check.milliseconds.to_string(),
+                    format!("{}{next}", check.found),
+                ]
+            }),
+        ));
+        self.line(&diagnosis.summary());
+        Ok(())
     }
 
     pub(super) fn files(&mut self, files: &[PathBuf]) {

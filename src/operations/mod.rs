@@ -3,6 +3,7 @@
 
 #[cfg(feature = "simulator")]
 mod demo;
+mod platform_doctor;
 mod reconcile;
 #[cfg(feature = "simulator")]
 mod simulate;
@@ -13,6 +14,7 @@ use crate::progress::Progress;
 
 #[cfg(feature = "simulator")]
 pub use self::demo::{Demo, Shown};
+pub use self::platform_doctor::{Diagnosis, PlatformDoctor};
 pub use self::reconcile::{Finding, Reconcile};
 #[cfg(feature = "simulator")]
 pub use self::simulate::Simulate;

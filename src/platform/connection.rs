@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use hyper_util::client::legacy::connect::HttpInfo;
-use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{
     AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
 use reqwest::tls::TlsInfo;
+use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Platform;
@@ -78,7 +78,7 @@ fn encode(text: &str) -> String {
 }
 
 /// An `Authorization` header, marked so that nobody logs it.
-fn authorization(scheme: &str, token: &str) -> Result<HeaderValue> {
+pub(super) fn authorization(scheme: &str, token: &str) -> Result<HeaderValue> {
     let mut header = HeaderValue::from_str(&format!("{scheme} {token}"))
         .map_err(|_| Fault::new(Kind::Bug, "a sign-in token does not fit in a header"))?;
     header.set_sensitive(true);
@@ -100,12 +100,19 @@ pub(super) enum Standing {
 pub(super) struct Call {
     pub(super) body: String,
     pub(super) correlation: String,
+    /// What to GET; otherwise the body is posted to the endpoint.
+    page: Option<Url>,
     started: Instant,
 }
 
 impl Call {
     pub(super) fn new(body: String, correlation: String) -> Self {
-        Self { body, correlation, started: Instant::now() }
+        Self { body, correlation, page: None, started: Instant::now() }
+    }
+
+    /// A look at a page of the platform, such as its WSDL.
+    pub(super) fn get(page: Url, correlation: String) -> Self {
+        Self { page: Some(page), ..Self::new(String::new(), correlation) }
     }
 
     pub(super) fn millis(&self) -> u64 {
@@ -188,11 +195,17 @@ impl<'p> Connection<'p> {
     /// Makes the call. The answer has a status that SOAP uses, and a body that looks like XML.
     pub(super) fn call(&mut self, call: &Call) -> Result<Response> {
         let response = self.signed(call)?;
-        self.is_used = true;
         self.check(response, call)
     }
 
-    fn signed(&mut self, call: &Call) -> Result<Response> {
+    /// Makes the call. The answer may be anything that HTTP servers say, but no 401.
+    pub(super) fn signed(&mut self, call: &Call) -> Result<Response> {
+        let response = self.sign_and_send(call)?;
+        self.is_used = true;
+        Ok(response)
+    }
+
+    fn sign_and_send(&mut self, call: &Call) -> Result<Response> {
         let platform = self.platform;
         match &platform.sign {
             Sign::Ntlm { user, password } => self.ntlm(call, user, password),
@@ -380,13 +393,17 @@ impl<'p> Connection<'p> {
         Ok(())
     }
 
-    fn post(&self, call: &Call, with_body: bool, authorization: Option<HeaderValue>) -> Sent {
+    /// Sends the call as it is, without its body for the first message of a handshake.
+    pub(super) fn post(&self, call: &Call, with_body: bool, authorization: Option<HeaderValue>) -> Sent {
         let mut headers = self.headers.clone();
         if let Ok(correlation) = HeaderValue::from_str(&call.correlation) {
             headers.insert(HeaderName::from_static("x-correlation-id"), correlation);
         }
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization);
+        }
+        if let Some(page) = &call.page {
+            return self.client.get(page.clone()).headers(headers).send();
         }
         let body = if with_body { call.body.clone() } else { String::new() };
         self.client.post(self.platform.endpoint.clone()).headers(headers).body(body).send()
@@ -469,7 +486,7 @@ impl<'p> Connection<'p> {
     }
 
     /// Why no answer came at all.
-    fn unreached(&self, error: reqwest::Error) -> Fault {
+    pub(super) fn unreached(&self, error: reqwest::Error) -> Fault {
         let platform = self.platform;
         let error = error.without_url();
         let host = platform.endpoint.host_str().unwrap_or_default();
@@ -565,12 +582,12 @@ fn charset(content_type: &str) -> Option<&str> {
     })
 }
 
-fn local_end(response: &Response) -> Option<SocketAddr> {
+pub(super) fn local_end(response: &Response) -> Option<SocketAddr> {
     response.extensions().get::<HttpInfo>().map(HttpInfo::local_addr)
 }
 
 /// Whether the connection ends with this answer (RFC 9112 §9.3).
-fn closes(response: &Response) -> bool {
+pub(super) fn closes(response: &Response) -> bool {
     let has = |token: &str| {
         response.headers().get_all(CONNECTION).iter().any(|value| {
             String::from_utf8_lossy(value.as_bytes())
@@ -582,7 +599,7 @@ fn closes(response: &Response) -> bool {
 }
 
 /// Reads a body to its end, so that its connection can be used again.
-fn drain(response: Response) -> io::Result<()> {
+pub(super) fn drain(response: Response) -> io::Result<()> {
     let closes = closes(&response);
     let mut body = response.take(DRAINED_BYTES);
     io::copy(&mut body, &mut io::sink())?;
@@ -599,7 +616,9 @@ fn is_broken(error: &reqwest::Error) -> bool {
 }
 
 /// An error and what is underneath it, looking inside I/O errors as well, which hide theirs.
-fn chain<'e>(error: &'e (dyn std::error::Error + 'static)) -> Vec<&'e (dyn std::error::Error + 'static)> {
+pub(super) fn chain<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> Vec<&'e (dyn std::error::Error + 'static)> {
     let mut links = Vec::new();
     let mut link = Some(error);
     while let Some(current) = link {
