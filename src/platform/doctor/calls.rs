@@ -10,7 +10,7 @@ use quick_xml::events::Event;
 use quick_xml::reader::Reader;
 
 use super::description::Description;
-use super::sheet::{Checked, Finding};
+use super::sheet::{Checked, Finding, parts};
 use super::{Expected, Questions};
 use crate::fault::{Fault, Kind, Result, nearest};
 use crate::platform::answer::{self, Page};
@@ -259,12 +259,9 @@ fn with_vendor(fault: Fault, questions: &Questions) -> Fault {
     if questions.has_vendor {
         return fault;
     }
-    let (kind, text) = (fault.kind(), fault.to_string());
-    let (text, next) = match text.split_once("\n  next: ") {
-        Some((text, next)) => (text.to_owned(), format!("{next}; ")),
-        None => (text, String::new()),
-    };
-    Fault::new(kind, text).next(format!(
+    let (text, next) = parts(&fault);
+    let next = next.map(|next| format!("{next}; ")).unwrap_or_default();
+    Fault::new(fault.kind(), text).next(format!(
         "{next}the request names a vendor, and this one was made with none: give one with --vendor"
     ))
 }

@@ -8,7 +8,7 @@ use reqwest::header::{DATE, LOCATION};
 use reqwest::{StatusCode, Version};
 
 use super::challenge::{Challenge, NEGOTIATE};
-use super::sheet::{Checked, Finding};
+use super::sheet::{Checked, Finding, parts};
 use crate::fault::{Fault, Kind, shown};
 use crate::platform::Platform;
 use crate::platform::connection::{Call, Connection, Sign, authorization, closes, drain, local_end};
@@ -193,10 +193,8 @@ pub(super) fn sign_in<'p>(platform: &'p Platform, wants: &Wants, over_tls: bool)
         if fault.kind() != Kind::SignIn || !over_tls {
             return fault;
         }
-        let (text, next) = match fault.to_string().split_once("\n  next: ") {
-            Some((text, next)) => (text.to_owned(), next.to_owned()),
-            None => (fault.to_string(), String::new()),
-        };
+        let (text, next) = parts(&fault);
+        let next = next.unwrap_or_default();
         Fault::new(Kind::SignIn, text).next(format!(
             "{next}; if both are right, Extended Protection may be at work: a proxy that ends TLS in between shows a certificate that is not the platform's own, and a sign-in that is bound to it is refused like a wrong password"
         ))

@@ -222,9 +222,7 @@ pub(super) fn trust(greeting: &Greeting, ca_file: Option<&Path>) -> Checked<()> 
     let (leaf, rest) = greeting.split()?;
     let certificate = parse(leaf)?;
     // The dates and the name have checks of their own: here, they shall not stand in the way.
-    let (from, to) = validity(&certificate);
-    let now = seconds(greeting.now).clamp(from, to.max(from));
-    let within = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now).unwrap_or_default()));
+    let within = if is_about_dates(&greeting.verdict) { greeting.some_valid_time() } else { greeting.now };
     let judged = greeting.verifier.verify_server_cert(leaf, rest, &greeting.name, &[], within);
     let mut error = judged.err().filter(|error| !is_about_name(error));
     if error.is_none() && names(greeting).is_ok() && dates(greeting).is_ok() {
@@ -342,6 +340,17 @@ impl Greeting {
         self.chain
             .split_first()
             .ok_or_else(|| Fault::new(Kind::Platform, "the platform showed no certificate"))
+    }
+
+    /// The time nearest to now at which all certificates of the chain are valid, if there is one.
+    fn some_valid_time(&self) -> UnixTime {
+        let (mut from, mut to) = (i64::MIN, i64::MAX);
+        for certificate in self.chain.iter().filter_map(|der| parse(der).ok()) {
+            let (begins, ends) = validity(&certificate);
+            (from, to) = (from.max(begins), to.min(ends));
+        }
+        let time = if from <= to { seconds(self.now).clamp(from, to) } else { seconds(self.now) };
+        UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(time).unwrap_or_default()))
     }
 }
 
