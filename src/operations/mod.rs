@@ -8,6 +8,7 @@ mod reconcile;
 #[cfg(feature = "simulator")]
 mod simulate;
 
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::progress::Progress;
@@ -18,6 +19,10 @@ pub use self::platform_doctor::{Diagnosis, PlatformDoctor};
 pub use self::reconcile::{Finding, Reconcile};
 #[cfg(feature = "simulator")]
 pub use self::simulate::Simulate;
+
+fn default_config() -> PathBuf {
+    "tieout.toml".into()
+}
 
 /// What an operation runs in.
 #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use super::reconcile::{default_config, values};
+use super::reconcile::values;
 use crate::config::{self, Overrides, Settings, Source};
 use crate::fault::{Fault, Kind, Result};
 use crate::normalise::Role;
@@ -32,7 +32,7 @@ use crate::platform::doctor::{Check, Expected, Patient, Questions, Verdict, exam
 pub struct PlatformDoctor {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = "tieout.toml")]
-    #[serde(default = "default_config")]
+    #[serde(default = "super::default_config")]
     pub config: PathBuf,
 
     /// The days to ask for, as for reconcile; the harmless call takes the first of them

@@ -100,19 +100,19 @@ pub(super) enum Standing {
 pub(super) struct Call {
     pub(super) body: String,
     pub(super) correlation: String,
-    /// What to GET; otherwise the body is posted to the endpoint.
-    page: Option<Url>,
     started: Instant,
+    /// The address of a document to ask for, where this is no call of an operation.
+    document: Option<Url>,
 }
 
 impl Call {
     pub(super) fn new(body: String, correlation: String) -> Self {
-        Self { body, correlation, page: None, started: Instant::now() }
+        Self { body, correlation, started: Instant::now(), document: None }
     }
 
-    /// A look at a page of the platform, such as its WSDL.
-    pub(super) fn get(page: Url, correlation: String) -> Self {
-        Self { page: Some(page), ..Self::new(String::new(), correlation) }
+    /// Asks for the document at `url`, which must be at the endpoint's host.
+    pub(super) fn get(url: Url, correlation: String) -> Self {
+        Self { document: Some(url), ..Self::new(String::new(), correlation) }
     }
 
     pub(super) fn millis(&self) -> u64 {
@@ -395,15 +395,15 @@ impl<'p> Connection<'p> {
 
     /// Sends the call as it is, without its body for the first message of a handshake.
     pub(super) fn post(&self, call: &Call, with_body: bool, authorization: Option<HeaderValue>) -> Sent {
-        let mut headers = self.headers.clone();
+        let mut headers = if call.document.is_some() { HeaderMap::new() } else { self.headers.clone() };
         if let Ok(correlation) = HeaderValue::from_str(&call.correlation) {
             headers.insert(HeaderName::from_static("x-correlation-id"), correlation);
         }
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization);
         }
-        if let Some(page) = &call.page {
-            return self.client.get(page.clone()).headers(headers).send();
+        if let Some(url) = &call.document {
+            return self.client.get(url.clone()).headers(headers).send();
         }
         let body = if with_body { call.body.clone() } else { String::new() };
         self.client.post(self.platform.endpoint.clone()).headers(headers).body(body).send()

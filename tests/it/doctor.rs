@@ -548,7 +548,8 @@ fn a_platform_that_wants_a_certificate_of_ours_says_so() {
     });
     let diagnosis = examine(&setup, &[]);
     diagnosis.fails(&["authentication offered"], 4);
-    diagnosis.says("TLS handshake", "pass", "asks for a certificate of ours as well");
+    diagnosis.says("TLS handshake", "pass", "asks its callers for a certificate");
+    diagnosis.says("authentication offered", "fail", "CertificateRequired");
 }
 
 #[test]
@@ -643,7 +644,7 @@ fn what_is_offered_is_held_against_what_is_configured() {
         (
             http("401 Unauthorized", "WWW-Authenticate: Basic realm=\"x\"", ""),
             "authentication offered",
-            "does not offer ntlm, which [platform] auth asks for\n  found: it offers Basic",
+            "does not offer NTLM or Negotiate, which [platform] auth asks for\n  found: it offers Basic",
         ),
         (
             http("302 Found", "Location: https://sso.example/login?token=hidden", ""),
@@ -661,7 +662,11 @@ fn what_is_offered_is_held_against_what_is_configured() {
             "connection kept open",
             "does not answer its first message with a challenge",
         ),
-        (http("401 Unauthorized", "WWW-Authenticate: NTLM aGVsbG8=", ""), "NTLM challenge", "makes no sense"),
+        (
+            http("401 Unauthorized", "WWW-Authenticate: NTLM aGVsbG8=", ""),
+            "NTLM challenge",
+            "is no NTLM challenge",
+        ),
         (
             http("401 Unauthorized", &CHALLENGE.replace("GgooCg", "GgoICg"), ""),
             "NTLM challenge",
@@ -701,6 +706,21 @@ fn a_challenge_tells_names_and_clocks_and_a_refusal_is_final() {
     // One challenge to look at and one to answer, each over a connection of its own.
     assert_eq!((first.len(), first.last()), (2, Some(&last[0].connection)));
     assert_ne!(first[0], first[1]);
+}
+
+#[test]
+fn under_negotiate_both_forms_are_tried() {
+    let challenge = CHALLENGE.replace("NTLM ", "Negotiate ");
+    for takes in ["YEgGBisGAQUFAqA", "TlRMTVNTUAAB"] {
+        let challenge = challenge.clone();
+        let (setup, _log) = serve(move |asked| {
+            let takes = asked.head.contains(&format!("Negotiate {takes}"));
+            http("401 Unauthorized", if takes { &challenge } else { "WWW-Authenticate: Negotiate" }, "")
+        });
+        let diagnosis = examine(&setup, &[]);
+        diagnosis.says("connection kept open", "pass", "open through the challenge of Negotiate");
+        diagnosis.says("NTLM challenge", "pass", "PLATSRV");
+    }
 }
 
 #[test]

@@ -11,6 +11,15 @@ pub(super) const NEGOTIATE: &[u8; 40] = b"NTLMSSP\0\x01\0\0\0\
     \0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
     \0\0\0\0\0\0\0\x0f";
 
+/// The same as the first token of SPNEGO (RFC 4178 §4.2.1, `NegTokenInit`), with NTLM as the only mechanism.
+pub(super) fn wrapped() -> Vec<u8> {
+    // Lengths count from the inside out: 40 of the message, and the tags around it.
+    const HEAD: &[u8; 34] = b"\x60\x48\x06\x06\x2b\x06\x01\x05\x05\x02\xa0\x3e\x30\x3c\
+        \xa0\x0e\x30\x0c\x06\x0a\x2b\x06\x01\x04\x01\x82\x37\x02\x02\x0a\
+        \xa2\x2a\x04\x28";
+    [HEAD.as_slice(), NEGOTIATE].concat()
+}
+
 /// Flags of `NegotiateFlags` (§2.2.2.5) that decide how a sign-in goes.
 const FLAGS: [(u32, &str); 8] = [
     (0x0000_0200, "NTLM"),
@@ -186,6 +195,14 @@ mod tests {
         assert!(text.contains("flags 0x028a8206: NTLM, extended session security"), "{text}");
         let wrapped = [b"\xa1\x81\x99\x30\x81\x96".as_slice(), &raw].concat();
         assert_eq!(Challenge::read(&wrapped).unwrap(), challenge);
+    }
+
+    #[test]
+    fn the_wrapping_is_as_long_as_it_says() {
+        let token = wrapped();
+        for (at, follows) in [(1, 2), (11, 12), (13, 14), (31, 32), (33, 34)] {
+            assert_eq!(usize::from(*token.get(at).unwrap()), token.len() - follows, "byte {at}");
+        }
     }
 
     #[test]

@@ -33,6 +33,8 @@ impl Description {
         let mut description = Self::default();
         // The local names of the open elements, with `name` of each.
         let mut open: Vec<(String, String)> = Vec::new();
+        // Open elements around the definitions: WS-MetadataExchange has some.
+        let mut around = 0_u32;
         let mut soap = None;
         loop {
             let (space, event) = reader.read_resolved_event().ok()?;
@@ -44,18 +46,22 @@ impl Description {
                 Event::Start(start) => {
                     let local = start.local_name().into_inner().to_owned();
                     if open.is_empty() && (local != "definitions" || space != WSDL) {
-                        return None;
+                        around += 1;
+                        continue;
                     }
                     description.take(&mut soap, &open, &local, &space, &start);
                     open.push((local, attribute(&start, "name").unwrap_or_default()));
                 }
                 Event::End(_) => {
-                    open.pop();
+                    if open.pop().is_none() {
+                        around = around.saturating_sub(1);
+                    }
                     // A binding ends where the document's own level begins again.
                     soap = soap.filter(|_| open.len() > 1);
                 }
                 Event::Eof => {
-                    return (open.is_empty() && !description.namespaces.is_empty()).then_some(description);
+                    return (around == 0 && open.is_empty() && !description.namespaces.is_empty())
+                        .then_some(description);
                 }
                 _ => {}
             }
@@ -183,4 +189,97 @@ const fn version(soap: Soap) -> &'static str {
 fn attribute(start: &BytesStart<'_>, name: &str) -> Option<String> {
     let attribute = start.try_get_attribute(name).ok()??;
     attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0).ok().map(|value| value.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[expect(clippy::print_stderr, reason = "whoever runs the tests should know what was skipped")]
+    fn shared() -> Option<PathBuf> {
+        let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared"));
+        let found = std::env::var_os("TIEOUT_SHARED").map_or(beside, PathBuf::from);
+        if !found.is_dir() {
+            eprintln!("skipped: {} does not exist", found.display());
+            return None;
+        }
+        Some(found)
+    }
+
+    fn platform(keys: &str, operation: &str) -> Platform {
+        let settings = toml::from_str(&format!(
+            "endpoint = \"http://localhost/\"\nauth = \"none\"\n{keys}\n[request]\noperation = \"{operation}\"\nrecords = \"R\""
+        ));
+        Platform::new(&settings.unwrap(), std::path::Path::new("")).unwrap()
+    }
+
+    const SMALL: &str = r#"<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:s="http://schemas.xmlsoap.org/wsdl/soap12/" targetNamespace="urn:w">
+        <types><x:schema xmlns:x="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:t"/></types>
+        <portType name="P"><operation name="Get"/></portType>
+        <binding name="B" type="P"><s:binding transport="t"/><operation name="Get"><s:operation soapAction="urn:act"/></operation></binding>
+        </definitions>"#;
+
+    #[test]
+    fn the_configuration_is_held_against_the_wsdl() {
+        let description = Description::read(SMALL).unwrap();
+        let check = |keys, operation| {
+            description.check(&platform(keys, operation)).map_err(|fault| fault.to_string())
+        };
+        for (keys, operation, expected) in [
+            ("namespace = \"urn:t\"", "Gett", "did you mean Get?"),
+            ("namespace = \"urn:other\"", "Get", "expected: urn:w, urn:t"),
+            (
+                "namespace = \"urn:t\"",
+                "Get",
+                "no binding of the operation for this version of SOAP\n  found: 1.1\n  expected: 1.2",
+            ),
+            (
+                "namespace = \"urn:t\"\nsoap = \"1.2\"",
+                "Get",
+                "another SOAP action for the operation\n  found: urn:t/Get\n  expected: urn:act",
+            ),
+        ] {
+            let fault = check(keys, operation).unwrap_err();
+            assert!(fault.contains(expected), "{fault}");
+        }
+        for other in [
+            "",
+            "<html/>",
+            "<definitions/>",
+            "plain",
+            "<definitions xmlns='http://schemas.xmlsoap.org/wsdl/'",
+            &SMALL.replace("</definitions>", ""),
+        ] {
+            assert!(Description::read(other).is_none(), "{other}");
+        }
+        let parts = r#"<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" targetNamespace="u"><import location="?wsdl=wsdl0"/></definitions>"#;
+        let said = Description::read(parts).unwrap().check(&platform("namespace = \"u\"", "Get")).unwrap();
+        assert!(said.contains("in other documents"), "{said}");
+    }
+
+    #[test]
+    fn the_wsdls_of_real_services_are_read() {
+        let Some(shared) = shared() else { return };
+        let mut read = 0;
+        for folder in ["data/wsdl", "platform"] {
+            for entry in std::fs::read_dir(shared.join(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                let Ok(text) = std::fs::read_to_string(&path) else { continue };
+                if !text.contains("definitions") {
+                    continue;
+                }
+                let Some(description) = Description::read(text.trim_start_matches('\u{feff}')) else {
+                    assert_ne!(path.extension().unwrap(), "wsdl", "{}", path.display());
+                    continue;
+                };
+                read += 1;
+                let says = !description.operations.is_empty() || description.has_imports;
+                assert!(says || text.contains("message"), "{}", path.display());
+            }
+        }
+        assert!(read > 5, "{read} were read");
+    }
 }

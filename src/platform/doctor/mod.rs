@@ -165,8 +165,8 @@ fn walk(patient: &Patient<'_>, sheet: &mut Sheet<'_>) -> Option<()> {
         }
     }
 
-    let wants = sheet.check(Step::Offers, || sign_in::offers(platform))?;
-    if settings.auth == Auth::Ntlm && wants.sign_in {
+    let wants = sheet.check(Step::Offers, || sign_in::offers(platform, settings.auth))?;
+    if wants.sign_in && !matches!(settings.auth, Auth::Basic | Auth::None) {
         let token = sheet.check(Step::Kept, || sign_in::kept(platform, &wants))?;
         sheet.check(Step::Challenge, || sign_in::challenge(&token))?;
     } else {

@@ -4,15 +4,17 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use reqwest::blocking::Response;
 use reqwest::header::{DATE, LOCATION};
 use reqwest::{StatusCode, Version};
 
-use super::challenge::{Challenge, NEGOTIATE};
+use super::challenge::{Challenge, NEGOTIATE, wrapped};
 use super::sheet::{Checked, Finding, parts};
 use crate::fault::{Fault, Kind, shown};
 use crate::platform::Platform;
 use crate::platform::connection::{Call, Connection, Sign, authorization, closes, drain, local_end};
 use crate::platform::ntlm::Offers;
+use crate::platform::settings::Auth;
 
 /// Clocks further apart than this are worth a word: that is what Kerberos and careful domains allow.
 const SKEW_SECONDS: u64 = 300;
@@ -29,8 +31,17 @@ fn probe(platform: &Platform) -> Call {
     Call::new(String::new(), platform.correlation())
 }
 
+/// The schemes of HTTP that serve a way to sign in, the best first.
+const fn schemes(auth: Auth) -> &'static [&'static str] {
+    match auth {
+        Auth::Ntlm => &["NTLM", "Negotiate"],
+        Auth::Basic => &["Basic"],
+        Auth::None => &[],
+    }
+}
+
 /// Asks without saying who we are, and looks at what comes.
-pub(super) fn offers(platform: &Platform) -> Checked<Wants> {
+pub(super) fn offers(platform: &Platform, auth: Auth) -> Checked<Wants> {
     let connection = Connection::new(platform, &platform.action)?;
     let response =
         connection.post(&probe(platform), false, None).map_err(|error| connection.unreached(error))?;
@@ -76,21 +87,18 @@ pub(super) fn offers(platform: &Platform) -> Checked<Wants> {
             });
         }
     }
-    let (suits, wanted) = match platform.sign {
-        Sign::Not => (false, "no sign-in"),
-        Sign::Basic(_) => (offers.has("Basic"), "basic"),
-        Sign::Ntlm { .. } => (offers.has("NTLM") || offers.has("Negotiate"), "ntlm"),
-    };
-    if !suits {
-        let what = match platform.sign {
-            Sign::Not => "the platform wants to know who we are, and [platform] auth is \"none\"".to_owned(),
-            _ => format!("the platform does not offer {wanted}, which [platform] auth asks for"),
+    let Some(scheme) = schemes(auth).iter().find(|scheme| offers.has(scheme)) else {
+        let what = match schemes(auth) {
+            [] => "the platform wants to know who we are, and [platform] auth is \"none\"".to_owned(),
+            schemes => format!(
+                "the platform does not offer {}, which [platform] auth asks for",
+                schemes.join(" or ")
+            ),
         };
         return Err(Fault::new(Kind::SignIn, what)
             .value(format!("it offers {offers}"))
             .next("set [platform] auth to what it offers, with username and password"));
-    }
-    let scheme = if offers.has("NTLM") { "NTLM" } else { "Negotiate" };
+    };
     let mut found = format!("the platform offers {offers}");
     if let Some(date) = header(DATE) {
         found = format!("{found}; its HTTP clock says {date}");
@@ -101,23 +109,42 @@ pub(super) fn offers(platform: &Platform) -> Checked<Wants> {
 /// Sends the first message of an NTLM sign-in, which names nobody, then sees whether the connection is
 /// still there: the second message would have to travel on it (MS-NTHT §1.3.1).
 pub(super) fn kept(platform: &Platform, wants: &Wants) -> Checked<Vec<u8>> {
-    let connection = Connection::new(platform, &platform.action)?;
     let scheme = wants.scheme;
-    let first = authorization(scheme, &BASE64.encode(NEGOTIATE))?;
-    let response =
-        connection.post(&probe(platform), false, Some(first)).map_err(|error| connection.unreached(error))?;
+    // Under Negotiate some want SPNEGO, some take NTLM as it is.
+    let raw = NEGOTIATE.to_vec();
+    let messages = if scheme == "NTLM" { vec![raw] } else { vec![wrapped(), raw] };
+    let mut failed = None;
+    for message in messages {
+        let connection = Connection::new(platform, &platform.action)?;
+        let first = authorization(scheme, &BASE64.encode(message))?;
+        let response = connection
+            .post(&probe(platform), false, Some(first))
+            .map_err(|error| connection.unreached(error))?;
+        let (status, offers) = (response.status(), Offers::of(response.headers()));
+        let token = offers.token(scheme).and_then(|token| BASE64.decode(token).ok());
+        match token.filter(|_| status == StatusCode::UNAUTHORIZED) {
+            Some(token) => return outlives(platform, &connection, response, scheme, token),
+            None => failed = Some(format!("HTTP {status}, it offers {offers}")),
+        }
+    }
+    let what =
+        format!("the platform offers {scheme}, but does not answer its first message with a challenge");
+    Err(Fault::new(Kind::SignIn, what)
+        .value(failed.unwrap_or_default())
+        .next("look for a proxy or load balancer in between; else ask the platform's operators"))
+}
+
+/// Whether the connection outlives the response with a challenge.
+fn outlives(
+    platform: &Platform,
+    connection: &Connection<'_>,
+    response: Response,
+    scheme: &str,
+    token: Vec<u8>,
+) -> Checked<Vec<u8>> {
     let fault = |what: &str| Fault::new(Kind::SignIn, what);
-    let (here, offers, closes) = (local_end(&response), Offers::of(response.headers()), closes(&response));
-    let (status, version) = (response.status(), response.version());
+    let (here, closes, version) = (local_end(&response), closes(&response), response.version());
     let drained = drain(response);
-    let token = offers.token(scheme).and_then(|token| BASE64.decode(token).ok());
-    let Some(token) = token.filter(|_| status == StatusCode::UNAUTHORIZED) else {
-        return Err(fault(&format!(
-            "the platform offers {scheme}, but does not answer its first message with a challenge"
-        ))
-        .value(format!("HTTP {status}, it offers {offers}"))
-        .next("look for a proxy or load balancer in between; else ask the platform's operators"));
-    };
     let around = "a proxy or load balancer in between does not keep connections; give [platform] endpoint an address that goes around it, or use auth = \"basic\" over https";
     if closes {
         let says =
@@ -141,8 +168,8 @@ pub(super) fn kept(platform: &Platform, wants: &Wants) -> Checked<Vec<u8>> {
 /// What the challenge says of the server.
 pub(super) fn challenge(token: &[u8]) -> Checked<()> {
     let challenge = Challenge::read(token).ok_or_else(|| {
-        Fault::new(Kind::SignIn, "the challenge of the platform makes no sense")
-            .next("look for a proxy or load balancer in between; else ask the platform's operators")
+        Fault::new(Kind::SignIn, "what the platform answers with is no NTLM challenge")
+            .next("it may speak Kerberos alone, which tieout does not; else look for a proxy or load balancer in between")
     })?;
     let mut found = challenge.describe();
     let ahead = challenge.ahead_seconds(SystemTime::now());

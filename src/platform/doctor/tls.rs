@@ -176,12 +176,14 @@ pub(super) fn greet(platform: &Platform, ca_file: Option<&Path>, mut stream: Tcp
     }
     let Seen { chain, verdict, wants_ours } = std::mem::take(&mut *witness.seen());
     let Some(verdict) = verdict else {
-        return Err(unshaken(shaken.err(), wants_ours));
+        return Err(unshaken(shaken.err()));
     };
+    // Where it ends for want of a certificate of ours, the calls will show whether they have one.
     if verdict.is_ok()
+        && !wants_ours
         && let Err(error) = shaken
     {
-        return Err(unshaken(Some(error), wants_ours));
+        return Err(unshaken(Some(error)));
     }
     let version = connection.protocol_version().and_then(|version| version.as_str().map(str::to_owned));
     let suite =
@@ -191,17 +193,16 @@ pub(super) fn greet(platform: &Platform, ca_file: Option<&Path>, mut stream: Tcp
         found = format!("{found}, {suite}");
     }
     if wants_ours {
-        found.push_str("\nthe platform asks for a certificate of ours as well");
+        found.push_str("\nthe platform asks its callers for a certificate; this handshake shows none");
     }
     Ok(Finding::pass(Greeting { name, chain, verdict, verifier, now: UnixTime::now() }, found))
 }
 
 /// Why there was no handshake.
-fn unshaken(error: Option<std::io::Error>, wants_ours: bool) -> Fault {
+fn unshaken(error: Option<std::io::Error>) -> Fault {
     let links = error.as_ref().map(|error| chain(error)).unwrap_or_default();
     let tls = links.iter().find_map(|link| link.downcast_ref::<Error>());
     let next = match tls {
-        _ if wants_ours => "the platform asks for a certificate of the caller: ask its operators for one",
         Some(Error::InvalidMessage(_)) => {
             "check that the port speaks TLS; else use http in [platform] endpoint"
         }
