@@ -46,14 +46,14 @@ enum Command {
     #[cfg(feature = "simulator")]
     Demo(crate::operations::Demo),
     /// Work with the settlement platform
-    #[cfg(feature = "simulator")]
     #[command(subcommand)]
     Platform(PlatformCommand),
 }
 
-#[cfg(feature = "simulator")]
 #[derive(Subcommand)]
 enum PlatformCommand {
+    Doctor(crate::operations::PlatformDoctor),
+    #[cfg(feature = "simulator")]
     Simulate(crate::operations::Simulate),
 }
 
@@ -113,6 +113,11 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
             // The demo has done what it set out to do, whatever it found.
             operation.run(&context, &mut |shown| printer.demo(shown, operation.limit))?;
             Ok(0)
+        }
+        Command::Platform(PlatformCommand::Doctor(operation)) => {
+            let diagnosis = operation.run(&context);
+            printer.diagnosis(&diagnosis, operation.json)?;
+            Ok(diagnosis.exit_code())
         }
         #[cfg(feature = "simulator")]
         Command::Platform(PlatformCommand::Simulate(operation)) => {

@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use crate::fault::{Fault, shown_lines};
+use crate::fault::{Fault, Result, shown_lines};
+use crate::operations::Diagnosis;
 use crate::report::{Report, screen};
 
 /// Where there is no terminal to measure.
@@ -37,6 +38,33 @@ impl Printer {
     /// The summary, then the discrepancies.
     pub(super) fn outcome(&mut self, report: &Report<'_>, limit: usize) {
         self.line(&screen(report, self.width, limit));
+    }
+
+    /// The examination of a platform, fit to be pasted into a ticket.
+    pub(super) fn diagnosis(&mut self, diagnosis: &Diagnosis, as_json: bool) -> Result<()> {
+        if as_json {
+            self.line(&crate::report::to_json(diagnosis)?);
+            return Ok(());
+        }
+        self.line(&format!("tieout {}, platform doctor, {}", diagnosis.tieout, diagnosis.time));
+        if let Some(endpoint) = &diagnosis.endpoint {
+            self.line(endpoint);
+        }
+        self.line(&crate::report::table(
+            self.width,
+            &["check", "verdict", "ms", "what was found, and what to do"],
+            diagnosis.checks.iter().map(|check| {
+                let next = check.next.as_ref().map(|next| format!("\n→ {next}")).unwrap_or_default();
+                [
+                    check.check.to_owned(),
+                    check.verdict.name().to_owned(),
+                    check.milliseconds.to_string(),
+                    format!("{}{next}", check.found),
+                ]
+            }),
+        ));
+        self.line(&diagnosis.summary());
+        Ok(())
     }
 
     pub(super) fn files(&mut self, files: &[PathBuf]) {

@@ -13,6 +13,7 @@ use crate::intake::{self, Answer, FileSettings};
 use crate::judge::{Judge, Rules};
 use crate::matching::{self, Book};
 use crate::normalise::{Field, Ledger, Normaliser, Role, Side};
+use crate::period::{Period, Zone};
 use crate::platform::{self, Platform, Values};
 use crate::progress::Unit;
 use crate::report::{self, Input, Report};
@@ -29,7 +30,7 @@ use crate::report::{self, Input, Report};
 pub struct Reconcile {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = "tieout.toml")]
-    #[serde(default = "default_config")]
+    #[serde(default = "super::default_config")]
     pub config: PathBuf,
 
     /// The days to reconcile: 2026-10, 2026-10-05, 2026-10-01..2026-10-15, yesterday, this month, last month
@@ -55,10 +56,6 @@ pub(super) const DEFAULT_LIMIT: usize = 20;
 
 pub(super) const fn default_limit() -> usize {
     DEFAULT_LIMIT
-}
-
-fn default_config() -> PathBuf {
-    "tieout.toml".into()
 }
 
 /// What a run came to.
@@ -287,9 +284,19 @@ fn vendors(settings: &Settings, invoices: &Ledger) -> Result<Vec<String>> {
 
 /// The values of the request's placeholders, once for each vendor.
 fn calls(platform: &platform::Settings, settings: &Settings, vendors: &[String]) -> Vec<Values> {
-    let value = |placeholder: &str, vendor: &str| -> Option<String> {
+    let values = |vendor: &String| values(platform, &settings.zone, settings.period.as_ref(), vendor);
+    vendors.iter().map(values).collect()
+}
+
+/// The values of the request's placeholders for one vendor.
+pub(super) fn values(
+    platform: &platform::Settings,
+    zone: &Zone,
+    period: Option<&Period>,
+    vendor: &str,
+) -> Values {
+    let value = |placeholder: &str| -> Option<String> {
         let (name, pattern) = config::split_placeholder(placeholder);
-        let period = settings.period.as_ref();
         let at = match name {
             "vendor" => return Some(vendor.to_owned()),
             "window.start" => period?.start(),
@@ -297,14 +304,11 @@ fn calls(platform: &platform::Settings, settings: &Settings, vendors: &[String])
             "window.last" => period?.last_day(),
             _ => return None,
         };
-        settings.zone.format(at, pattern.unwrap_or("%Y-%m-%dT%H:%M:%S")).ok()
+        zone.format(at, pattern.unwrap_or("%Y-%m-%dT%H:%M:%S")).ok()
     };
-    let values = |vendor: &String| {
-        let placeholders = platform.request.placeholders();
-        placeholders
-            .into_iter()
-            .filter_map(|placeholder| Some((placeholder.to_owned(), value(placeholder, vendor)?)))
-            .collect()
-    };
-    vendors.iter().map(values).collect()
+    let placeholders = platform.request.placeholders();
+    placeholders
+        .into_iter()
+        .filter_map(|placeholder| Some((placeholder.to_owned(), value(placeholder)?)))
+        .collect()
 }

@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use hyper_util::client::legacy::connect::HttpInfo;
-use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{
     AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
 use reqwest::tls::TlsInfo;
+use reqwest::{StatusCode, Url};
 use rustls::AlertDescription;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -84,7 +84,7 @@ fn encode(text: &str) -> String {
 }
 
 /// An `Authorization` header, marked so that nobody logs it.
-fn authorization(scheme: &str, token: &str) -> Result<HeaderValue> {
+pub(super) fn authorization(scheme: &str, token: &str) -> Result<HeaderValue> {
     let mut header = HeaderValue::from_str(&format!("{scheme} {token}"))
         .map_err(|_| Fault::new(Kind::Bug, "a sign-in token does not fit in a header"))?;
     header.set_sensitive(true);
@@ -107,11 +107,18 @@ pub(super) struct Call {
     pub(super) body: String,
     pub(super) correlation: String,
     started: Instant,
+    /// The address of a document to ask for, where this is no call of an operation.
+    document: Option<Url>,
 }
 
 impl Call {
     pub(super) fn new(body: String, correlation: String) -> Self {
-        Self { body, correlation, started: Instant::now() }
+        Self { body, correlation, started: Instant::now(), document: None }
+    }
+
+    /// Asks for the document at `url`, which must be at the endpoint's host.
+    pub(super) fn get(url: Url, correlation: String) -> Self {
+        Self { document: Some(url), ..Self::new(String::new(), correlation) }
     }
 
     pub(super) fn millis(&self) -> u64 {
@@ -209,11 +216,17 @@ impl<'p> Connection<'p> {
     /// Makes the call. The answer has a status that SOAP uses, and a body that looks like XML.
     pub(super) fn call(&mut self, call: &Call) -> Result<Response> {
         let response = self.signed(call)?;
-        self.is_used = true;
         self.check(response, call)
     }
 
-    fn signed(&mut self, call: &Call) -> Result<Response> {
+    /// Makes the call. The answer may be anything that HTTP servers say, but no 401.
+    pub(super) fn signed(&mut self, call: &Call) -> Result<Response> {
+        let response = self.sign_and_send(call)?;
+        self.is_used = true;
+        Ok(response)
+    }
+
+    fn sign_and_send(&mut self, call: &Call) -> Result<Response> {
         let platform = self.platform;
         match &platform.sign {
             Sign::Ntlm { user, password, .. } => self.ntlm(call, user, password),
@@ -425,13 +438,17 @@ impl<'p> Connection<'p> {
         Ok(())
     }
 
-    fn post(&self, call: &Call, with_body: bool, authorization: Option<HeaderValue>) -> Sent {
-        let mut headers = self.headers.clone();
+    /// Sends the call as it is, without its body for the first message of a handshake.
+    pub(super) fn post(&self, call: &Call, with_body: bool, authorization: Option<HeaderValue>) -> Sent {
+        let mut headers = if call.document.is_some() { HeaderMap::new() } else { self.headers.clone() };
         if let Ok(correlation) = HeaderValue::from_str(&call.correlation) {
             headers.insert(HeaderName::from_static("x-correlation-id"), correlation);
         }
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization);
+        }
+        if let Some(url) = &call.document {
+            return self.client.get(url.clone()).headers(headers).send();
         }
         let body = if with_body { call.body.clone() } else { String::new() };
         self.client.post(self.platform.endpoint.clone()).headers(headers).body(body).send()
@@ -514,7 +531,7 @@ impl<'p> Connection<'p> {
     }
 
     /// Why no answer came at all.
-    fn unreached(&self, error: reqwest::Error) -> Fault {
+    pub(super) fn unreached(&self, error: reqwest::Error) -> Fault {
         let platform = self.platform;
         let error = error.without_url();
         let host = platform.endpoint.host_str().unwrap_or_default();
@@ -625,12 +642,12 @@ fn charset(content_type: &str) -> Option<&str> {
     })
 }
 
-fn local_end(response: &Response) -> Option<SocketAddr> {
+pub(super) fn local_end(response: &Response) -> Option<SocketAddr> {
     response.extensions().get::<HttpInfo>().map(HttpInfo::local_addr)
 }
 
 /// Whether the connection ends with this answer (RFC 9112 §9.3).
-fn closes(response: &Response) -> bool {
+pub(super) fn closes(response: &Response) -> bool {
     let has = |token: &str| {
         response.headers().get_all(CONNECTION).iter().any(|value| {
             String::from_utf8_lossy(value.as_bytes())
@@ -642,7 +659,7 @@ fn closes(response: &Response) -> bool {
 }
 
 /// Reads a body to its end, so that its connection can be used again.
-fn drain(response: Response) -> io::Result<()> {
+pub(super) fn drain(response: Response) -> io::Result<()> {
     let closes = closes(&response);
     let mut body = response.take(DRAINED_BYTES);
     io::copy(&mut body, &mut io::sink())?;
@@ -676,7 +693,9 @@ fn is_about_us(alert: AlertDescription) -> bool {
 }
 
 /// An error and what is underneath it, looking inside I/O errors as well, which hide theirs.
-fn chain<'e>(error: &'e (dyn std::error::Error + 'static)) -> Vec<&'e (dyn std::error::Error + 'static)> {
+pub(super) fn chain<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> Vec<&'e (dyn std::error::Error + 'static)> {
     let mut links = Vec::new();
     let mut link = Some(error);
     while let Some(current) = link {

@@ -5,7 +5,8 @@
 //! the request, `connection` sends it (with `ntlm` and `certificate` for
 //! the sign-in), [`answer`] streams what comes back, and `fetch` turns pages,
 //! keeps the order and checks what was announced against what came.
-//! `refusal` puts into words what a platform says when it says no.
+//! `refusal` puts into words what a platform says when it says no. [`doctor`] takes the same way step by
+//! step, and says how far it leads.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -19,6 +20,7 @@ use crate::fault::{Fault, Kind, Result};
 pub mod answer;
 mod certificate;
 mod connection;
+pub mod doctor;
 mod envelope;
 mod fetch;
 mod ntlm;

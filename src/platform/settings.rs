@@ -335,6 +335,17 @@ impl Settings {
         Ok(url)
     }
 
+    /// The endpoint as messages and reports name it: without what may hold a secret. `None` where it is no URL.
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        let mut shown = Url::parse(&self.endpoint).ok()?;
+        shown.set_query(None);
+        shown.set_fragment(None);
+        // An address that takes no user has none.
+        let _ = shown.set_username("").and_then(|()| shown.set_password(None));
+        Some(shown.into())
+    }
+
     /// The SOAP action of the request.
     pub(super) fn action(&self) -> String {
         match &self.request.action {

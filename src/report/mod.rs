@@ -19,6 +19,7 @@ use crate::judge::{Outcome, Tolerance};
 use crate::matching::{Book, Pass};
 use crate::normalise::Side;
 
+pub use self::json::to_json;
 pub use self::line::COLUMNS;
 pub use self::screen::screen;
 pub use self::summary::{Summary, summary};

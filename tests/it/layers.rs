@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// below it, and from no others.
 const ROOMS: &str = "
     cli         → operations report progress fault
-    operations  → config simulator report judge matching normalise intake platform secret progress fault
+    operations  → config simulator report judge matching normalise intake platform period secret progress fault
     config      → report judge matching normalise intake platform period money fault
     simulator   → fault
     report      → judge matching normalise period money fault
@@ -17,7 +17,7 @@ const ROOMS: &str = "
     matching    → normalise period money progress
     normalise   → intake period money fault
     intake      → platform progress fault
-    platform    → secret progress fault
+    platform    → secret progress period fault
     period      → fault
     secret      → fault
     money       →
@@ -60,8 +60,10 @@ const PACKAGES: &str = "
         base64             → platform simulator
         hyper-util         → platform simulator
         reqwest            → platform
+        rustls-platform-verifier → platform
         rustls             → platform simulator
         sspi               → platform simulator
+        x509-parser        → platform
 
     the platform's other end, for the demo and the tests
         hmac               → simulator
@@ -79,7 +81,7 @@ const PACKAGES: &str = "
         rayon              → operations matching
 
     care
-        anyhow             → operations report intake simulator fault
+        anyhow             → operations report intake platform simulator fault
         secrecy            → operations platform secret simulator
         sha2               → operations config judge intake platform simulator
         tempfile           → report

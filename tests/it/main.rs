@@ -13,6 +13,8 @@ mod cli;
 #[cfg(feature = "simulator")]
 mod demo;
 mod docs;
+#[cfg(feature = "simulator")]
+mod doctor;
 mod gas_statement;
 mod intake;
 mod interop;
