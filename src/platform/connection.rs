@@ -59,6 +59,12 @@ impl Sign {
             settings.username.clone().filter(|user| !user.is_empty()).ok_or_else(|| missing("username"))?;
         let password = settings.password.as_ref().ok_or_else(|| missing("password"))?.resolve(base)?;
         match settings.auth {
+            Auth::Basic if user.contains(':') => {
+                // RFC 7617 §2: what follows the first colon is the password.
+                Err(Fault::new(Kind::Configuration, "basic cannot carry a colon in the user's name")
+                    .at("[platform] username")
+                    .value(&user))
+            }
             Auth::Basic => {
                 let pair = SecretString::from(format!("{user}:{}", password.expose_secret()));
                 Ok(Self::Basic(authorization("Basic", &encode(pair.expose_secret()))?))
@@ -167,13 +173,16 @@ impl Platform {
     }
 
     fn refused(&self) -> Fault {
-        let user = match &self.sign {
-            Sign::Ntlm { user, .. } => format!(" of {}", shown(user)),
-            _ => String::new(),
+        let (user, also) = match &self.sign {
+            Sign::Ntlm { user, .. } if self.endpoint.scheme() == "https" => {
+                (format!(" of {}", shown(user)), ". A proxy that ends TLS in between has the same effect")
+            }
+            Sign::Ntlm { user, .. } => (format!(" of {}", shown(user)), ""),
+            _ => (String::new(), ""),
         };
-        self.sign_in_fault(format!("the platform refused the user or the password{user}")).next(
-            "correct [platform] username and password; tieout asked once and does not try again, so that the account is not locked",
-        )
+        self.sign_in_fault(format!("the platform refused the user or the password{user}")).next(format!(
+            "correct [platform] username and password; tieout asked once and does not try again, so that the account is not locked{also}",
+        ))
     }
 
     fn standing(&self) -> std::sync::MutexGuard<'_, Standing> {
@@ -538,6 +547,11 @@ impl<'p> Connection<'p> {
         let port = platform.endpoint.port_or_known_default().unwrap_or_default();
         let links = chain(&error);
         let tls = links.iter().find_map(|link| link.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::AlertReceived(alert)) = tls
+            && let Some((what, next)) = about_our_certificate(*alert, platform.identity.is_some())
+        {
+            return platform.sign_in_fault(what).because(error).next(next);
+        }
         let is_io = |kind| {
             links.iter().any(|link| link.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == kind))
         };
@@ -546,25 +560,15 @@ impl<'p> Connection<'p> {
                 format!("the name {host} is not known here"),
                 "check the host in [platform] endpoint, and the name service or VPN",
             )
-        } else if let Some(rustls::Error::AlertReceived(alert)) = tls
-            && is_about_us(*alert)
-        {
-            let (what, next) = if platform.identity.is_none() {
-                (
-                    "the platform wants a certificate of its callers",
-                    "give ours by [platform] client_certificate and client_key",
-                )
-            } else {
-                (
-                    "the platform refused our certificate",
-                    "check its expiry and issuer ([platform] client_certificate), and whether the platform knows it",
-                )
-            };
-            return platform.sign_in_fault(what).because(error).next(next);
         } else if let Some(tls) = tls {
             let next = match tls {
                 rustls::Error::InvalidCertificate(_) => {
                     "if the platform's certificate is your company's own, give its issuer by [platform] ca_file"
+                }
+                rustls::Error::AlertReceived(AlertDescription::HandshakeFailure)
+                    if platform.identity.is_none() =>
+                {
+                    "check that the port speaks TLS 1.2 or newer; or it wants a certificate of its callers: [platform] client_certificate"
                 }
                 _ => "check that the port speaks TLS 1.2 or newer; else use http in [platform] endpoint",
             };
@@ -675,21 +679,39 @@ fn is_broken(error: &reqwest::Error) -> bool {
     !error.is_timeout() && !error.is_connect()
 }
 
-/// Whether the server's alert is about our certificate (RFC 8446 §6.2). A server of TLS 1.2 that misses one
-/// says no more than `handshake_failure`, which may mean anything.
-fn is_about_us(alert: AlertDescription) -> bool {
-    matches!(
-        alert,
-        AlertDescription::CertificateRequired
-            | AlertDescription::NoCertificate
-            | AlertDescription::BadCertificate
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnknownCA
-            | AlertDescription::AccessDenied
-    )
+/// What the server's alert says of our certificate (RFC 8446 §6.2), and what to do; `None` where it is about something
+/// else. A server of TLS 1.2 that misses one says no more than `handshake_failure`, which may mean anything.
+fn about_our_certificate(alert: AlertDescription, was_shown: bool) -> Option<(&'static str, &'static str)> {
+    use AlertDescription as Alert;
+    match alert {
+        // A server may also decide that none is as bad as a bad one.
+        Alert::CertificateRequired | Alert::NoCertificate | Alert::BadCertificate | Alert::AccessDenied
+            if !was_shown =>
+        {
+            Some((
+                "the platform wants a certificate of its callers",
+                "give ours by [platform] client_certificate and client_key",
+            ))
+        }
+        Alert::CertificateRequired
+        | Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::AccessDenied
+        // The signature over it does not hold, under the authority that the server knows by that name.
+        | Alert::DecryptError
+            if was_shown =>
+        {
+            Some((
+                "the platform refused our certificate",
+                "check its expiry and issuer ([platform] client_certificate), and whether the platform knows it",
+            ))
+        }
+        _ => None,
+    }
 }
 
 /// An error and what is underneath it, looking inside I/O errors as well, which hide theirs.

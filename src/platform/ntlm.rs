@@ -228,20 +228,55 @@ mod tests {
             // The payload starts with domain and user (MS-NLMP §2.2.1.3), the domain's case untouched.
             assert_eq!(last.get(88..88 + wide.len()).unwrap(), wide);
         }
-        let whole = BASE64.decode(CHALLENGE).unwrap();
+        no_challenge_makes_it_panic(Way::Ntlm, &BASE64.decode(CHALLENGE).unwrap());
+    }
+
+    /// Cut off anywhere, and with any byte changed: an error or an answer that the server refuses.
+    fn no_challenge_makes_it_panic(way: Way, whole: &[u8]) {
+        let password = SecretString::from("secret");
+        let answer = |bytes: &[u8]| {
+            let mut ours = Handshake::new(way, "svc", &password).unwrap();
+            ours.negotiate().unwrap();
+            ours.authenticate(&BASE64.encode(bytes), None)
+        };
+        answer(whole).unwrap();
         for broken in 0..whole.len() {
-            for bytes in [whole.get(..broken).unwrap().to_vec(), {
-                let mut bytes = whole.clone();
+            let _ = answer(whole.get(..broken).unwrap());
+            for bits in [0xff, 1, 0x80] {
+                let mut bytes = whole.to_vec();
                 if let Some(byte) = bytes.get_mut(broken) {
-                    *byte ^= 0xff;
+                    *byte ^= bits;
                 }
-                bytes
-            }] {
-                let mut ours = Handshake::new(Way::Ntlm, "svc", &password).unwrap();
-                ours.negotiate().unwrap();
-                // An error or an answer that the server refuses: anything but a panic.
-                let _ = ours.authenticate(&BASE64.encode(bytes), None);
+                let _ = answer(&bytes);
             }
         }
+    }
+
+    #[test]
+    fn under_negotiate_the_messages_are_wrapped_and_a_broken_wrapping_is_survived() {
+        let challenge = BASE64.decode(CHALLENGE).unwrap();
+        // NegTokenResp (RFC 4178 §4.2.2): accept-incomplete, NTLMSSP, and the challenge.
+        let tagged = |tag: u8, content: &[u8]| {
+            let length = u8::try_from(content.len()).unwrap();
+            [if length < 0x80 { vec![tag, length] } else { vec![tag, 0x81, length] }.as_slice(), content]
+                .concat()
+        };
+        let fields = [
+            tagged(0xa0, &[0x0a, 1, 1]),
+            tagged(0xa1, &[6, 10, 0x2b, 6, 1, 4, 1, 0x82, 0x37, 2, 2, 10]),
+            tagged(0xa2, &tagged(4, &challenge)),
+        ];
+        let whole = tagged(0xa1, &tagged(0x30, &fields.concat()));
+
+        let mut ours = Handshake::new(Way::Spnego, r"CORP\svc", &SecretString::from("secret")).unwrap();
+        let first = BASE64.decode(ours.negotiate().unwrap()).unwrap();
+        let holds = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+        assert!(first.starts_with(&[0x60]) && holds(&first, b"NTLMSSP\0\x01"));
+        let binding = Some(b"tls-server-end-point:x".as_slice());
+        let last = BASE64.decode(ours.authenticate(&BASE64.encode(&whole), binding).unwrap()).unwrap();
+        assert!(last.starts_with(&[0xa1]) && holds(&last, b"NTLMSSP\0\x03"));
+        // MsvAvChannelBindings (MS-NLMP §2.2.2.1): 16 bytes, not all of them zero.
+        assert!(holds(&last, &[10, 0, 16, 0]) && !holds(&last, &[&[10, 0, 16, 0][..], &[0; 16]].concat()));
+        no_challenge_makes_it_panic(Way::Spnego, &whole);
     }
 }
