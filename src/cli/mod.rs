@@ -2,6 +2,7 @@
 //! only room that prints: results to stdout, all else to stderr.
 
 mod print;
+mod service;
 mod watch;
 
 use std::io::IsTerminal as _;
@@ -46,14 +47,15 @@ enum Command {
     #[cfg(feature = "simulator")]
     Demo(crate::operations::Demo),
     /// Work with the settlement platform
-    #[cfg(feature = "simulator")]
     #[command(subcommand)]
     Platform(PlatformCommand),
 }
 
-#[cfg(feature = "simulator")]
 #[derive(Subcommand)]
 enum PlatformCommand {
+    Operations(crate::operations::Operations),
+    Call(crate::operations::Call),
+    #[cfg(feature = "simulator")]
     Simulate(crate::operations::Simulate),
 }
 
@@ -112,6 +114,14 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
         Command::Demo(operation) => {
             // The demo has done what it set out to do, whatever it found.
             operation.run(&context, &mut |shown| printer.demo(shown, operation.limit))?;
+            Ok(0)
+        }
+        Command::Platform(PlatformCommand::Operations(operation)) => {
+            printer.described(&operation.run()?, operation.json)?;
+            Ok(0)
+        }
+        Command::Platform(PlatformCommand::Call(operation)) => {
+            printer.asked(operation.run()?, operation.json, operation.limit)?;
             Ok(0)
         }
         #[cfg(feature = "simulator")]

@@ -29,7 +29,7 @@ use crate::report::{self, Input, Report};
 pub struct Reconcile {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = "tieout.toml")]
-    #[serde(default = "default_config")]
+    #[serde(default = "super::default_config")]
     pub config: PathBuf,
 
     /// The days to reconcile: 2026-10, 2026-10-05, 2026-10-01..2026-10-15, yesterday, this month, last month
@@ -55,10 +55,6 @@ pub(super) const DEFAULT_LIMIT: usize = 20;
 
 pub(super) const fn default_limit() -> usize {
     DEFAULT_LIMIT
-}
-
-fn default_config() -> PathBuf {
-    "tieout.toml".into()
 }
 
 /// What a run came to.

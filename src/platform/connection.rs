@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use hyper_util::client::legacy::connect::HttpInfo;
-use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{
     AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
 use reqwest::tls::TlsInfo;
+use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Platform;
@@ -101,11 +101,18 @@ pub(super) struct Call {
     pub(super) body: String,
     pub(super) correlation: String,
     started: Instant,
+    /// The address of a document to ask for, where this is no call of an operation.
+    document: Option<Url>,
 }
 
 impl Call {
     pub(super) fn new(body: String, correlation: String) -> Self {
-        Self { body, correlation, started: Instant::now() }
+        Self { body, correlation, started: Instant::now(), document: None }
+    }
+
+    /// Asks for the document at `url`, which must be at the endpoint's host.
+    pub(super) fn get(url: Url, correlation: String) -> Self {
+        Self { document: Some(url), ..Self::new(String::new(), correlation) }
     }
 
     pub(super) fn millis(&self) -> u64 {
@@ -190,6 +197,32 @@ impl<'p> Connection<'p> {
         let response = self.signed(call)?;
         self.is_used = true;
         self.check(response, call)
+    }
+
+    /// Asks for a document of at most `most` bytes.
+    pub(super) fn get(&mut self, call: &Call, most: u64) -> Result<Vec<u8>> {
+        let platform = self.platform;
+        let response = self.signed(call)?;
+        self.is_used = true;
+        if closes(&response) {
+            self.signed_in = None;
+        }
+        let place = call.document.as_ref().unwrap_or(&platform.endpoint);
+        let fault = |what: &str| Fault::new(Kind::Platform, what).at(place);
+        if !response.status().is_success() {
+            return Err(fault("it is not there").value(format!("HTTP {}", response.status())).next(
+                "check the address; a service that does not publish its WSDL has it in a file: give that",
+            ));
+        }
+        let mut bytes = Vec::new();
+        Body::new(platform, response, call, &AtomicBool::new(false))
+            .take(most.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|error| fault("it broke off in the middle").because(error))?;
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
+            return Err(fault("it is too large").expected(format!("at most {most} bytes")));
+        }
+        Ok(bytes)
     }
 
     fn signed(&mut self, call: &Call) -> Result<Response> {
@@ -381,12 +414,15 @@ impl<'p> Connection<'p> {
     }
 
     fn post(&self, call: &Call, with_body: bool, authorization: Option<HeaderValue>) -> Sent {
-        let mut headers = self.headers.clone();
+        let mut headers = if call.document.is_some() { HeaderMap::new() } else { self.headers.clone() };
         if let Ok(correlation) = HeaderValue::from_str(&call.correlation) {
             headers.insert(HeaderName::from_static("x-correlation-id"), correlation);
         }
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization);
+        }
+        if let Some(url) = &call.document {
+            return self.client.get(url.clone()).headers(headers).send();
         }
         let body = if with_body { call.body.clone() } else { String::new() };
         self.client.post(self.platform.endpoint.clone()).headers(headers).body(body).send()
@@ -526,7 +562,7 @@ impl<'p> Connection<'p> {
 }
 
 /// The headers that all calls have (SOAP 1.1 §6, SOAP 1.2 Part 2 §7.1.4).
-fn headers(soap: Soap, action: &str) -> Result<HeaderMap> {
+pub(super) fn headers(soap: Soap, action: &str) -> Result<HeaderMap> {
     let fits = |text: &str| {
         let value = HeaderValue::from_str(text).ok().filter(|_| !action.contains(['"', '\\']));
         value.ok_or_else(|| {

@@ -17,6 +17,7 @@ use reqwest::Url;
 use crate::fault::{Fault, Kind, Result};
 
 pub mod answer;
+mod call;
 mod certificate;
 mod connection;
 mod envelope;
@@ -26,7 +27,9 @@ mod record;
 mod refusal;
 mod settings;
 mod template;
+pub mod wsdl;
 
+pub use call::{Answer, Called, Named, Prepared};
 pub use fetch::{Fetched, Values};
 pub use record::{Batch, Fields, Record};
 pub use settings::{Auth, Parameter, Request, Settings, Soap, Trail};

@@ -3,11 +3,22 @@
 
 use std::io::Write;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{COLUMNS, Report, line};
+use crate::fault::{Fault, Kind, Result};
 use crate::judge::Discrepancy;
 use crate::normalise::Side;
+
+/// `value` as JSON for a person and a program alike.
+///
+/// # Errors
+/// A bug: what is shown can always be written.
+pub fn pretty(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value)
+        .map_err(|error| Fault::new(Kind::Bug, "this cannot be written as JSON").because(error))
+}
 
 /// Writes the report.
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -18,10 +18,11 @@ use crate::judge::{Outcome, Tolerance};
 use crate::matching::{Book, Pass};
 use crate::normalise::Side;
 
+pub use self::json::pretty;
 pub use self::line::COLUMNS;
 pub use self::rejects::first_rejects;
 pub use self::summary::{Summary, summary};
-pub use self::table::{discrepancy_table, summary_table, table};
+pub use self::table::{discrepancy_table, records_table, summary_table, table};
 
 /// An input, with what proves that it is the one that was read.
 #[derive(Clone, Debug, serde::Serialize)]

@@ -18,5 +18,6 @@ mod intake;
 mod laws;
 mod layers;
 mod platform;
+mod service;
 mod simulator;
 mod support;
