@@ -1,5 +1,5 @@
-//! In: arguments. Out: an exit code, and everything that a person sees. The
-//! only room that prints: results to stdout, all else to stderr.
+//! In: arguments. Out: an exit code, and everything that a person sees: results to stdout, all else to
+//! stderr. Never: lets another room print, or decides what a run came to.
 
 mod print;
 mod service;
@@ -18,7 +18,7 @@ use crate::progress::{Progress, Silent};
 
 /// Does what the vendors billed tie out to what the settlement platform recorded, and where it does not, exactly why, to the cent?
 #[derive(Parser)]
-#[command(name = "tieout", version, about, max_term_width = 110, after_help = EXIT_CODES)]
+#[command(name = "tieout", version, max_term_width = 110, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use crate::fault::Fault;
-use crate::report::{Report, discrepancy_table, summary, summary_table};
+use crate::fault::{Fault, shown_lines};
+use crate::report::{Report, screen};
 
 /// Where there is no terminal to measure.
 const WIDTH: u16 = 120;
@@ -23,14 +23,15 @@ impl Printer {
     }
 
     pub(super) fn line(&mut self, text: &str) {
-        if !self.quiet && writeln!(std::io::stdout(), "{text}").is_err() {
+        // Texts of vendors and platforms reach the terminal here: nothing of them may move its cursor.
+        if !self.quiet && writeln!(std::io::stdout(), "{}", shown_lines(text)).is_err() {
             self.quiet = true;
         }
     }
 
     pub(super) fn fault(&self, fault: &Fault) {
         // If stderr is gone there is nobody to tell.
-        let _ = writeln!(std::io::stderr(), "error: {fault}");
+        let _ = writeln!(std::io::stderr(), "error: {}", shown_lines(&fault.to_string()));
     }
 
     /// Something to know, which is no result.
@@ -42,49 +43,7 @@ impl Printer {
 
     /// The summary, then the discrepancies.
     pub(super) fn outcome(&mut self, report: &Report<'_>, limit: usize) {
-        let summary = summary(report);
-        let period = if report.period.is_empty() { String::new() } else { format!(", {}", report.period) };
-        self.line(&format!("{}{period}", report.name));
-        self.line(&summary_table(report, self.width));
-        let groups = summary.groups;
-        let mut verdict = format!(
-            "{} matched, {} within tolerance, {} {}",
-            groups.matched,
-            groups.within_tolerance,
-            groups.discrepancies,
-            if groups.discrepancies == 1 { "discrepancy" } else { "discrepancies" },
-        );
-        if !summary.kinds.is_empty() {
-            let kinds: Vec<String> =
-                summary.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-            verdict = format!("{verdict} ({})", kinds.join(", "));
-        }
-        if groups.rejected_rows > 0 {
-            verdict = format!("{verdict}, {} rows rejected", groups.rejected_rows);
-        }
-        self.line(&verdict);
-        for (currency, variance) in &summary.variance {
-            self.line(&format!(
-                "overbilled {} {currency}, underbilled {} {currency}, net {} {currency}",
-                variance.overbilled, variance.underbilled, variance.net
-            ));
-        }
-        for pass in &summary.passes {
-            if pass.groups == 0 {
-                self.line(&format!("the pass \"{}\" matched nothing", pass.name));
-            }
-        }
-        if groups.discrepancies > 0 && limit > 0 {
-            self.line("");
-            self.line(&discrepancy_table(report, self.width, limit));
-            let hidden = usize::try_from(groups.discrepancies).unwrap_or(usize::MAX).saturating_sub(limit);
-            if hidden > 0 {
-                self.line(&format!("… and {hidden} more: see the report, or give --limit"));
-            }
-        }
-        for reject in crate::report::first_rejects(report, 5) {
-            self.line(&reject);
-        }
+        self.line(&screen(report, self.width, limit));
     }
 
     pub(super) fn files(&mut self, files: &[PathBuf]) {
@@ -103,7 +62,7 @@ impl Printer {
                 self.line(notice);
                 self.line(&format!(
                     "running: tieout reconcile --config {}\n",
-                    directory.join("tieout.toml").display()
+                    quoted(&directory.join("tieout.toml").display().to_string())
                 ));
             }
             Shown::Reconciled { report, files } => {
@@ -120,7 +79,7 @@ impl Printer {
                             &call.time,
                             &call.user,
                             &call.method,
-                            &named(&call.arguments),
+                            &call.arguments_by_line(),
                             &call.outcome,
                             &call.rows.to_string(),
                         ]
@@ -129,15 +88,15 @@ impl Printer {
                 ));
             }
             Shown::Next { directory, port } => {
-                let at = |name: &str| directory.join(name).display().to_string();
+                let at = |name: &str| quoted(&directory.join(name).display().to_string());
                 self.line("\nthe platform is stopped, nothing is left running. Try next:");
                 self.line(&format!("  less {}", at("reports/discrepancies.csv")));
                 self.line(&format!("  less {}", at("tieout.toml")));
                 self.line(&format!(
-                    "  {} platform simulate --records {} --user 'CORP\\svc_recon' --password file:{} --port {port} &",
+                    "  {} platform simulate --records {} --user 'CORP\\svc_recon' --password {} --port {port} &",
                     program(),
                     at("platform/records.csv"),
-                    at("platform/password"),
+                    quoted(&format!("file:{}", directory.join("platform/password").display())),
                 ));
                 self.line(&format!("  {} reconcile --config {} --limit 5", program(), at("tieout.toml")));
             }
@@ -147,15 +106,11 @@ impl Printer {
 
 /// How this program was called, for commands to be called the same way.
 pub(super) fn program() -> String {
-    std::env::args().next().unwrap_or_else(|| "tieout".to_owned())
+    quoted(&std::env::args().next().unwrap_or_else(|| "tieout".to_owned()))
 }
 
-/// `{"page":"1","pageSize":"50"}` as lines of `page = 1`.
-#[cfg(feature = "simulator")]
-fn named(arguments: &str) -> String {
-    let Ok(serde_json::Value::Object(object)) = serde_json::from_str(arguments) else {
-        return arguments.to_owned();
-    };
-    let lines = object.iter().map(|(name, value)| format!("{name} = {}", value.as_str().unwrap_or_default()));
-    lines.collect::<Vec<_>>().join("\n")
+/// A word for a shell, in quotes where it needs them.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | ':');
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }

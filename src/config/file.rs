@@ -127,6 +127,9 @@ impl File {
                 None if message.contains("floating point") => {
                     fault.next("write decimals in quotes, such as \"0.01\": they are exact")
                 }
+                None if message.ends_with("expected a sequence") => {
+                    fault.next("write a list, even of one: [\"…\"]")
+                }
                 None if message.starts_with("missing field") => {
                     fault.next("write the key into the table that starts at this line")
                 }

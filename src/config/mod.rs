@@ -107,10 +107,14 @@ pub fn platform(path: &Path) -> Result<(platform::Settings, PathBuf)> {
 
 fn text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| {
+        let next = match error.kind() {
+            std::io::ErrorKind::InvalidData => "save it as UTF-8",
+            _ => "name it with --config, or run `tieout demo` for a set-up to start from",
+        };
         Fault::new(Kind::Configuration, "the configuration cannot be read")
             .at(path.display())
             .because(error)
-            .next("name it with --config, or run `tieout demo` for a set-up to start from")
+            .next(next)
     })
 }
 
@@ -151,7 +155,12 @@ fn settings(
     }
     let tolerances_file = file.tolerance;
     for tolerance in &tolerances_file {
-        for name in tolerance.when.keys() {
+        for (name, values) in &tolerance.when {
+            if values.names().is_empty() {
+                return Err(Fault::new(Kind::Configuration, "a tolerance for no value at all never applies")
+                    .at(format!("[[tolerance]] when {name}"))
+                    .expected("at least one value"));
+            }
             fields.add(name).ok_or_else(|| {
                 Fault::new(Kind::Configuration, "`when` compares texts, and this holds none")
                     .at("[[tolerance]] when")
@@ -166,15 +175,22 @@ fn settings(
         .chain(fields.all().map(|field| fields.name(field)).filter(|name| Role::named(name).is_none()))
         .collect();
     for (table, reading) in sides {
-        for name in reading.columns.keys().chain(reading.defaults.keys()) {
+        let columns = reading.columns.keys().map(|name| ("columns", name));
+        let defaults = reading.defaults.keys().map(|name| ("defaults", name));
+        for (key, name) in columns.chain(defaults) {
             if !known.contains(&name.as_str()) {
-                return Err(unknown(name, &known).at(format!("[{table}.columns]")));
+                return Err(unknown(name, &known).at(format!("[{table}.{key}]")));
             }
         }
     }
     let mut rules = Vec::new();
     for (name, settings) in &file.normalise {
-        let field = fields.find(name).ok_or_else(|| unknown(name, &known).at("[normalise]"))?;
+        let field = fields.find(name).ok_or_else(|| match Role::named(name) {
+            Some(_) => {
+                Fault::new(Kind::Configuration, "only texts have a key rule").at("[normalise]").value(name)
+            }
+            None => unknown(name, &known).at("[normalise]"),
+        })?;
         rules.push((field, settings));
     }
     let keys = KeyRules::load(rules, &fields, &base)?;
@@ -191,6 +207,9 @@ fn settings(
     for path in file.normalise.values().filter_map(|settings| settings.aliases.as_ref()) {
         digest.update(std::fs::read(base.join(path)).unwrap_or_default());
     }
+    let mut formats = file.report.formats;
+    formats.sort_unstable();
+    formats.dedup();
     Ok(Settings {
         name: file.reconciliation.name,
         zone,
@@ -204,7 +223,7 @@ fn settings(
         passes,
         tolerances,
         directory: overrides.directory.clone().unwrap_or_else(|| base.join(&file.report.directory)),
-        formats: file.report.formats,
+        formats,
         digest: digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
         base,
     })
@@ -257,9 +276,16 @@ fn side(file: SideFile, table: &'static str, platform: Option<platform::Settings
         dates: file.dates,
         decimal: file.decimal,
         scale: file.scale,
+        xml_numbers: matches!(source, Source::Platform(_)),
     };
     crate::period::Dates::new(Zone::utc(), &reading.dates).map_err(|fault| fault.at(at("dates")))?;
-    for name in reading.scale.keys() {
+    for (name, &digits) in &reading.scale {
+        if digits > 28 {
+            return Err(Fault::new(Kind::Configuration, "decimals have at most 28 digits")
+                .at(format!("[{table}.scale] {name}"))
+                .value(digits)
+                .expected("0 to 28"));
+        }
         if Role::named(name).is_none_or(|role| role.holds() != Holds::Number) {
             return Err(Fault::new(Kind::Configuration, "a scale belongs to a number")
                 .at(format!("[{table}.scale]"))
@@ -353,12 +379,20 @@ fn tolerance(file: ToleranceFile, fields: &Fields, keys: &KeyRules) -> Result<To
     })?;
     let limb = |name: &str, text: Option<String>| -> Result<Option<Decimal>> {
         text.map(|text| {
-            money::parse(&text, DecimalMark::Point).map(|parsed| parsed.value).map_err(|why| {
-                Fault::new(Kind::Configuration, format!("this is not a number: {why}"))
+            let fault = |what: String| {
+                Fault::new(Kind::Configuration, what)
                     .at(format!("[[tolerance]] {name}"))
                     .value(&text)
                     .expected("a decimal in quotes, such as \"0.01\"")
-            })
+            };
+            match money::parse(&text, DecimalMark::Point) {
+                Ok(parsed) if parsed.currency.is_some() => {
+                    Err(fault("a tolerance counts in every line's own currency and names none".to_owned())
+                        .next("leave the currency out, or limit the tolerance: when = { currency = \"…\" }"))
+                }
+                Ok(parsed) => Ok(parsed.value),
+                Err(why) => Err(fault(format!("this is not a number: {why}"))),
+            }
         })
         .transpose()
     };

@@ -10,7 +10,7 @@ mod guard;
 mod quiet;
 mod text;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -144,23 +144,29 @@ pub struct Digest {
 }
 
 /// The header cells as columns: trimmed, each with a name of its own. A blank header is named
-/// by its place (`Column 3`), the second `Amount` becomes `Amount (2)`.
+/// by its place (`Column 3`). Where several are called `Amount`, they become `Amount (1)`, `Amount (2)` …:
+/// whoever wants one of them must say which.
 fn columns<'a>(headers: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut taken = HashSet::new();
-    headers
+    let names: Vec<String> = headers
         .zip(1_usize..)
-        .map(|(header, place)| {
-            let name = match header.trim() {
-                "" => format!("Column {place}"),
-                name => name.to_owned(),
-            };
-            let mut unique = name.clone();
-            let mut copies = 1;
-            while !taken.insert(unique.clone()) {
-                copies += 1;
-                unique = format!("{name} ({copies})");
-            }
-            unique
+        .map(|(header, place)| match header.trim() {
+            "" => format!("Column {place}"),
+            name => name.to_owned(),
         })
-        .collect()
+        .collect();
+    let mut count: HashMap<&str, usize> = HashMap::new();
+    names.iter().for_each(|name| *count.entry(name).or_default() += 1);
+    let mut taken: HashSet<String> =
+        names.iter().filter(|name| count.get(name.as_str()) == Some(&1)).cloned().collect();
+    let unique = |name: &String| {
+        if count.get(name.as_str()) == Some(&1) {
+            return name.clone();
+        }
+        let mut number = 1;
+        while !taken.insert(format!("{name} ({number})")) {
+            number += 1;
+        }
+        format!("{name} ({number})")
+    };
+    names.iter().map(unique).collect()
 }

@@ -5,23 +5,23 @@ use std::collections::HashMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Discrepancy, Rules};
+use super::Discrepancy;
 use crate::matching::Book;
 use crate::money::Decimal;
-use crate::normalise::Side;
+use crate::normalise::{Role, Side};
 
 /// Letters and digits that are not mistaken for one another (Crockford's base 32).
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// Names all discrepancies: `D-` and twelve characters of a SHA-256 over what
 /// the entries say. Where several say exactly the same, `-2`, `-3` … follow.
-pub(super) fn name(book: &Book<'_>, rules: Rules<'_>, discrepancies: &mut [Discrepancy]) {
+pub(super) fn name(book: &Book<'_>, discrepancies: &mut [Discrepancy]) {
     let mut seen: HashMap<String, u32> = HashMap::new();
     for discrepancy in discrepancies {
         let sides = [(Side::Invoice, &discrepancy.invoices), (Side::Settlement, &discrepancy.settlements)];
         let mut facts: Vec<String> = sides
             .into_iter()
-            .flat_map(|(side, entries)| entries.iter().map(move |&entry| fact(book, rules, side, entry)))
+            .flat_map(|(side, entries)| entries.iter().map(move |&entry| fact(book, side, entry)))
             .collect();
         facts.sort_unstable();
         let digest = Sha256::digest(facts.join("\u{1e}"));
@@ -38,7 +38,7 @@ pub(super) fn name(book: &Book<'_>, rules: Rules<'_>, discrepancies: &mut [Discr
     }
 }
 
-fn fact(book: &Book<'_>, rules: Rules<'_>, side: Side, entry: u32) -> String {
+fn fact(book: &Book<'_>, side: Side, entry: u32) -> String {
     let ledger = book.ledger(side);
     let number =
         |value: Option<Decimal>| value.map(|value| value.normalize().to_string()).unwrap_or_default();
@@ -51,6 +51,7 @@ fn fact(book: &Book<'_>, rules: Rules<'_>, side: Side, entry: u32) -> String {
         number(ledger.price(entry)),
         number(ledger.amount(entry)),
     ];
-    parts.extend(rules.fields.all().map(|field| rules.keys.key(field, ledger.text(field, entry))));
+    // What the sources say, not what it is compared as: a new alias or key rule changes no identity.
+    parts.extend(Role::ALL.into_iter().map(|role| ledger.role(role, entry).trim().to_owned()));
     parts.join("\u{1f}")
 }

@@ -19,7 +19,7 @@ pub use self::tolerance::{Combine, Tolerance};
 use crate::fault::Result;
 use crate::matching::{Book, Group, How, PassCount};
 use crate::money::{self, Decimal};
-use crate::normalise::{Field, Fields, KeyRules, Role, Side};
+use crate::normalise::{Field, KeyRules, Role, Side};
 
 /// What judging needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +28,6 @@ pub struct Rules<'a> {
     pub tolerances: &'a [Tolerance],
     /// Makes the values of `when` comparable.
     pub keys: &'a KeyRules,
-    /// All text fields.
-    pub fields: &'a Fields,
     /// Whether an invoice's own quantity × price is checked against its amount.
     pub check_arithmetic: bool,
 }
@@ -57,6 +55,17 @@ pub struct Discrepancy {
     pub variance: Option<Variance>,
     /// The tolerance that was exceeded.
     pub tolerance: Option<usize>,
+}
+
+impl Discrepancy {
+    /// The entries of one side.
+    #[must_use]
+    pub fn entries(&self, side: Side) -> &[u32] {
+        match side {
+            Side::Invoice => &self.invoices,
+            Side::Settlement => &self.settlements,
+        }
+    }
 }
 
 /// What a run found.
@@ -156,7 +165,7 @@ impl<'a> Judge<'a> {
     pub fn finish(mut self, passes: Vec<PassCount>) -> Result<Outcome> {
         self.outcome.control.check()?;
         self.outcome.passes = passes;
-        identity::name(self.book, self.rules, &mut self.outcome.discrepancies);
+        identity::name(self.book, &mut self.outcome.discrepancies);
         let size = |discrepancy: &Discrepancy| discrepancy.variance.map(|variance| variance.total.abs());
         self.outcome.discrepancies.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.id.cmp(&b.id)));
         Ok(self.outcome)
@@ -175,7 +184,12 @@ impl<'a> Judge<'a> {
         };
         let lines = group.invoices.len() + group.settlements.len();
         let variance = match kind {
-            _ if kind::currencies_clash(self.book, group) || one_sided(group, &figures) => None,
+            _ if kind::currencies_clash(self.book, group)
+                || one_sided(group, &figures)
+                || figures.overflow =>
+            {
+                None
+            }
             Kind::Unit => {
                 split(&without_quantity(&figures.invoiced), &without_quantity(&figures.settled), lines)
             }
@@ -262,21 +276,10 @@ impl<'a> Judge<'a> {
             return false;
         }
         let ledger = self.book.ledger(Side::Invoice);
-        let (Some(quantity), Some(price), Some(amount)) =
-            (ledger.quantity(invoice), ledger.price(invoice), ledger.amount(invoice))
-        else {
-            return false;
-        };
-        let Some(apart) =
-            money::multiply(quantity, price).and_then(|product| money::subtract(amount, product))
-        else {
-            return false;
-        };
+        let Some(gap) = figures::gap(ledger, invoice).filter(|gap| gap.abs() > CENT) else { return false };
         let group = Group { pass: None, how: How::Alone, invoices: &[invoice], settlements: &[] };
-        apart.abs() > CENT
-            && !self
-                .tolerance(Role::Amount, &group)
-                .is_some_and(|(_, tolerance)| tolerance.allows(apart, amount))
+        let tolerated = self.tolerance(Role::Amount, &group).zip(ledger.amount(invoice));
+        !tolerated.is_some_and(|((_, tolerance), amount)| tolerance.allows(gap, amount))
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Context;
 use crate::config::{self, Overrides, Settings, SideSettings, Source};
-use crate::fault::Result;
+use crate::fault::{Fault, Kind, Result};
 use crate::intake::{self, Answer, FileSettings};
 use crate::judge::{Judge, Rules};
 use crate::matching::{self, Book};
@@ -92,19 +92,11 @@ impl Reconcile {
         let settings = config::load(&self.config, &overrides, context.now)?;
         tracing::info!(name = settings.name, config = %self.config.display(), "run started");
         let (invoice, settlement) = read_both(&settings, context)?;
-        let keyed: Vec<Field> = settings.fields.all().collect();
-        let book = Book::new(
-            &invoice.ledger,
-            &settlement.ledger,
-            &settings.zone,
-            &settings.keys,
-            &settings.fields,
-            &keyed,
-        );
+        let book =
+            Book::new(&invoice.ledger, &settlement.ledger, &settings.zone, &settings.keys, &settings.fields);
         let rules = Rules {
             tolerances: &settings.tolerances,
             keys: &settings.keys,
-            fields: &settings.fields,
             check_arithmetic: settings.check_arithmetic,
         };
         let entries = u64::from(invoice.ledger.len()) + u64::from(settlement.ledger.len());
@@ -168,7 +160,7 @@ fn read_both(settings: &Settings, context: &Context<'_>) -> Result<(Taken, Taken
     match &settings.settlements.source {
         Source::Platform(platform) if asks_by_vendor(platform) => {
             let invoices = invoices()?;
-            let calls = calls(platform, settings, &vendors(settings, &invoices.ledger));
+            let calls = calls(platform, settings, &vendors(settings, &invoices.ledger)?);
             Ok((invoices, read(Side::Settlement, &settings.settlements, &calls)?))
         }
         source => {
@@ -193,7 +185,6 @@ fn read_files(
     let mut inputs = Vec::new();
     for file in intake::find(base, settings)? {
         let mut rows = intake::open(&file.path, &file.label, settings, context.progress)?;
-        normaliser.begin();
         normaliser.take(&mut *rows)?;
         let digest = rows.digest().cloned();
         let (bytes, sha256) = digest.map(|digest| (digest.bytes, digest.sha256)).unwrap_or_default();
@@ -217,7 +208,8 @@ fn fetch(
     let fetched = platform.fetch(calls, context.progress, &mut |record| {
         digest.add(record);
         answer.lay_out(record);
-        normaliser.accept(answer.origin(), answer.columns(), answer.row())
+        normaliser.accept(answer.origin(), answer.columns(), answer.row());
+        Ok(())
     })?;
     if fetched.records > 0 {
         normaliser.check(answer.origin(), answer.columns())?;
@@ -261,14 +253,20 @@ fn asks_by_vendor(platform: &platform::Settings) -> bool {
 }
 
 /// The vendors that the invoices name, each once, as the alias table calls them.
-fn vendors(settings: &Settings, invoices: &Ledger) -> Vec<String> {
-    let Some(field) = Field::of(Role::Vendor) else { return Vec::new() };
+fn vendors(settings: &Settings, invoices: &Ledger) -> Result<Vec<String>> {
+    let Some(field) = Field::of(Role::Vendor) else { return Ok(Vec::new()) };
     let mut by_key: BTreeMap<String, String> = BTreeMap::new();
     let mut seen = std::collections::HashSet::new();
     for entry in 0..invoices.len() {
         if seen.insert(invoices.text_id(field, entry)) {
             let text = invoices.text(field, entry);
             let canonical = settings.keys.canonical(field, text);
+            if canonical.is_empty() {
+                // To a platform, no vendor means all of them; and without asking, the line would look unsettled.
+                return Err(Fault::new(Kind::Input, "the line names no vendor, so that its records cannot be asked for")
+                    .at(invoices.source(entry))
+                    .next("name the vendor in [invoices.defaults], or ask for all of them at once: a request without {vendor}"));
+            }
             by_key
                 .entry(settings.keys.key(field, text))
                 .and_modify(|name| {
@@ -280,8 +278,7 @@ fn vendors(settings: &Settings, invoices: &Ledger) -> Vec<String> {
                 .or_insert_with(|| canonical.to_owned());
         }
     }
-    // To a platform, no vendor means all of them.
-    by_key.into_values().filter(|vendor| !vendor.is_empty()).collect()
+    Ok(by_key.into_values().collect())
 }
 
 /// The values of the request's placeholders, once for each vendor.

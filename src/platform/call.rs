@@ -138,6 +138,7 @@ impl Settings {
             Auth::None => "none".to_owned(),
             Auth::Basic => format!("Basic, as {user}"),
             Auth::Ntlm => format!("NTLM, as {user}"),
+            Auth::Negotiate => format!("Negotiate, as {user}"),
         }
     }
 }

@@ -18,12 +18,13 @@ use reqwest::header::{
 };
 use reqwest::tls::TlsInfo;
 use reqwest::{StatusCode, Url};
+use rustls::AlertDescription;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Platform;
 use super::answer::{Limit, check_encoding};
 use super::certificate::end_point_binding;
-use super::ntlm::{Handshake, Offers};
+use super::ntlm::{Handshake, Offers, Way};
 use super::refusal::{html_title, peek};
 use super::settings::{Auth, Settings, Soap};
 use crate::fault::{Fault, Kind, Result, shown};
@@ -35,7 +36,12 @@ const DRAINED_BYTES: u64 = 1 << 20;
 pub(super) enum Sign {
     Not,
     Basic(HeaderValue),
-    Ntlm { user: String, password: SecretString },
+    Ntlm {
+        user: String,
+        password: SecretString,
+        /// Whether the scheme `NTLM` may be used, or `Negotiate` alone.
+        takes_ntlm: bool,
+    },
 }
 
 impl Sign {
@@ -59,14 +65,14 @@ impl Sign {
             }
             _ => {
                 // A user that NTLM cannot carry shall be known before the first call.
-                Handshake::new(&user, &password).map_err(|error| {
+                Handshake::new(Way::Ntlm, &user, &password).map_err(|error| {
                     Fault::new(Kind::Configuration, "this is not a user to sign in with")
                         .at("[platform] username")
                         .value(&user)
                         .expected(r"DOMAIN\user, user@domain or user")
                         .because(error)
                 })?;
-                Ok(Self::Ntlm { user, password })
+                Ok(Self::Ntlm { user, password, takes_ntlm: settings.auth != Auth::Negotiate })
             }
         }
     }
@@ -139,10 +145,19 @@ impl Platform {
         if !self.roots.is_empty() {
             builder = builder.tls_certs_only(self.roots.iter().cloned());
         }
+        if let Some(identity) = &self.identity {
+            builder = builder.identity(identity.clone());
+        }
         builder.build().map_err(|error| {
-            Fault::new(Kind::Configuration, "the connection to the platform cannot be set up")
-                .at("[platform]")
-                .because(error)
+            let fault = Fault::new(Kind::Configuration, "the connection to the platform cannot be set up")
+                .at("[platform]");
+            // rustls compares our key with our certificate, and says no more than that.
+            let mismatch = chain(&error)
+                .iter()
+                .any(|link| matches!(link.downcast_ref(), Some(rustls::Error::InconsistentKeys(_))));
+            let fault =
+                if mismatch { fault.next("client_key is not the key of client_certificate") } else { fault };
+            fault.because(error)
         })
     }
 
@@ -174,6 +189,8 @@ pub(super) struct Connection<'p> {
     headers: HeaderMap,
     /// The local end of the connection that is signed in.
     signed_in: Option<SocketAddr>,
+    /// How to sign in; what has worked is kept for the next handshake.
+    way: Way,
     /// Whether a call has succeeded over this connection: the platform may have closed it since.
     is_used: bool,
 }
@@ -188,6 +205,10 @@ impl<'p> Connection<'p> {
             client: platform.client()?,
             headers: headers(platform.soap, action)?,
             signed_in: None,
+            way: match platform.sign {
+                Sign::Ntlm { takes_ntlm: false, .. } => Way::Spnego,
+                _ => Way::Ntlm,
+            },
             is_used: false,
         })
     }
@@ -228,7 +249,7 @@ impl<'p> Connection<'p> {
     fn signed(&mut self, call: &Call) -> Result<Response> {
         let platform = self.platform;
         match &platform.sign {
-            Sign::Ntlm { user, password } => self.ntlm(call, user, password),
+            Sign::Ntlm { user, password, .. } => self.ntlm(call, user, password),
             Sign::Not => {
                 let response = self.bare(call, None)?;
                 if response.status() == StatusCode::UNAUTHORIZED {
@@ -323,15 +344,16 @@ impl<'p> Connection<'p> {
         user: &str,
         password: &SecretString,
     ) -> Result<(Response, Standing)> {
-        /// One for `NTLM`, one for `Negotiate`, one for a connection that broke in between.
-        const ROUNDS: usize = 3;
+        /// One for each [`Way`], one for a connection near its end, one for one that broke in between.
+        const ROUNDS: usize = 5;
         let platform = self.platform;
         let ours = |error: sspi::Error| {
             platform.sign_in_fault("the sign-in messages of the platform make no sense").because(error)
         };
-        let mut scheme = "NTLM";
+        let mut was_closed = false;
         for _ in 0..ROUNDS {
-            let mut handshake = Handshake::new(user, password).map_err(ours)?;
+            let scheme = self.way.scheme();
+            let mut handshake = Handshake::new(self.way, user, password).map_err(ours)?;
             let first = authorization(scheme, &handshake.negotiate().map_err(ours)?)?;
             let response = self.post(call, false, Some(first)).map_err(|error| self.unreached(error))?;
             if response.status() != StatusCode::UNAUTHORIZED {
@@ -358,23 +380,18 @@ impl<'p> Connection<'p> {
                 .map(end_point_binding);
             let drained = drain(response);
             let Some(challenge) = offers.token(scheme) else {
-                if scheme == "NTLM" && !offers.has("NTLM") && offers.has("Negotiate") {
-                    // A raw NTLM message under Negotiate is taken by IIS and by mod_auth_gssapi.
-                    scheme = "Negotiate";
-                    continue;
-                }
-                let fault = if offers.has(scheme) {
-                    platform.sign_in_fault(format!(
-                        "the platform offers {scheme}, but does not go on after its first message"
-                    ))
-                } else {
-                    platform
-                        .sign_in_fault("the platform does not offer NTLM")
-                        .next("set [platform] auth to what it offers")
-                };
-                return Err(fault.value(format!("it offers {offers}")));
+                self.way = self.other_way(&offers)?;
+                // Whatever the server keeps of the attempt goes with its connection.
+                self.renew()?;
+                continue;
             };
             if closes {
+                // A server may close after so many requests, and this may have been the last of them.
+                if !was_closed {
+                    was_closed = true;
+                    self.renew()?;
+                    continue;
+                }
                 return Err(platform
                     .sign_in_fault("the connection is closed in the middle of the sign-in (Connection: close on the challenge), so NTLM cannot work")
                     .next("a proxy or load balancer in between does not keep connections; give [platform] endpoint an address that goes around it, or use auth = \"basic\" over https"));
@@ -388,6 +405,7 @@ impl<'p> Connection<'p> {
                 .map_err(|error| self.unreached(error))?;
             let there = local_end(&response);
             if response.status() != StatusCode::UNAUTHORIZED {
+                // SPNEGO's last answer is not looked at: it protects the choice among mechanisms, and we offer one.
                 self.signed_in = there;
                 return Ok((response, Standing::Proven));
             }
@@ -403,6 +421,33 @@ impl<'p> Connection<'p> {
         Err(platform
             .sign_in_fault("the platform does not keep a connection open for the length of a sign-in, so NTLM cannot work")
             .next("look for a proxy or load balancer in between"))
+    }
+
+    /// Which way to go on where the first message of this one was not answered with a challenge.
+    fn other_way(&self, offers: &Offers) -> Result<Way> {
+        let platform = self.platform;
+        let takes_ntlm = matches!(&platform.sign, Sign::Ntlm { takes_ntlm: true, .. });
+        match self.way {
+            Way::Ntlm if takes_ntlm && !offers.has("NTLM") && offers.has("Negotiate") => {
+                return Ok(Way::Spnego);
+            }
+            // No password was in it, so there is no harm in asking again in the other form.
+            Way::Spnego if offers.has("Negotiate") => return Ok(Way::Bare),
+            _ => {}
+        }
+        let scheme = self.way.scheme();
+        let fault = if !offers.has(scheme) {
+            platform
+                .sign_in_fault(format!("the platform does not offer {scheme}"))
+                .next("set [platform] auth to what it offers")
+        } else if self.way == Way::Ntlm {
+            platform.sign_in_fault("the platform offers NTLM, but does not go on after its first message")
+        } else {
+            platform
+                .sign_in_fault("the platform offers Negotiate, but does not go on after NTLM's first message")
+                .next("it may want Kerberos, which tieout does not speak; have NTLM allowed under Negotiate")
+        };
+        Err(fault.value(format!("it offers {offers}")))
     }
 
     /// Leaves the connection and takes a new one.
@@ -520,6 +565,21 @@ impl<'p> Connection<'p> {
                 format!("the name {host} is not known here"),
                 "check the host in [platform] endpoint, and the name service or VPN",
             )
+        } else if let Some(rustls::Error::AlertReceived(alert)) = tls
+            && is_about_us(*alert)
+        {
+            let (what, next) = if platform.identity.is_none() {
+                (
+                    "the platform wants a certificate of its callers",
+                    "give ours by [platform] client_certificate and client_key",
+                )
+            } else {
+                (
+                    "the platform refused our certificate",
+                    "check its expiry and issuer ([platform] client_certificate), and whether the platform knows it",
+                )
+            };
+            return platform.sign_in_fault(what).because(error).next(next);
         } else if let Some(tls) = tls {
             let next = match tls {
                 rustls::Error::InvalidCertificate(_) => {
@@ -632,6 +692,23 @@ fn drain(response: Response) -> io::Result<()> {
 /// once more is safe where the connection had worked before.
 fn is_broken(error: &reqwest::Error) -> bool {
     !error.is_timeout() && !error.is_connect()
+}
+
+/// Whether the server's alert is about our certificate (RFC 8446 §6.2). A server of TLS 1.2 that misses one
+/// says no more than `handshake_failure`, which may mean anything.
+fn is_about_us(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        AlertDescription::CertificateRequired
+            | AlertDescription::NoCertificate
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied
+    )
 }
 
 /// An error and what is underneath it, looking inside I/O errors as well, which hide theirs.

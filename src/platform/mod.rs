@@ -48,6 +48,8 @@ pub struct Platform {
     /// What is known of the password, shared by all connections: one refusal ends every attempt.
     standing: Mutex<Standing>,
     roots: Vec<reqwest::Certificate>,
+    /// Our own certificate with its key.
+    identity: Option<reqwest::Identity>,
     read_timeout: Duration,
     call_deadline: Duration,
     answer_limit_bytes: u64,
@@ -70,6 +72,13 @@ impl Platform {
             None => Vec::new(),
             Some(file) => certificate::roots(&base.join(file))?,
         };
+        let key = settings.client_key.as_deref();
+        let identity = match &settings.client_certificate {
+            None => None,
+            Some(file) => {
+                Some(certificate::identity(&base.join(file), key.map(|key| base.join(key)).as_deref())?)
+            }
+        };
         let platform = Self {
             endpoint,
             soap: settings.soap,
@@ -79,6 +88,7 @@ impl Platform {
             sign,
             standing: Mutex::new(Standing::Unknown),
             roots,
+            identity,
             read_timeout: Duration::from_secs(settings.timeout_seconds),
             call_deadline: Duration::from_secs(settings.deadline_seconds),
             answer_limit_bytes: settings.answer_limit_mib.saturating_mul(1 << 20),

@@ -24,7 +24,7 @@ pub struct Settings {
     /// The SOAP version to speak: `"1.1"` (default) or `"1.2"`.
     #[serde(default)]
     pub soap: Soap,
-    /// How to sign in: `"ntlm"` (default), `"basic"` (over https or to this machine only) or `"none"`.
+    /// How to sign in: `"ntlm"` (default), `"negotiate"`, `"basic"` (over https or to this machine only) or `"none"`.
     #[serde(default)]
     pub auth: Auth,
     /// `DOMAIN\user`, `user@domain` or `user`; the domain's case is sent as written.
@@ -33,6 +33,10 @@ pub struct Settings {
     pub password: Option<Reference>,
     /// Certificates (PEM) to trust instead of the machine's own; relative to the folder of `tieout.toml`.
     pub ca_file: Option<PathBuf>,
+    /// Our own certificate (PEM, with its intermediates), where the platform wants one of its callers; beside any `auth`.
+    pub client_certificate: Option<PathBuf>,
+    /// Its private key (PEM, not encrypted); by default it is looked for in the certificate's file.
+    pub client_key: Option<PathBuf>,
     /// Seconds to wait for a connection, for an answer's first byte, and for each next one.
     #[serde(default = "defaults::timeout_seconds")]
     pub timeout_seconds: u64,
@@ -134,9 +138,11 @@ impl Soap {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Auth {
-    /// NTLMv2, over `NTLM` or `Negotiate`.
+    /// NTLMv2, under `NTLM`, or under `Negotiate` where that alone is offered.
     #[default]
     Ntlm,
+    /// NTLMv2 under `Negotiate`, in SPNEGO (RFC 4178).
+    Negotiate,
     /// The password with every call (RFC 7617).
     Basic,
     /// Nobody asks who we are.
@@ -331,6 +337,14 @@ impl Settings {
             return Err(fault("auth", "basic would send the password readable over the network")
                 .next("use an https endpoint, or auth = \"ntlm\""));
         }
+        if self.client_certificate.is_none() && self.client_key.is_some() {
+            return Err(fault("client_key", "there is a key without its certificate")
+                .next("give the certificate by client_certificate"));
+        }
+        if self.client_certificate.is_some() && url.scheme() == "http" {
+            return Err(fault("client_certificate", "a certificate cannot be shown over http")
+                .next("use an https endpoint, or leave client_certificate out"));
+        }
         for (key, number) in [
             ("timeout_seconds", self.timeout_seconds),
             ("deadline_seconds", self.deadline_seconds),
@@ -392,6 +406,8 @@ impl Settings {
             username: None,
             password: None,
             ca_file: like.and_then(|like| like.ca_file.clone()),
+            client_certificate: None,
+            client_key: None,
             timeout_seconds: like.map_or_else(defaults::timeout_seconds, |like| like.timeout_seconds),
             deadline_seconds: like.map_or_else(defaults::deadline_seconds, |like| like.deadline_seconds),
             connections: 1,

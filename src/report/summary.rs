@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{Input, Report};
-use crate::money;
+use crate::money::{self, Decimal};
 use crate::normalise::Tally;
 
 /// The summary of a run.
@@ -62,34 +62,39 @@ pub struct PassSummary {
     pub settlement_entries: u64,
 }
 
-/// Variances by their sign, as exact decimals.
-#[derive(Clone, Debug, Default, Serialize)]
+/// Variances by their sign; blank where a sum has more than 28 digits.
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct Direction {
     /// The sum of the positive variances.
-    pub overbilled: String,
+    #[serde(serialize_with = "as_text")]
+    pub overbilled: Option<Decimal>,
     /// The sum of the negative variances.
-    pub underbilled: String,
+    #[serde(serialize_with = "as_text")]
+    pub underbilled: Option<Decimal>,
     /// Both together.
-    pub net: String,
+    #[serde(serialize_with = "as_text")]
+    pub net: Option<Decimal>,
 }
 
 /// Lines and their money.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct Total {
     /// How many.
     pub lines: u64,
     /// The exact sum; blank where it has more than 28 digits.
-    pub amount: String,
+    #[serde(serialize_with = "as_text")]
+    pub amount: Option<Decimal>,
 }
 
 impl From<&Tally> for Total {
     fn from(tally: &Tally) -> Self {
-        Self { lines: tally.lines, amount: sum(&tally.amount) }
+        Self { lines: tally.lines, amount: tally.amount.value() }
     }
 }
 
-fn sum(sum: &money::Sum) -> String {
-    sum.value().map(money::shown).unwrap_or_default()
+/// Decimals are texts in JSON, so that no reader makes doubles of them.
+fn as_text<S: Serializer>(value: &Option<Decimal>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&value.map(money::shown).unwrap_or_default())
 }
 
 /// Summarises a run.
@@ -111,9 +116,9 @@ pub fn summary(report: &Report<'_>) -> Summary {
         }
     }
     let direction = |[over, under, net]: &[money::Sum; 3]| Direction {
-        overbilled: sum(over),
-        underbilled: sum(under),
-        net: sum(net),
+        overbilled: over.value(),
+        underbilled: under.value(),
+        net: net.value(),
     };
     Summary {
         tieout: env!("CARGO_PKG_VERSION"),

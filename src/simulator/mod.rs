@@ -1,8 +1,6 @@
-//! An embedded settlement platform for demonstrations and tests.
-//!
-//! In: a CSV file of settlement records, and who may sign in. Out: a SOAP service (1.1 and 1.2, after ASMX's manner)
-//! over HTTP with real NTLM, and a log of every call. It never listens beyond this machine, and never claims to be
-//! anybody's real platform.
+//! In: a CSV file of settlement records, and who may sign in. Out: an embedded settlement platform for demonstrations and
+//! tests: a SOAP service (1.1 and 1.2, after ASMX's manner) over HTTP with real NTLM, and a log of every call. Never: listens
+//! beyond this machine, or claims to be anybody's real platform.
 
 mod faults;
 mod http;

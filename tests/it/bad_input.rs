@@ -154,6 +154,36 @@ const CASES: &[Case] = &[
         says: &["[[tolerance]] absolute", "1e-2", "0.01"],
     },
     Case {
+        name: "a tolerance of one currency",
+        edits: &[(TOML, "\"0.01\"", "\"0.01 USD\"")],
+        code: CONFIGURATION,
+        says: &["[[tolerance]] absolute", "0.01 USD", "when = { currency"],
+    },
+    Case {
+        name: "a tolerance with a percent sign",
+        edits: &[(TOML, "absolute = \"0.01\"", "percent = \"0.5 %\"")],
+        code: CONFIGURATION,
+        says: &["[[tolerance]] percent", "0.5 %"],
+    },
+    Case {
+        name: "one file instead of a list",
+        edits: &[(TOML, "[\"records.csv\"]", "\"records.csv\"")],
+        code: CONFIGURATION,
+        says: &["tieout.toml:20", "a list"],
+    },
+    Case {
+        name: "a default for nothing",
+        edits: &[(TOML, "[invoices]", "[invoices]\ndefaults = { curency = \"USD\" }")],
+        code: CONFIGURATION,
+        says: &["[invoices.defaults]", "curency", "did you mean currency?"],
+    },
+    Case {
+        name: "a default for an amount",
+        edits: &[(TOML, "[invoices]", "[invoices]\ndefaults = { amount = \"0\" }")],
+        code: CONFIGURATION,
+        says: &["[invoices.defaults]", "amount", "does not invent"],
+    },
+    Case {
         name: "a negative tolerance",
         edits: &[(TOML, "\"0.01\"", "\"-0.01\"")],
         code: CONFIGURATION,
@@ -384,9 +414,9 @@ fn assert_fails(name: &str, setup: &Setup, outcome: &Outcome, code: i32, says: &
 
 #[test]
 fn every_mistake_is_named_with_its_place_and_the_next_step() {
+    assert_eq!(Setup::small().reconcile(&[]).code, Some(0), "without a mistake it ties out");
     for Case { name, edits, code, says } in CASES {
         let setup = Setup::small();
-        assert_eq!(setup.reconcile(&["--output", "before"]).code, Some(0), "the set-up ties out");
         for (file, from, to) in *edits {
             if from.is_empty() {
                 setup.write(file, to);
@@ -409,6 +439,12 @@ fn a_configuration_that_is_not_there_is_named() {
     ] {
         assert_fails(arguments[1], &setup, &setup.reconcile(&arguments), CONFIGURATION, &says);
     }
+    setup.write("latin.toml", b"# caf\xe9\n");
+    let says = ["latin.toml", "save it as UTF-8"];
+    assert_fails("Latin-1", &setup, &setup.reconcile(&["--config", "latin.toml"]), CONFIGURATION, &says);
+    // What Windows' own editor writes is fine.
+    setup.write("windows.toml", format!("\u{feff}{}", setup.read(TOML).replace('\n', "\r\n")));
+    assert_eq!(setup.reconcile(&["--config", "windows.toml"]).code, Some(0));
 }
 
 #[test]
@@ -447,18 +483,36 @@ fn a_row_that_cannot_be_read_is_rejected_and_reported() {
             totals.as_object().unwrap().values().map(|total| total[class]["lines"].as_u64().unwrap()).sum()
         };
         assert_eq!((lines("read"), lines("matched"), lines("rejected")), (3, 2, 1), "{row}");
+    }
+}
 
-        assert_eq!(setup.reconcile(&["--allow-rejects", "1"]).code, Some(0), "{row}");
-        assert_eq!(setup.reconcile(&["--allow-rejects", "0"]).code, Some(INPUT), "{row}");
-        setup.edit(
-            RECORDS,
-            "G-2,ALFA GAS,2026-10-02,200,3.10,620.00",
-            "G-2,ALFA GAS,2026-10-02,200,3.10,621.00",
-        );
-        assert_eq!(setup.reconcile(&["--allow-rejects", "1"]).code, Some(1), "{row}");
-        setup.edit(TOML, "[invoices]", "allow_rejects = 1\n\n[invoices]");
-        assert_eq!(setup.reconcile(&[]).code, Some(1), "{row}");
-        assert_eq!(setup.reconcile(&["--allow-rejects", "0"]).code, Some(INPUT), "{row}");
+#[test]
+fn rejects_that_are_allowed_leave_the_verdict_to_the_rest() {
+    let setup = Setup::small();
+    setup.write(ALFA, format!("{INVOICE}INV-1,ALFA GAS,G-3,2026-10-03,1,1,much,USD\n"));
+    assert_eq!(setup.reconcile(&[]).code, Some(INPUT));
+    assert_eq!(setup.reconcile(&["--allow-rejects", "0"]).code, Some(INPUT));
+    assert_eq!(setup.reconcile(&["--allow-rejects", "1"]).code, Some(0));
+    setup.edit(RECORDS, "620.00", "621.00");
+    assert_eq!(setup.reconcile(&["--allow-rejects", "1"]).code, Some(1));
+    setup.edit(TOML, "[invoices]", "allow_rejects = 1\n\n[invoices]");
+    assert_eq!(setup.reconcile(&[]).code, Some(1));
+    assert_eq!(setup.reconcile(&["--allow-rejects", "0"]).code, Some(INPUT), "the command line wins");
+}
+
+#[test]
+fn what_a_spreadsheet_would_run_is_text() {
+    let setup = Setup::small();
+    let line = "@INV,=cmd|' /C calc'!A0,+G-9,2026-10-01,1,1,-1.00,USD\n=1+1,-x,\tG,2026-10-01,1,1,=2+3,USD\n";
+    setup.write(ALFA, format!("{INVOICE}{line}"));
+    assert_eq!(setup.reconcile(&[]).code, Some(INPUT));
+    for report in ["discrepancies.csv", "rejects.csv"] {
+        let report = table(&setup.read(&format!("reports/{report}")));
+        assert_eq!(report.len(), 2);
+        for cell in report.iter().flatten().filter(|cell| cell.starts_with(['=', '+', '-', '@', '\t'])) {
+            assert!(cell.parse::<f64>().is_ok(), "{cell:?} is neither text nor a number");
+        }
+        assert!(report[1].iter().any(|cell| cell == "'@INV" || cell == "'=2+3"), "{report:?}");
     }
 }
 
@@ -649,39 +703,39 @@ mod platform {
     fn no_secret_is_ever_seen() {
         use base64::Engine as _;
         let engine = base64::engine::general_purpose::STANDARD;
-        for secret in [PASSWORD, "Wrong-Horse-8", "P\u{e4}ss \"quoted\" \\ & <x>"] {
-            for arguments in [&[][..], &["--quiet"], &["--log", "json"], &["--log", "text"]] {
-                for reference in ["env:TIEOUT_TEST_PASSWORD", "file:../secret/pw", "command:cat ../secret/pw"]
-                {
-                    let (setup, _simulator) = troubled(None);
-                    // Where the secret is, nobody looks for it.
-                    let secrets = tempfile::tempdir_in(setup.folder().parent().unwrap()).unwrap();
-                    std::fs::write(secrets.path().join("pw"), secret).unwrap();
-                    let reference =
-                        reference.replace("secret", &secrets.path().file_name().unwrap().to_string_lossy());
-                    setup.edit(TOML, "env:TIEOUT_TEST_PASSWORD", &reference);
-                    let outcome: Outcome = setup
-                        .command(arguments)
-                        .envs([(VARIABLE, secret), ("RUST_LOG", "trace"), ("RUST_BACKTRACE", "1")])
-                        .output()
-                        .unwrap()
-                        .into();
-                    let expected = if secret == PASSWORD { 0 } else { PLATFORM };
-                    assert_eq!(outcome.code, Some(expected), "{reference}: {}", outcome.stderr);
-                    let mut written = setup.files("");
-                    written.push(("stdout".into(), outcome.stdout.into_bytes()));
-                    written.push(("stderr".into(), outcome.stderr.into_bytes()));
-                    let wide: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
-                    let basic = engine.encode(format!("{USER}:{secret}"));
-                    let json = serde_json::to_string(secret).unwrap();
-                    let forms =
-                        [secret.as_bytes(), &wide, basic.as_bytes(), json.trim_matches('"').as_bytes()];
-                    for (file, bytes) in written {
-                        for form in forms {
-                            let is_there = bytes.windows(form.len()).any(|window| window == form);
-                            assert!(!is_there, "{} holds the secret", file.display());
-                        }
-                    }
+        let references = ["env:TIEOUT_TEST_PASSWORD", "file:../FOLDER/pw", "command:cat ../FOLDER/pw"];
+        let runs = [&[][..], &["--quiet"], &["--log", "json"], &["--log", "text"]];
+        let secrets = [PASSWORD, "Wrong-Horse-8", "P\u{e4}ss \"quoted\" \\ & <x>"];
+        for (turn, (secret, arguments)) in
+            secrets.iter().flat_map(|secret| runs.iter().map(move |run| (*secret, *run))).enumerate()
+        {
+            let (setup, _simulator) = troubled(None);
+            // Where the secret is, nobody looks for it.
+            let folder = tempfile::tempdir_in(setup.folder().parent().unwrap()).unwrap();
+            std::fs::write(folder.path().join("pw"), secret).unwrap();
+            let name = folder.path().file_name().unwrap().to_string_lossy();
+            let reference = references[turn % references.len()].replace("FOLDER", &name);
+            setup.edit(TOML, "env:TIEOUT_TEST_PASSWORD", &reference);
+            let outcome: Outcome = setup
+                .command(arguments)
+                .envs([(VARIABLE, secret), ("RUST_LOG", "trace"), ("RUST_BACKTRACE", "1")])
+                .output()
+                .unwrap()
+                .into();
+            let expected = if secret == PASSWORD { 0 } else { PLATFORM };
+            assert_eq!(outcome.code, Some(expected), "{reference}: {}", outcome.stderr);
+            let mut written = setup.files("");
+            assert_eq!(written.len(), if expected == 0 { 7 } else { 3 });
+            written.push(("stdout".into(), outcome.stdout.into_bytes()));
+            written.push(("stderr".into(), outcome.stderr.into_bytes()));
+            let wide: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let basic = engine.encode(format!("{USER}:{secret}"));
+            let json = serde_json::to_string(secret).unwrap();
+            let forms = [secret.as_bytes(), &wide, basic.as_bytes(), json.trim_matches('"').as_bytes()];
+            for (file, bytes) in written {
+                for form in forms {
+                    let is_there = bytes.windows(form.len()).any(|window| window == form);
+                    assert!(!is_there, "{} holds the secret", file.display());
                 }
             }
         }

@@ -15,6 +15,7 @@ mod demo;
 mod docs;
 mod gas_statement;
 mod intake;
+mod interop;
 mod laws;
 mod layers;
 mod platform;
