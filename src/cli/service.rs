@@ -27,15 +27,11 @@ impl Printer {
                 described.ports().into_iter(),
             ));
             self.line("");
-            if wsdl.operations.is_empty() {
-                self.line("there is no operation");
-                return Ok(());
-            }
-            self.line(&table(
-                self.width,
-                &["operation", "parameters", "answer"],
-                described.operations().into_iter(),
-            ));
+            let operations = described.operations();
+            self.line(&match operations.is_empty() {
+                true => "there is no operation".to_owned(),
+                false => table(self.width, &["operation", "parameters", "answer"], operations.into_iter()),
+            });
         }
         if let Some(suggestion) = &described.suggestion {
             self.line("\nto start from, in tieout.toml:\n");

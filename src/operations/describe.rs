@@ -62,8 +62,13 @@ impl Operations {
             Some(url) if !self.config.exists() => Wsdl::read(&url, None)?,
             given => {
                 let (settings, base) = config::platform(&self.config)?;
+                let is_own = given.is_none();
                 let source = given.map_or_else(|| settings.wsdl_source(&base), Ok)?;
-                Wsdl::read(&source, Some((&settings, &base)))?
+                let mut wsdl = Wsdl::read(&source, Some((&settings, &base)))?;
+                if is_own {
+                    wsdl.notes.extend(wsdl.misfits(&settings));
+                }
+                wsdl
             }
         };
         let suggestion = match &self.operation {

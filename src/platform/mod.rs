@@ -6,6 +6,9 @@
 //! the sign-in), [`answer`] streams what comes back, and `fetch` turns pages,
 //! keeps the order and checks what was announced against what came.
 //! `refusal` puts into words what a platform says when it says no.
+//!
+//! Beside it, for whoever sets it up: [`wsdl`] reads what a service says of
+//! itself, and `call` makes a single call that is held against that.
 
 use std::path::Path;
 use std::sync::Mutex;

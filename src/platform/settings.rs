@@ -192,7 +192,7 @@ impl fmt::Display for Trail {
 }
 
 /// Whether `text` can name an element (Namespaces in XML 1.0 §3, NCName; its long tail of scripts is left to `char`).
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
     chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
         && chars.all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))

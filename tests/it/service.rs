@@ -256,6 +256,31 @@ fn types_without_end_come_to_one() {
     assert!(!operation.parameters.is_empty());
 }
 
+#[test]
+fn whatever_is_done_to_a_wsdl_it_is_read_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.wsdl");
+    let whole = wsdl_of(&schema_of(SCHEMA));
+    std::fs::write(&path, &whole).unwrap();
+    assert_eq!(read(&path).unwrap().operations.len(), 1);
+    for at in 0..whole.len() {
+        // Cut off, and with every word in turn made another.
+        let is_start = at > 0
+            && whole.as_bytes()[at].is_ascii_alphabetic()
+            && !whole.as_bytes()[at - 1].is_ascii_alphabetic();
+        let texts = [whole[..at].to_owned(), format!("{}x{}", &whole[..at], &whole[at + 1..])];
+        for text in texts.into_iter().take(1 + usize::from(is_start)) {
+            std::fs::write(&path, text).unwrap();
+            if let Ok(wsdl) = read(&path) {
+                assert!(!wsdl.ports.is_empty());
+                for operation in &wsdl.operations {
+                    toml::from_str::<toml::Table>(&operation.suggestion()).unwrap();
+                }
+            }
+        }
+    }
+}
+
 /// Serves documents by path and query on this machine, and notes what it is asked and with which headers.
 struct Server {
     address: String,
@@ -674,6 +699,24 @@ mod embedded {
         assert!(shown.contains("from: dateTime") && shown.contains("[platform.request]"), "{shown}");
         let shown = platform(&setup, &["operations", "GetSettlements"]).stdout;
         assert!(shown.contains("Counterparty") && shown.contains("decimal"), "{shown}");
+
+        // What is configured is held against what the service says.
+        setup.edit("tieout.toml", "operation = \"GetSettlements\"", "operation = \"GetSettlement\"");
+        let outcome = platform(&setup, &["operations"]);
+        assert!(outcome.stderr.contains("did you mean GetSettlements?"), "{}", outcome.stderr);
+        let outcome = platform(&setup, &["call", "GetSettlement"]);
+        assert_eq!(outcome.code, Some(2));
+        assert!(
+            outcome.stderr.contains("the service has no such operation")
+                && outcome.stderr.contains("did you mean GetSettlements?")
+        );
+        setup.edit("tieout.toml", "operation = \"GetSettlement\"", "operation = \"GetSettlements\"");
+        setup.edit("tieout.toml", "{ counterparty =", "{ counterpart =");
+        let outcome = platform(&setup, &["operations"]);
+        assert!(outcome.stderr.contains(
+            "parameters.counterpart: the operation has no such parameter; did you mean counterparty?"
+        ));
+        setup.edit("tieout.toml", "{ counterpart =", "{ counterparty =");
 
         assert!(platform(&setup, &["call", "Ping"]).stdout.contains("pong"));
         assert!(platform(&setup, &["call", "WhoAmI"]).stdout.contains("CORP\\svc_recon"));

@@ -208,7 +208,7 @@ impl Wsdl {
                 })?
             }
         };
-        let service::Bound { ports, operations, others } = service::read(&documents.parts);
+        let service::Bound { ports, operations, others, notes } = service::read(&documents.parts);
         if ports.is_empty() {
             let kind = if matches!(source, Source::File(_)) { Kind::Configuration } else { Kind::Platform };
             let found = match others {
@@ -223,7 +223,8 @@ impl Wsdl {
                 None => fault.next(next),
             });
         }
-        Ok(Self { source: source.to_string(), ports, operations, notes: documents.notes })
+        let notes = documents.notes.into_iter().chain(notes).collect();
+        Ok(Self { source: source.to_string(), ports, operations, notes })
     }
 
     /// The operation `name`.
@@ -241,5 +242,53 @@ impl Wsdl {
             None if names.len() > 12 => fault.next("tieout platform operations lists all that there are"),
             None => fault.expected(names.join(", ")),
         })
+    }
+
+    /// What `settings` say that the WSDL does not: an operation or parameters that are not there, another namespace or
+    /// version of SOAP. None of it need be wrong, since services do more than they tell; all of it is worth a look.
+    #[must_use]
+    pub fn misfits(&self, settings: &Settings) -> Vec<String> {
+        let request = &settings.request;
+        let mut misfits = Vec::new();
+        let by_element = self.operations.iter().find(|operation| operation.element == request.operation);
+        let operation = match (self.operation(&request.operation), by_element) {
+            (Ok(operation), _) | (Err(_), Some(operation)) => operation,
+            (Err(fault), None) => {
+                let names = self.operations.iter().map(|operation| operation.name.as_str());
+                let near = nearest(&request.operation, names);
+                let near = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+                return vec![format!(
+                    "[platform.request] operation = {:?}: {}{near}",
+                    request.operation,
+                    fault.what()
+                )];
+            }
+        };
+        for (key, ours, theirs) in [
+            ("request] operation", &request.operation, &operation.element),
+            ("] namespace", &settings.namespace, &operation.namespace),
+        ] {
+            if ours != theirs {
+                let dot = if key.starts_with(']') { "" } else { "." };
+                misfits.push(format!("[platform{dot}{key} = {ours:?}, but the WSDL says {theirs:?}"));
+            }
+        }
+        if !operation.soap.contains(&settings.soap) {
+            let offered: Vec<&str> = operation.soap.iter().map(|soap| soap.name()).collect();
+            let offered = offered.join(" and ");
+            misfits
+                .push(format!("[platform] soap = {:?}, but the WSDL offers {offered}", settings.soap.name()));
+        }
+        if operation.is_known && !operation.is_open {
+            let known: Vec<&str> = operation.parameters.iter().map(|known| known.name.as_str()).collect();
+            for (name, _) in request.parameters.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
+                let near = nearest(name, known.iter().copied());
+                let near = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+                misfits.push(format!(
+                    "[platform.request] parameters.{name}: the operation has no such parameter{near}"
+                ));
+            }
+        }
+        misfits
     }
 }

@@ -6,6 +6,7 @@ use super::documents::Part;
 use super::element::{Element, Simple};
 use super::tree::{Name, Node};
 use super::{ENCODING, WSDL, XSD};
+use crate::platform::settings::is_name;
 
 /// Types within types that are followed.
 const DEEPEST: usize = 40;
@@ -243,6 +244,10 @@ impl<'s, 'd> Walk<'s, 'd> {
                 "choice" => self.particles(here, Occurs { optional: true, ..occurs.of(node) }, element),
                 "element" => {
                     let inner = self.element(here, occurs.of(node), false);
+                    // What has no name, or none that XML knows, cannot be sent, nor come.
+                    if !is_name(&inner.name) {
+                        continue;
+                    }
                     // A choice may offer one element more than once.
                     match element.elements.iter_mut().find(|known| known.name == inner.name) {
                         Some(known) => known.list = true,
@@ -301,7 +306,7 @@ impl<'s, 'd> Walk<'s, 'd> {
         let Some(name) = name.or_else(|| node.qualified("ref").map(|name| name.local.to_string())) else {
             return;
         };
-        if node.attribute_in(WSDL, "arrayType").is_some() {
+        if node.attribute_in(WSDL, "arrayType").is_some() || !is_name(&name) {
             return;
         }
         let mut attribute = Element {

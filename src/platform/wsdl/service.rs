@@ -7,7 +7,8 @@ use super::element::Element;
 use super::schema::Schemas;
 use super::tree::{Name, Node};
 use super::{Operation, Port, SOAP11, SOAP12, Style, WSDL, answers};
-use crate::platform::settings::Soap;
+use crate::fault::shown;
+use crate::platform::settings::{Soap, is_name};
 
 /// Operations that are read; the largest services have a few hundred.
 const MOST_OPERATIONS: usize = 2_000;
@@ -58,13 +59,15 @@ pub(super) struct Bound {
     pub(super) operations: Vec<Operation>,
     /// How many bindings there are to other things than SOAP.
     pub(super) others: usize,
+    /// What was passed over.
+    pub(super) notes: Vec<String>,
 }
 
 /// Reads all bindings to SOAP.
 pub(super) fn read(parts: &[Part]) -> Bound {
     let index = Index::new(parts);
     let schemas = Schemas::new(parts);
-    let mut bound = Bound { ports: Vec::new(), operations: Vec::new(), others: 0 };
+    let mut bound = Bound { ports: Vec::new(), operations: Vec::new(), others: 0, notes: Vec::new() };
     for (name, node) in &index.bindings {
         let Some((soap, binding)) = soap_binding(node) else {
             bound.others += 1;
@@ -76,6 +79,14 @@ pub(super) fn read(parts: &[Part]) -> Bound {
         for operation in node.all(WSDL, "operation").take(MOST_OPERATIONS) {
             let reader = Reader { index: &index, schemas: &schemas, port_type, binding_style: style };
             let Some(read) = reader.operation(operation, soap) else { continue };
+            let names = read.parameters.iter().map(|parameter| parameter.name.trim_start_matches('@'));
+            if !names.chain([read.element.as_str()]).all(|name| name == "*" || is_name(name)) {
+                bound.notes.push(format!(
+                    "{} has names that XML does not know: it cannot be called",
+                    shown(&read.name)
+                ));
+                continue;
+            }
             let names = ports.iter().map(|port| port.name.clone());
             if let Some(known) = bound.operations.iter_mut().find(|known| known.is_same(&read)) {
                 known.ports.extend(names);

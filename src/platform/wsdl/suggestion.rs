@@ -74,7 +74,7 @@ pub(super) fn request(operation: &Operation) -> String {
         if !element.values.is_empty() {
             words = format!("{words}: {}", element.values.join(", "));
         }
-        lines.push(format!("{pair:<WIDTH$} # {}", words.replace(['\n', '\r'], " ")));
+        lines.push(format!("{pair:<WIDTH$} # {}", words.replace(char::is_control, " ")));
     }
     lines.join("\n")
 }
