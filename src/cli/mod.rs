@@ -2,6 +2,7 @@
 //! stderr. Never: lets another room print, or decides what a run came to.
 
 mod print;
+mod service;
 mod watch;
 
 use std::io::IsTerminal as _;
@@ -52,6 +53,8 @@ enum Command {
 
 #[derive(Subcommand)]
 enum PlatformCommand {
+    Operations(crate::operations::Operations),
+    Call(crate::operations::Call),
     Doctor(crate::operations::PlatformDoctor),
     #[cfg(feature = "simulator")]
     Simulate(crate::operations::Simulate),
@@ -118,6 +121,14 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
             let diagnosis = operation.run(&context);
             printer.diagnosis(&diagnosis, operation.json)?;
             Ok(diagnosis.exit_code())
+        }
+        Command::Platform(PlatformCommand::Operations(operation)) => {
+            printer.described(&operation.run()?, operation.json)?;
+            Ok(0)
+        }
+        Command::Platform(PlatformCommand::Call(operation)) => {
+            printer.asked(operation.run()?, operation.json, operation.limit)?;
+            Ok(0)
         }
         #[cfg(feature = "simulator")]
         Command::Platform(PlatformCommand::Simulate(operation)) => {

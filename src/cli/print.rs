@@ -12,8 +12,8 @@ const WIDTH: u16 = 120;
 
 /// Prints to stdout. A reader that goes away (`| head`) ends the printing, not the verdict.
 pub(super) struct Printer {
-    quiet: bool,
-    width: u16,
+    pub(super) quiet: bool,
+    pub(super) width: u16,
 }
 
 impl Printer {
@@ -33,6 +33,13 @@ impl Printer {
     pub(super) fn fault(&self, fault: &Fault) {
         // If stderr is gone there is nobody to tell.
         let _ = writeln!(std::io::stderr(), "error: {}", shown_lines(&fault.to_string()));
+    }
+
+    /// Something to know, which is no result.
+    pub(super) fn note(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "note: {text}");
+        }
     }
 
     /// The summary, then the discrepancies.
@@ -126,13 +133,11 @@ impl Printer {
 }
 
 /// How this program was called, for commands to be called the same way.
-#[cfg(feature = "simulator")]
-fn program() -> String {
+pub(super) fn program() -> String {
     quoted(&std::env::args().next().unwrap_or_else(|| "tieout".to_owned()))
 }
 
 /// A word for a shell, in quotes where it needs them.
-#[cfg(feature = "simulator")]
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | ':');
     if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }

@@ -88,19 +88,38 @@ pub struct Overrides {
 /// # Errors
 /// [`Kind::Configuration`] naming the key, its value and what was expected.
 pub fn load(path: &Path, overrides: &Overrides, now: SystemTime) -> Result<Settings> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = text(path)?;
+    File::parse(&text, path).and_then(|file| settings(file, &text, base(path), overrides, now))
+}
+
+/// Reads the `[platform]` table of `path` alone, with the folder that its relative paths start in.
+///
+/// # Errors
+/// [`Kind::Configuration`] where the file cannot be read or has no such table.
+pub fn platform(path: &Path) -> Result<(platform::Settings, PathBuf)> {
+    match File::parse(&text(path)?, path)?.platform {
+        Some(platform) => Ok((platform, base(path))),
+        None => Err(Fault::new(Kind::Configuration, "nothing says where the platform is")
+            .at(path.display())
+            .expected("a [platform] table with endpoint, namespace and request")),
+    }
+}
+
+fn text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| {
         let next = match error.kind() {
             std::io::ErrorKind::InvalidData => "save it as UTF-8",
             _ => "name it with --config, or run `tieout demo` for a set-up to start from",
         };
         Fault::new(Kind::Configuration, "the configuration cannot be read")
-            .at(shown)
+            .at(path.display())
             .because(error)
             .next(next)
-    })?;
-    let base = path.parent().unwrap_or(Path::new("")).to_owned();
-    File::parse(&text, path).and_then(|file| settings(file, &text, base, overrides, now))
+    })
+}
+
+fn base(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(Path::new("")).to_owned()
 }
 
 fn settings(

@@ -228,6 +228,31 @@ impl<'p> Connection<'p> {
         self.check(response, call)
     }
 
+    /// Asks for a document of at most `most` bytes.
+    pub(super) fn get(&mut self, call: &Call, most: u64) -> Result<Vec<u8>> {
+        let platform = self.platform;
+        let response = self.signed(call)?;
+        if closes(&response) {
+            self.signed_in = None;
+        }
+        let place = call.document.as_ref().unwrap_or(&platform.endpoint);
+        let fault = |what: &str| Fault::new(Kind::Platform, what).at(place);
+        if !response.status().is_success() {
+            return Err(fault("it is not there").value(format!("HTTP {}", response.status())).next(
+                "check the address; a service that does not publish its WSDL has it in a file: give that",
+            ));
+        }
+        let mut bytes = Vec::new();
+        Body::new(platform, response, call, &AtomicBool::new(false))
+            .take(most.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|error| fault("it broke off in the middle").because(error))?;
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
+            return Err(fault("it is too large").expected(format!("at most {most} bytes")));
+        }
+        Ok(bytes)
+    }
+
     /// Makes the call. The answer may be anything that HTTP servers say, but no 401.
     pub(super) fn signed(&mut self, call: &Call) -> Result<Response> {
         let response = self.sign_and_send(call)?;
@@ -607,7 +632,7 @@ impl<'p> Connection<'p> {
 }
 
 /// The headers that all calls have (SOAP 1.1 §6, SOAP 1.2 Part 2 §7.1.4).
-fn headers(soap: Soap, action: &str) -> Result<HeaderMap> {
+pub(super) fn headers(soap: Soap, action: &str) -> Result<HeaderMap> {
     let fits = |text: &str| {
         let value = HeaderValue::from_str(text).ok().filter(|_| !action.contains(['"', '\\']));
         value.ok_or_else(|| {

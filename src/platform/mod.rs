@@ -7,6 +7,9 @@
 //! keeps the order and checks what was announced against what came.
 //! `refusal` puts into words what a platform says when it says no. [`doctor`] takes the same way step by
 //! step, and says how far it leads.
+//!
+//! Beside it, for whoever sets it up: [`wsdl`] reads what a service says of
+//! itself, and `call` makes a single call that is held against that.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -18,6 +21,7 @@ use reqwest::Url;
 use crate::fault::{Fault, Kind, Result};
 
 pub mod answer;
+mod call;
 mod certificate;
 mod connection;
 pub mod doctor;
@@ -28,7 +32,9 @@ mod record;
 mod refusal;
 mod settings;
 mod template;
+pub mod wsdl;
 
+pub use call::{Answer, Called, Named, Prepared};
 pub use fetch::{Fetched, Values};
 pub use record::{Batch, Fields, Record};
 pub use settings::{Auth, Parameter, Request, Settings, Soap, Trail};

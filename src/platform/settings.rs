@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reqwest::Url;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::template::Template;
+use super::wsdl::Source;
 use crate::fault::{Fault, Kind, Result, nearest};
 use crate::secret::Reference;
 
@@ -48,6 +49,11 @@ pub struct Settings {
     /// Mebibytes that one answer may have.
     #[serde(default = "defaults::answer_limit_mib")]
     pub answer_limit_mib: u64,
+    /// The service's WSDL, a file (relative to the folder of `tieout.toml`) or an address; by default the endpoint is asked for it.
+    pub wsdl: Option<String>,
+    /// Operations that `tieout platform call` may call beside the one of `request`; tieout knows of none whether it only reads.
+    #[serde(default)]
+    pub allow: Vec<String>,
     /// What to ask.
     pub request: Request,
 }
@@ -63,6 +69,10 @@ pub struct Request {
     /// The operation's parameters, sent in this order (services of this age read them by position).
     #[serde(default, deserialize_with = "parameters")]
     pub parameters: Vec<(String, Parameter)>,
+    /// Whether the parameters are in the service's namespace, like the operation (`elementFormDefault="qualified"` in
+    /// its WSDL): `true` (default) for services of .NET, often `false` for services of Java, and always for RPC style.
+    #[serde(default = "defaults::qualified")]
+    pub qualified: bool,
     /// The records: element names from the result element down, as in `GetSettlementsResult/Items/SettlementRecord`.
     pub records: Trail,
     /// The element that announces how many records there are in all pages together.
@@ -90,6 +100,9 @@ mod defaults {
     pub(super) const fn answer_limit_mib() -> u64 {
         1024
     }
+    pub(super) const fn qualified() -> bool {
+        true
+    }
     pub(super) const fn page_size() -> u64 {
         1000
     }
@@ -108,6 +121,17 @@ pub enum Soap {
     /// SOAP 1.2: `application/soap+xml` with the action in it.
     #[serde(rename = "1.2")]
     V12,
+}
+
+impl Soap {
+    /// The version, as `tieout.toml` has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V11 => "1.1",
+            Self::V12 => "1.2",
+        }
+    }
 }
 
 /// A way to sign in.
@@ -168,7 +192,7 @@ impl fmt::Display for Trail {
 }
 
 /// Whether `text` can name an element (Namespaces in XML 1.0 §3, NCName; its long tail of scripts is left to `char`).
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
     chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
         && chars.all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
@@ -350,9 +374,65 @@ impl Settings {
     pub(super) fn action(&self) -> String {
         match &self.request.action {
             Some(action) => action.clone(),
-            None => format!("{}/{}", self.namespace.trim_end_matches('/'), self.request.operation),
+            None => default_action(&self.namespace, &self.request.operation),
         }
     }
+
+    /// Where the service's WSDL is: where `wsdl` says, else at the endpoint with `?WSDL` behind it. Relative files are below `base`.
+    ///
+    /// # Errors
+    /// [`Kind::Configuration`] where the address is none.
+    pub fn wsdl_source(&self, base: &Path) -> Result<Source> {
+        if let Some(written) = &self.wsdl {
+            return Source::parse(written, base).map_err(|fault| fault.at("[platform] wsdl"));
+        }
+        let mut url = self.check()?;
+        url.set_query(Some("WSDL"));
+        Ok(Source::Url(url))
+    }
+
+    /// Whether `url` is at the endpoint's host and port, by the same scheme: where our password may be sent.
+    pub(super) fn is_at(&self, url: &Url) -> bool {
+        Url::parse(&self.endpoint).is_ok_and(|endpoint| endpoint.origin() == url.origin())
+    }
+
+    /// Settings to ask an address for its WSDL, without telling it who we are; limits and certificates as in `like`.
+    pub(super) fn stranger(url: &Url, like: Option<&Self>) -> Self {
+        let nothing = Trail(vec!["nothing".into()]);
+        Self {
+            endpoint: url.to_string(),
+            namespace: "nothing".to_owned(),
+            soap: Soap::default(),
+            auth: Auth::None,
+            username: None,
+            password: None,
+            ca_file: like.and_then(|like| like.ca_file.clone()),
+            client_certificate: None,
+            client_key: None,
+            timeout_seconds: like.map_or_else(defaults::timeout_seconds, |like| like.timeout_seconds),
+            deadline_seconds: like.map_or_else(defaults::deadline_seconds, |like| like.deadline_seconds),
+            connections: 1,
+            answer_limit_mib: defaults::answer_limit_mib(),
+            wsdl: None,
+            allow: Vec::new(),
+            request: Request {
+                operation: "nothing".to_owned(),
+                action: None,
+                parameters: Vec::new(),
+                qualified: true,
+                records: nothing,
+                total: None,
+                more: None,
+                page_size: defaults::page_size(),
+                first_page: defaults::first_page(),
+            },
+        }
+    }
+}
+
+/// The action that services of .NET have: the namespace and the operation, with one slash between them.
+pub(super) fn default_action(namespace: &str, operation: &str) -> String {
+    format!("{}/{operation}", namespace.trim_end_matches('/'))
 }
 
 fn is_loopback(url: &Url) -> bool {

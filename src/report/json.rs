@@ -3,6 +3,7 @@
 
 use std::io::Write;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{COLUMNS, Report, line};
@@ -14,7 +15,7 @@ use crate::normalise::Side;
 ///
 /// # Errors
 /// [`Kind::Bug`] where it has no form in JSON.
-pub fn to_json(value: &impl serde::Serialize) -> Result<String> {
+pub fn to_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string_pretty(value)
         .map_err(|error| Fault::new(Kind::Bug, "the result cannot be written as JSON").because(error))
 }

@@ -23,7 +23,7 @@ pub use self::json::to_json;
 pub use self::line::COLUMNS;
 pub use self::screen::screen;
 pub use self::summary::{Summary, summary};
-pub use self::table::table;
+pub use self::table::{records_table, table};
 
 /// An input, with what proves that it is the one that was read.
 #[derive(Clone, Debug, serde::Serialize)]

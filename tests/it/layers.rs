@@ -51,7 +51,7 @@ const PACKAGES: &str = "
         calamine           → intake
         cfb                → intake
         csv-core           → intake
-        encoding_rs        → intake
+        encoding_rs        → intake platform
         glob               → intake
         quick-xml          → intake platform simulator
         zip                → intake

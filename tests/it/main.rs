@@ -21,5 +21,6 @@ mod interop;
 mod laws;
 mod layers;
 mod platform;
+mod service;
 mod simulator;
 mod support;
