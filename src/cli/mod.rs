@@ -1,7 +1,8 @@
-//! In: arguments. Out: an exit code, and everything that a person sees. The
-//! only room that prints: results to stdout, all else to stderr.
+//! In: arguments. Out: an exit code, and everything that a person sees: results to stdout, all else to
+//! stderr. Never: lets another room print, or decides what a run came to.
 
 mod print;
+mod service;
 mod watch;
 
 use std::io::IsTerminal as _;
@@ -50,14 +51,16 @@ enum Command {
     #[cfg(feature = "simulator")]
     Demo(crate::operations::Demo),
     /// Work with the settlement platform
-    #[cfg(feature = "simulator")]
     #[command(subcommand)]
     Platform(PlatformCommand),
 }
 
-#[cfg(feature = "simulator")]
 #[derive(Subcommand)]
 enum PlatformCommand {
+    Operations(crate::operations::Operations),
+    Call(crate::operations::Call),
+    Doctor(crate::operations::PlatformDoctor),
+    #[cfg(feature = "simulator")]
     Simulate(crate::operations::Simulate),
 }
 
@@ -117,6 +120,19 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
         Command::Demo(operation) => {
             // The demo has done what it set out to do, whatever it found.
             operation.run(&context, &mut |shown| printer.demo(shown, operation.limit))?;
+            Ok(0)
+        }
+        Command::Platform(PlatformCommand::Doctor(operation)) => {
+            let diagnosis = operation.run(&context);
+            printer.diagnosis(&diagnosis, operation.json)?;
+            Ok(diagnosis.exit_code())
+        }
+        Command::Platform(PlatformCommand::Operations(operation)) => {
+            printer.described(&operation.run()?, operation.json)?;
+            Ok(0)
+        }
+        Command::Platform(PlatformCommand::Call(operation)) => {
+            printer.asked(operation.run()?, operation.json, operation.limit)?;
             Ok(0)
         }
         #[cfg(feature = "simulator")]

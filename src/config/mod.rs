@@ -88,19 +88,38 @@ pub struct Overrides {
 /// # Errors
 /// [`Kind::Configuration`] naming the key, its value and what was expected.
 pub fn load(path: &Path, overrides: &Overrides, now: SystemTime) -> Result<Settings> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = text(path)?;
+    File::parse(&text, path).and_then(|file| settings(file, &text, base(path), overrides, now))
+}
+
+/// Reads the `[platform]` table of `path` alone, with the folder that its relative paths start in.
+///
+/// # Errors
+/// [`Kind::Configuration`] where the file cannot be read or has no such table.
+pub fn platform(path: &Path) -> Result<(platform::Settings, PathBuf)> {
+    match File::parse(&text(path)?, path)?.platform {
+        Some(platform) => Ok((platform, base(path))),
+        None => Err(Fault::new(Kind::Configuration, "nothing says where the platform is")
+            .at(path.display())
+            .expected("a [platform] table with endpoint, namespace and request")),
+    }
+}
+
+fn text(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| {
         let next = match error.kind() {
             std::io::ErrorKind::InvalidData => "save it as UTF-8",
             _ => "name it with --config, or run `tieout demo` for a set-up to start from",
         };
         Fault::new(Kind::Configuration, "the configuration cannot be read")
-            .at(shown)
+            .at(path.display())
             .because(error)
             .next(next)
-    })?;
-    let base = path.parent().unwrap_or(Path::new("")).to_owned();
-    File::parse(&text, path).and_then(|file| settings(file, &text, base, overrides, now))
+    })
+}
+
+fn base(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(Path::new("")).to_owned()
 }
 
 fn settings(
@@ -136,7 +155,12 @@ fn settings(
     }
     let tolerances_file = file.tolerance;
     for tolerance in &tolerances_file {
-        for name in tolerance.when.keys() {
+        for (name, values) in &tolerance.when {
+            if values.names().is_empty() {
+                return Err(Fault::new(Kind::Configuration, "a tolerance for no value at all never applies")
+                    .at(format!("[[tolerance]] when {name}"))
+                    .expected("at least one value"));
+            }
             fields.add(name).ok_or_else(|| {
                 Fault::new(Kind::Configuration, "`when` compares texts, and this holds none")
                     .at("[[tolerance]] when")
@@ -161,7 +185,12 @@ fn settings(
     }
     let mut rules = Vec::new();
     for (name, settings) in &file.normalise {
-        let field = fields.find(name).ok_or_else(|| unknown(name, &known).at("[normalise]"))?;
+        let field = fields.find(name).ok_or_else(|| match Role::named(name) {
+            Some(_) => {
+                Fault::new(Kind::Configuration, "only texts have a key rule").at("[normalise]").value(name)
+            }
+            None => unknown(name, &known).at("[normalise]"),
+        })?;
         rules.push((field, settings));
     }
     let keys = KeyRules::load(rules, &fields, &base)?;
@@ -247,9 +276,16 @@ fn side(file: SideFile, table: &'static str, platform: Option<platform::Settings
         dates: file.dates,
         decimal: file.decimal,
         scale: file.scale,
+        xml_numbers: matches!(source, Source::Platform(_)),
     };
     crate::period::Dates::new(Zone::utc(), &reading.dates).map_err(|fault| fault.at(at("dates")))?;
-    for name in reading.scale.keys() {
+    for (name, &digits) in &reading.scale {
+        if digits > 28 {
+            return Err(Fault::new(Kind::Configuration, "decimals have at most 28 digits")
+                .at(format!("[{table}.scale] {name}"))
+                .value(digits)
+                .expected("0 to 28"));
+        }
         if Role::named(name).is_none_or(|role| role.holds() != Holds::Number) {
             return Err(Fault::new(Kind::Configuration, "a scale belongs to a number")
                 .at(format!("[{table}.scale]"))

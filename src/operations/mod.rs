@@ -1,21 +1,34 @@
 //! What tieout can do: one file for each operation, one struct for its
 //! parameters, which is the subcommand's arguments and the agent's tool alike.
 
+mod call;
 #[cfg(feature = "simulator")]
 mod demo;
+mod describe;
+mod platform_doctor;
 mod reconcile;
 #[cfg(feature = "simulator")]
 mod simulate;
 
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::progress::Progress;
 
+pub use self::call::{Asked, Call};
 #[cfg(feature = "simulator")]
 pub use self::demo::{Demo, Shown};
+pub(crate) use self::describe::answers;
+pub use self::describe::{Described, Operations};
+pub use self::platform_doctor::{Diagnosis, PlatformDoctor};
 pub use self::reconcile::{Finding, Reconcile};
 #[cfg(feature = "simulator")]
 pub use self::simulate::Simulate;
+pub use crate::platform::wsdl::Operation;
+
+fn default_config() -> PathBuf {
+    "tieout.toml".into()
+}
 
 /// What an operation runs in.
 #[derive(Clone, Copy)]

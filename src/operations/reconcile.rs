@@ -8,11 +8,12 @@ use serde::Deserialize;
 
 use super::Context;
 use crate::config::{self, Overrides, Settings, SideSettings, Source};
-use crate::fault::Result;
+use crate::fault::{Fault, Kind, Result};
 use crate::intake::{self, Answer, FileSettings};
 use crate::judge::{Judge, Rules};
 use crate::matching::{self, Book};
 use crate::normalise::{Field, Ledger, Normaliser, Role, Side};
+use crate::period::{Period, Zone};
 use crate::platform::{self, Platform, Values};
 use crate::progress::Unit;
 use crate::report::{self, Input, Report};
@@ -29,7 +30,7 @@ use crate::report::{self, Input, Report};
 pub struct Reconcile {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = "tieout.toml")]
-    #[serde(default = "default_config")]
+    #[serde(default = "super::default_config")]
     pub config: PathBuf,
 
     /// The days to reconcile: 2026-10, 2026-10-05, 2026-10-01..2026-10-15, yesterday, this month, last month
@@ -55,10 +56,6 @@ pub(super) const DEFAULT_LIMIT: usize = 20;
 
 pub(super) const fn default_limit() -> usize {
     DEFAULT_LIMIT
-}
-
-fn default_config() -> PathBuf {
-    "tieout.toml".into()
 }
 
 /// What a run came to.
@@ -96,15 +93,8 @@ impl Reconcile {
         let settings = config::load(&self.config, &overrides, context.now)?;
         tracing::info!(name = settings.name, config = %self.config.display(), "run started");
         let (invoice, settlement) = read_both(&settings, context)?;
-        let keyed: Vec<Field> = settings.fields.all().collect();
-        let book = Book::new(
-            &invoice.ledger,
-            &settlement.ledger,
-            &settings.zone,
-            &settings.keys,
-            &settings.fields,
-            &keyed,
-        );
+        let book =
+            Book::new(&invoice.ledger, &settlement.ledger, &settings.zone, &settings.keys, &settings.fields);
         let rules = Rules {
             tolerances: &settings.tolerances,
             keys: &settings.keys,
@@ -171,7 +161,7 @@ fn read_both(settings: &Settings, context: &Context<'_>) -> Result<(Taken, Taken
     match &settings.settlements.source {
         Source::Platform(platform) if asks_by_vendor(platform) => {
             let invoices = invoices()?;
-            let calls = calls(platform, settings, &vendors(settings, &invoices.ledger));
+            let calls = calls(platform, settings, &vendors(settings, &invoices.ledger)?);
             Ok((invoices, read(Side::Settlement, &settings.settlements, &calls)?))
         }
         source => {
@@ -196,7 +186,6 @@ fn read_files(
     let mut inputs = Vec::new();
     for file in intake::find(base, settings)? {
         let mut rows = intake::open(&file.path, &file.label, settings, context.progress)?;
-        normaliser.begin();
         normaliser.take(&mut *rows)?;
         let digest = rows.digest().cloned();
         let (bytes, sha256) = digest.map(|digest| (digest.bytes, digest.sha256)).unwrap_or_default();
@@ -220,7 +209,8 @@ fn fetch(
     let fetched = platform.fetch(calls, context.progress, &mut |record| {
         digest.add(record);
         answer.lay_out(record);
-        normaliser.accept(answer.origin(), answer.columns(), answer.row())
+        normaliser.accept(answer.origin(), answer.columns(), answer.row());
+        Ok(())
     })?;
     if fetched.records > 0 {
         normaliser.check(answer.origin(), answer.columns())?;
@@ -264,14 +254,20 @@ fn asks_by_vendor(platform: &platform::Settings) -> bool {
 }
 
 /// The vendors that the invoices name, each once, as the alias table calls them.
-fn vendors(settings: &Settings, invoices: &Ledger) -> Vec<String> {
-    let Some(field) = Field::of(Role::Vendor) else { return Vec::new() };
+fn vendors(settings: &Settings, invoices: &Ledger) -> Result<Vec<String>> {
+    let Some(field) = Field::of(Role::Vendor) else { return Ok(Vec::new()) };
     let mut by_key: BTreeMap<String, String> = BTreeMap::new();
     let mut seen = std::collections::HashSet::new();
     for entry in 0..invoices.len() {
         if seen.insert(invoices.text_id(field, entry)) {
             let text = invoices.text(field, entry);
             let canonical = settings.keys.canonical(field, text);
+            if canonical.is_empty() {
+                // To a platform, no vendor means all of them; and without asking, the line would look unsettled.
+                return Err(Fault::new(Kind::Input, "the line names no vendor, so that its records cannot be asked for")
+                    .at(invoices.source(entry))
+                    .next("name the vendor in [invoices.defaults], or ask for all of them at once: a request without {vendor}"));
+            }
             by_key
                 .entry(settings.keys.key(field, text))
                 .and_modify(|name| {
@@ -283,15 +279,24 @@ fn vendors(settings: &Settings, invoices: &Ledger) -> Vec<String> {
                 .or_insert_with(|| canonical.to_owned());
         }
     }
-    // To a platform, no vendor means all of them.
-    by_key.into_values().filter(|vendor| !vendor.is_empty()).collect()
+    Ok(by_key.into_values().collect())
 }
 
 /// The values of the request's placeholders, once for each vendor.
 fn calls(platform: &platform::Settings, settings: &Settings, vendors: &[String]) -> Vec<Values> {
-    let value = |placeholder: &str, vendor: &str| -> Option<String> {
+    let values = |vendor: &String| values(platform, &settings.zone, settings.period.as_ref(), vendor);
+    vendors.iter().map(values).collect()
+}
+
+/// The values of the request's placeholders for one vendor.
+pub(super) fn values(
+    platform: &platform::Settings,
+    zone: &Zone,
+    period: Option<&Period>,
+    vendor: &str,
+) -> Values {
+    let value = |placeholder: &str| -> Option<String> {
         let (name, pattern) = config::split_placeholder(placeholder);
-        let period = settings.period.as_ref();
         let at = match name {
             "vendor" => return Some(vendor.to_owned()),
             "window.start" => period?.start(),
@@ -299,14 +304,11 @@ fn calls(platform: &platform::Settings, settings: &Settings, vendors: &[String])
             "window.last" => period?.last_day(),
             _ => return None,
         };
-        settings.zone.format(at, pattern.unwrap_or("%Y-%m-%dT%H:%M:%S")).ok()
+        zone.format(at, pattern.unwrap_or("%Y-%m-%dT%H:%M:%S")).ok()
     };
-    let values = |vendor: &String| {
-        let placeholders = platform.request.placeholders();
-        placeholders
-            .into_iter()
-            .filter_map(|placeholder| Some((placeholder.to_owned(), value(placeholder, vendor)?)))
-            .collect()
-    };
-    vendors.iter().map(values).collect()
+    let placeholders = platform.request.placeholders();
+    placeholders
+        .into_iter()
+        .filter_map(|placeholder| Some((placeholder.to_owned(), value(placeholder)?)))
+        .collect()
 }

@@ -19,7 +19,7 @@ use crate::fault::{Fault, Kind};
 /// What we say we read, in `Accept-Encoding`.
 pub(super) const CODINGS: &str = "gzip, deflate";
 
-/// The XML of an answer, given up when its time is over or nobody wants it any more.
+/// The XML of an answer in UTF-8, given up when its time is over or nobody wants it any more.
 pub(super) struct Body<'s> {
     coding: String,
     content_type: String,
@@ -70,14 +70,11 @@ pub(super) fn open<'s>(
     in_charset(unpacked, content_type)
 }
 
-/// Where the header names a charset, that counts more than what the XML says of itself. A byte order
-/// mark in front makes sure of it (RFC 7303 §3).
+/// Where the header names a charset, that counts more than what the XML says of itself.
 fn in_charset<'s>(xml: Box<dyn Read + 's>, content_type: &str) -> io::Result<Box<dyn Read + 's>> {
-    let Some(label) = parameter(content_type, "charset").filter(|label| !label.is_empty()) else {
-        return Ok(xml);
-    };
-    let known = charset::named(&label).map_err(io::Error::other)?;
-    Ok(Box::new(Cursor::new("\u{feff}").chain(Utf8::new(xml, Some(known)))))
+    let label = parameter(content_type, "charset").filter(|label| !label.is_empty());
+    let known = label.map(|label| charset::named(&label)).transpose().map_err(io::Error::other)?;
+    Ok(Box::new(Utf8::marked(xml, known)))
 }
 
 /// A body without its content coding (RFC 9110 §8.4.1).

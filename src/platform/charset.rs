@@ -21,6 +21,9 @@ pub(super) struct Utf8<R> {
     raw: Vec<u8>,
     used: usize,
     known: Option<&'static Encoding>,
+    is_marked: bool,
+    /// What has to be handed on of a mark.
+    mark: &'static [u8],
     stage: Stage,
 }
 
@@ -51,7 +54,14 @@ pub(super) fn named(label: &str) -> Result<&'static Encoding, Fault> {
 
 impl<R: Read> Utf8<R> {
     pub(super) const fn new(inner: R, known: Option<&'static Encoding>) -> Self {
-        Self { inner, raw: Vec::new(), used: 0, known, stage: Stage::Start }
+        Self { inner, raw: Vec::new(), used: 0, known, is_marked: false, mark: b"", stage: Stage::Start }
+    }
+
+    /// For whoever looks at the XML for its encoding once more: with a mark, where its declaration is not true of UTF-8.
+    pub(super) const fn marked(inner: R, known: Option<&'static Encoding>) -> Self {
+        let mut utf8 = Self::new(inner, known);
+        utf8.is_marked = true;
+        utf8
     }
 
     /// Reads as much as it takes to tell the encoding.
@@ -61,29 +71,25 @@ impl<R: Read> Utf8<R> {
                 break;
             }
         }
-        if let Some((encoding, mark)) = Encoding::for_bom(&self.raw) {
-            self.used = mark;
-            return Ok(stage(encoding));
-        }
-        let shape = shape(&self.raw);
-        let encoding = match self.known {
+        let (encoding, mark) = match (Encoding::for_bom(&self.raw), self.known) {
+            (Some(found), _) => found,
             // Which of the two is not said by the name.
-            Some(known) if known == UTF_16LE || known == UTF_16BE => shape.unwrap_or(known),
-            Some(known) => known,
-            None => match shape {
-                Some(shape) => shape,
-                None => match declared(&self.raw) {
-                    None => UTF_8,
-                    Some(label) => {
-                        let encoding = named(label).map_err(io::Error::other)?;
-                        // A declaration that can be read byte by byte is not true of UTF-16: it
-                        // was written before somebody made UTF-8 of the text.
-                        if encoding.is_ascii_compatible() { encoding } else { UTF_8 }
-                    }
-                },
-            },
+            (None, Some(known)) if known == UTF_16LE || known == UTF_16BE => {
+                (shape(&self.raw).unwrap_or(known), 0)
+            }
+            (None, Some(known)) => (known, 0),
+            (None, None) => (alone(&self.raw).map_err(io::Error::other)?, 0),
         };
-        Ok(stage(encoding))
+        self.used = mark;
+        let head = self.raw.get(mark..).unwrap_or_default();
+        if self.is_marked && (encoding != UTF_8 || !alone(head).is_ok_and(|alone| alone == UTF_8)) {
+            self.mark = "\u{feff}".as_bytes();
+        }
+        Ok(if encoding == UTF_8 {
+            Stage::Plain
+        } else {
+            Stage::Decoding(Box::new(encoding.new_decoder_without_bom_handling()))
+        })
     }
 
     fn read_raw(&mut self, most: usize) -> io::Result<usize> {
@@ -126,6 +132,9 @@ impl<R: Read> Utf8<R> {
 impl<R: Read> Read for Utf8<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         loop {
+            if !self.mark.is_empty() {
+                return self.mark.read(into);
+            }
             match std::mem::replace(&mut self.stage, Stage::Done) {
                 Stage::Start => self.stage = self.start()?,
                 Stage::Plain => {
@@ -151,14 +160,6 @@ impl<R: Read> Read for Utf8<R> {
     }
 }
 
-fn stage(encoding: &'static Encoding) -> Stage {
-    if encoding == UTF_8 {
-        Stage::Plain
-    } else {
-        Stage::Decoding(Box::new(encoding.new_decoder_without_bom_handling()))
-    }
-}
-
 /// Whether these first bytes tell the encoding.
 fn is_enough(head: &[u8]) -> bool {
     const START: &[u8] = b"<?xml";
@@ -167,6 +168,17 @@ fn is_enough(head: &[u8]) -> bool {
         true => head.contains(&b'>') || head.len() >= DECLARATION_BYTES,
         false => head.len() >= 4,
     }
+}
+
+/// What XML without a mark says of its own encoding.
+fn alone(head: &[u8]) -> Result<&'static Encoding, Fault> {
+    if let Some(shape) = shape(head) {
+        return Ok(shape);
+    }
+    let declared = declared(head).map(named).transpose()?;
+    // A declaration that can be read byte by byte is not true of UTF-16: it was written
+    // before somebody made UTF-8 of the text.
+    Ok(declared.filter(|declared| declared.is_ascii_compatible()).unwrap_or(UTF_8))
 }
 
 /// UTF-16 shows in the first two characters, as XML starts with ASCII (XML 1.0 §F.1).

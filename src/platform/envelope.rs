@@ -1,5 +1,7 @@
 //! The request as it goes out.
 
+use std::borrow::Cow;
+
 use quick_xml::escape::escape;
 
 use super::fetch::Values;
@@ -24,18 +26,28 @@ pub(super) fn write(
             .find_map(|(known, value)| (*known == name).then_some(value.as_str()))
             .or_else(|| values.get(name).map(String::as_str))
     };
-    let envelope = match soap {
+    let operation = &request.operation;
+    let namespace = text("namespace", namespace)?;
+    let mut parameters = String::new();
+    write_table(&mut parameters, &request.parameters, &value)?;
+    Ok(wrap(
+        soap,
+        &match request.qualified {
+            true => format!(r#"<{operation} xmlns="{namespace}">{parameters}</{operation}>"#),
+            false => format!(r#"<m:{operation} xmlns:m="{namespace}">{parameters}</m:{operation}>"#),
+        },
+    ))
+}
+
+/// The envelope around what stands in the body (SOAP 1.1 §4, SOAP 1.2 Part 1 §5).
+pub(super) fn wrap(soap: Soap, body: &str) -> String {
+    let namespace = match soap {
         Soap::V11 => "http://schemas.xmlsoap.org/soap/envelope/",
         Soap::V12 => "http://www.w3.org/2003/05/soap-envelope",
     };
-    let operation = &request.operation;
-    let namespace = text("namespace", namespace)?;
-    let mut out = format!(
-        r#"<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="{envelope}"><soap:Body><{operation} xmlns="{namespace}">"#
-    );
-    write_table(&mut out, &request.parameters, &value)?;
-    out.push_str(&format!("</{operation}></soap:Body></soap:Envelope>"));
-    Ok(out)
+    format!(
+        r#"<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="{namespace}"><soap:Body>{body}</soap:Body></soap:Envelope>"#
+    )
 }
 
 fn write_table<'v>(
@@ -65,12 +77,20 @@ fn place(name: &str) -> String {
 }
 
 /// `value` as XML text.
-fn text<'v>(name: &str, value: &'v str) -> Result<std::borrow::Cow<'v, str>> {
-    let carried = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
-    if !value.chars().all(carried) {
-        return Err(Fault::new(Kind::Configuration, "XML cannot carry a control character")
-            .at(place(name))
-            .value(shown(value)));
+fn text<'v>(name: &str, value: &'v str) -> Result<Cow<'v, str>> {
+    carried(value).map_err(|fault| fault.at(place(name)))
+}
+
+/// `value` as XML text.
+///
+/// # Errors
+/// [`Kind::Configuration`], to which the place is to be added, where XML cannot carry it (XML 1.0 §2.2).
+pub(super) fn carried(value: &str) -> Result<Cow<'_, str>> {
+    let is_carried = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    if !value.chars().all(is_carried) {
+        return Err(
+            Fault::new(Kind::Configuration, "XML cannot carry a control character").value(shown(value))
+        );
     }
     Ok(escape(value))
 }

@@ -5,7 +5,11 @@
 //! the request, `connection` sends it (with `ntlm` and `certificate` for
 //! the sign-in), `body` unpacks what comes back (with `media`, `multipart` and `charset`), [`answer`]
 //! reads its records, and `fetch` turns pages, keeps the order and checks what was announced against what came.
-//! `refusal` puts into words what a platform says when it says no.
+//! `refusal` puts into words what a platform says when it says no. [`doctor`] takes the same way step by
+//! step, and says how far it leads.
+//!
+//! Beside it, for whoever sets it up: [`wsdl`] reads what a service says of
+//! itself, and `call` makes a single call that is held against that.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -18,9 +22,11 @@ use crate::fault::{Fault, Kind, Result};
 
 pub mod answer;
 mod body;
+mod call;
 mod certificate;
 mod charset;
 mod connection;
+pub mod doctor;
 mod envelope;
 mod fetch;
 mod media;
@@ -30,7 +36,9 @@ mod record;
 mod refusal;
 mod settings;
 mod template;
+pub mod wsdl;
 
+pub use call::{Answer, Called, Named, Prepared};
 pub use fetch::{Fetched, Values};
 pub use record::{Batch, Fields, Record};
 pub use settings::{Auth, Parameter, Request, Settings, Soap, Trail};
@@ -49,6 +57,8 @@ pub struct Platform {
     /// What is known of the password, shared by all connections: one refusal ends every attempt.
     standing: Mutex<Standing>,
     roots: Vec<reqwest::Certificate>,
+    /// Our own certificate with its key.
+    identity: Option<reqwest::Identity>,
     read_timeout: Duration,
     call_deadline: Duration,
     answer_limit_bytes: u64,
@@ -72,6 +82,13 @@ impl Platform {
             None => Vec::new(),
             Some(file) => certificate::roots(&base.join(file))?,
         };
+        let key = settings.client_key.as_deref();
+        let identity = match &settings.client_certificate {
+            None => None,
+            Some(file) => {
+                Some(certificate::identity(&base.join(file), key.map(|key| base.join(key)).as_deref())?)
+            }
+        };
         let platform = Self {
             endpoint,
             soap: settings.soap,
@@ -81,6 +98,7 @@ impl Platform {
             sign,
             standing: Mutex::new(Standing::Unknown),
             roots,
+            identity,
             read_timeout: Duration::from_secs(settings.timeout_seconds),
             call_deadline: Duration::from_secs(settings.deadline_seconds),
             answer_limit_bytes: settings.answer_limit_mib.saturating_mul(1 << 20),

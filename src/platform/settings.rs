@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reqwest::Url;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::template::Template;
+use super::wsdl::Source;
 use crate::fault::{Fault, Kind, Result, nearest};
 use crate::secret::Reference;
 
@@ -23,7 +24,7 @@ pub struct Settings {
     /// The SOAP version to speak: `"1.1"` (default) or `"1.2"`.
     #[serde(default)]
     pub soap: Soap,
-    /// How to sign in: `"ntlm"` (default), `"basic"` (over https or to this machine only) or `"none"`.
+    /// How to sign in: `"ntlm"` (default), `"negotiate"`, `"basic"` (over https or to this machine only) or `"none"`.
     #[serde(default)]
     pub auth: Auth,
     /// `DOMAIN\user`, `user@domain` or `user`; the domain's case is sent as written.
@@ -32,6 +33,10 @@ pub struct Settings {
     pub password: Option<Reference>,
     /// Certificates (PEM) to trust instead of the machine's own; relative to the folder of `tieout.toml`.
     pub ca_file: Option<PathBuf>,
+    /// Our own certificate (PEM, with its intermediates), where the platform wants one of its callers; beside any `auth`.
+    pub client_certificate: Option<PathBuf>,
+    /// Its private key (PEM, not encrypted); by default it is looked for in the certificate's file.
+    pub client_key: Option<PathBuf>,
     /// Seconds to wait for a connection, for an answer's first byte, and for each next one.
     #[serde(default = "defaults::timeout_seconds")]
     pub timeout_seconds: u64,
@@ -47,6 +52,11 @@ pub struct Settings {
     /// Whether to ask for compressed answers (gzip, deflate), which trades time for bytes on the network.
     #[serde(default = "defaults::compression")]
     pub compression: bool,
+    /// The service's WSDL, a file (relative to the folder of `tieout.toml`) or an address; by default the endpoint is asked for it.
+    pub wsdl: Option<String>,
+    /// Operations that `tieout platform call` may call beside the one of `request`; tieout knows of none whether it only reads.
+    #[serde(default)]
+    pub allow: Vec<String>,
     /// What to ask.
     pub request: Request,
 }
@@ -62,6 +72,10 @@ pub struct Request {
     /// The operation's parameters, sent in this order (services of this age read them by position).
     #[serde(default, deserialize_with = "parameters")]
     pub parameters: Vec<(String, Parameter)>,
+    /// Whether the parameters are in the service's namespace, like the operation (`elementFormDefault="qualified"` in
+    /// its WSDL): `true` (default) for services of .NET, often `false` for services of Java, and always for RPC style.
+    #[serde(default = "defaults::qualified")]
+    pub qualified: bool,
     /// The records: element names from the result element down, as in `GetSettlementsResult/Items/SettlementRecord`.
     /// They go on into XML that is a text.
     pub records: Trail,
@@ -93,6 +107,9 @@ mod defaults {
     pub(super) const fn compression() -> bool {
         true
     }
+    pub(super) const fn qualified() -> bool {
+        true
+    }
     pub(super) const fn page_size() -> u64 {
         1000
     }
@@ -113,13 +130,26 @@ pub enum Soap {
     V12,
 }
 
+impl Soap {
+    /// The version, as `tieout.toml` has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::V11 => "1.1",
+            Self::V12 => "1.2",
+        }
+    }
+}
+
 /// A way to sign in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Auth {
-    /// NTLMv2, over `NTLM` or `Negotiate`.
+    /// NTLMv2, under `NTLM`, or under `Negotiate` where that alone is offered.
     #[default]
     Ntlm,
+    /// NTLMv2 under `Negotiate`, in SPNEGO (RFC 4178).
+    Negotiate,
     /// The password with every call (RFC 7617).
     Basic,
     /// Nobody asks who we are.
@@ -187,7 +217,7 @@ impl fmt::Display for Trail {
 }
 
 /// Whether `text` can name an element (Namespaces in XML 1.0 §3, NCName; its long tail of scripts is left to `char`).
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
     chars.next().is_some_and(|c| c.is_alphabetic() || c == '_')
         && chars.all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
@@ -337,6 +367,14 @@ impl Settings {
             return Err(fault("auth", "basic would send the password readable over the network")
                 .next("use an https endpoint, or auth = \"ntlm\""));
         }
+        if self.client_certificate.is_none() && self.client_key.is_some() {
+            return Err(fault("client_key", "there is a key without its certificate")
+                .next("give the certificate by client_certificate"));
+        }
+        if self.client_certificate.is_some() && url.scheme() == "http" {
+            return Err(fault("client_certificate", "a certificate cannot be shown over http")
+                .next("use an https endpoint, or leave client_certificate out"));
+        }
         for (key, number) in [
             ("timeout_seconds", self.timeout_seconds),
             ("deadline_seconds", self.deadline_seconds),
@@ -351,13 +389,81 @@ impl Settings {
         Ok(url)
     }
 
+    /// The endpoint as messages and reports name it: without what may hold a secret. `None` where it is no URL.
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        let mut shown = Url::parse(&self.endpoint).ok()?;
+        shown.set_query(None);
+        shown.set_fragment(None);
+        // An address that takes no user has none.
+        let _ = shown.set_username("").and_then(|()| shown.set_password(None));
+        Some(shown.into())
+    }
+
     /// The SOAP action of the request.
     pub(super) fn action(&self) -> String {
         match &self.request.action {
             Some(action) => action.clone(),
-            None => format!("{}/{}", self.namespace.trim_end_matches('/'), self.request.operation),
+            None => default_action(&self.namespace, &self.request.operation),
         }
     }
+
+    /// Where the service's WSDL is: where `wsdl` says, else at the endpoint with `?WSDL` behind it. Relative files are below `base`.
+    ///
+    /// # Errors
+    /// [`Kind::Configuration`] where the address is none.
+    pub fn wsdl_source(&self, base: &Path) -> Result<Source> {
+        if let Some(written) = &self.wsdl {
+            return Source::parse(written, base).map_err(|fault| fault.at("[platform] wsdl"));
+        }
+        let mut url = self.check()?;
+        url.set_query(Some("WSDL"));
+        Ok(Source::Url(url))
+    }
+
+    /// Whether `url` is at the endpoint's host and port, by the same scheme: where our password may be sent.
+    pub(super) fn is_at(&self, url: &Url) -> bool {
+        Url::parse(&self.endpoint).is_ok_and(|endpoint| endpoint.origin() == url.origin())
+    }
+
+    /// Settings to ask an address for its WSDL, without telling it who we are; limits and certificates as in `like`.
+    pub(super) fn stranger(url: &Url, like: Option<&Self>) -> Self {
+        let nothing = Trail { names: vec!["nothing".into()], attribute: None };
+        Self {
+            endpoint: url.to_string(),
+            namespace: "nothing".to_owned(),
+            soap: Soap::default(),
+            auth: Auth::None,
+            username: None,
+            password: None,
+            ca_file: like.and_then(|like| like.ca_file.clone()),
+            client_certificate: None,
+            client_key: None,
+            timeout_seconds: like.map_or_else(defaults::timeout_seconds, |like| like.timeout_seconds),
+            deadline_seconds: like.map_or_else(defaults::deadline_seconds, |like| like.deadline_seconds),
+            connections: 1,
+            answer_limit_mib: defaults::answer_limit_mib(),
+            compression: defaults::compression(),
+            wsdl: None,
+            allow: Vec::new(),
+            request: Request {
+                operation: "nothing".to_owned(),
+                action: None,
+                parameters: Vec::new(),
+                qualified: true,
+                records: nothing,
+                total: None,
+                more: None,
+                page_size: defaults::page_size(),
+                first_page: defaults::first_page(),
+            },
+        }
+    }
+}
+
+/// The action that services of .NET have: the namespace and the operation, with one slash between them.
+pub(super) fn default_action(namespace: &str, operation: &str) -> String {
+    format!("{}/{operation}", namespace.trim_end_matches('/'))
 }
 
 fn is_loopback(url: &Url) -> bool {

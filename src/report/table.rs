@@ -1,7 +1,7 @@
 //! Tables for people: the summary and the discrepancies, fitted to the terminal.
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table};
 
 use super::{Report, line};
 use crate::fault::shown_lines;
@@ -18,6 +18,10 @@ fn bare(width: u16, header: &[(&str, CellAlignment)]) -> Table {
         .set_header(header.iter().map(|(name, alignment)| Cell::new(name).set_alignment(*alignment)));
     for (column, (_, alignment)) in table.column_iter_mut().zip(header) {
         column.set_cell_alignment(*alignment);
+        // A number that is broken over two lines is misread.
+        if *alignment == RIGHT {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     table
 }
@@ -32,16 +36,54 @@ pub fn table<const N: usize>(
     header: &[&str; N],
     rows: impl Iterator<Item = [String; N]>,
 ) -> String {
-    let mut table = bare(width, &header.map(|name| (name, LEFT)));
+    let header = header.map(|name| (name, LEFT));
+    let mut table = bare(width, &header);
     for row in rows {
         table.add_row(row.map(|cell| shown_lines(&cell)));
     }
     table.trim_fmt()
 }
 
+/// A table of records, each a list of names and values: a column for each name where there is room for them, else a
+/// table for each record. The values of a name that repeats are joined by `; `; null is `-`.
+#[must_use]
+pub fn records_table(width: u16, records: &[Vec<(String, Option<String>)>]) -> String {
+    /// What a column takes at least.
+    const COLUMN: usize = 12;
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in records.iter().flatten() {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    let cell = |record: &[(String, Option<String>)], name: &str| {
+        let values = record.iter().filter(|(known, _)| known == name);
+        let values: Vec<&str> = values.map(|(_, value)| value.as_deref().unwrap_or("-")).collect();
+        shown_lines(&values.join("; "))
+    };
+    if names.len() * COLUMN <= usize::from(width) {
+        let header: Vec<String> = names.iter().map(|name| shown_lines(name)).collect();
+        let header: Vec<(&str, CellAlignment)> = header.iter().map(|name| (name.as_str(), LEFT)).collect();
+        let mut table = bare(width, &header);
+        for record in records {
+            table.add_row(names.iter().map(|name| cell(record, name)));
+        }
+        return table.trim_fmt();
+    }
+    let each = records.iter().zip(1..).map(|(record, number)| {
+        let number = format!("record {number}");
+        let mut table = bare(width, &[(number.as_str(), LEFT), ("", LEFT)]);
+        for name in names.iter().filter(|name| record.iter().any(|(known, _)| known == *name)) {
+            table.add_row([shown_lines(name), cell(record, name)]);
+        }
+        table.trim_fmt()
+    });
+    each.collect::<Vec<_>>().join("\n\n")
+}
+
 /// The control totals of each side and currency: a line each where the terminal is wide enough, else one for each class.
 #[must_use]
-pub fn summary_table(report: &Report<'_>, width: u16) -> String {
+pub(super) fn summary_table(report: &Report<'_>, width: u16) -> String {
     /// What the wide form takes with amounts of nine digits.
     const WIDE: u16 = 100;
     let balances = report.outcome.control.balances();
@@ -86,7 +128,7 @@ fn lines(count: u64) -> String {
 
 /// The discrepancies, the largest variance first, at most `limit` of them.
 #[must_use]
-pub fn discrepancy_table(report: &Report<'_>, width: u16, limit: usize) -> String {
+pub(super) fn discrepancy_table(report: &Report<'_>, width: u16, limit: usize) -> String {
     let header = [
         ("kind", LEFT),
         ("vendor", LEFT),

@@ -99,7 +99,12 @@ fn every_command_in_the_documents_runs() {
             panic!("what runs this example of the documents? {line}");
         }
         ran += 1;
+        let is = |at: usize, word: &str| words.get(at).is_some_and(|known| known == word);
         match words.first().map(String::as_str) {
+            Some("platform") if !is(1, "simulate") => {
+                let output = tieout(&words, &demo).output().unwrap();
+                assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+            }
             Some("platform") => {
                 words.extend(["--port".to_owned(), port.clone()]);
                 let mut child = tieout(&words, &demo).stdout(std::process::Stdio::piped()).spawn().unwrap();
@@ -116,9 +121,11 @@ fn every_command_in_the_documents_runs() {
             }
             _ => {
                 let output = tieout(&words, &demo).output().unwrap();
+                // The demo has discrepancies; what only looks at its platform finds it well.
+                let expected = i32::from(words.first().is_none_or(|word| word != "platform"));
                 assert_eq!(
                     output.status.code(),
-                    Some(1),
+                    Some(expected),
                     "{line}: {}",
                     String::from_utf8_lossy(&output.stderr)
                 );

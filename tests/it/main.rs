@@ -14,10 +14,14 @@ mod cli;
 #[cfg(feature = "simulator")]
 mod demo;
 mod docs;
+#[cfg(feature = "simulator")]
+mod doctor;
 mod gas_statement;
 mod intake;
+mod interop;
 mod laws;
 mod layers;
 mod platform;
+mod service;
 mod simulator;
 mod support;

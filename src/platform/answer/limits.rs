@@ -50,7 +50,7 @@ impl From<Limit> for io::Error {
 
 /// What an error of the source means to the user. A source that knows
 /// better than this hands a whole [`Fault`] through [`io::Error::other`].
-pub(super) fn broken(error: io::Error) -> Fault {
+pub(in crate::platform) fn broken(error: io::Error) -> Fault {
     let error = match error.downcast::<Fault>() {
         Ok(fault) => return fault,
         Err(error) => error,

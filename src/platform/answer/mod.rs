@@ -30,7 +30,7 @@ use super::refusal::Refusal;
 use super::settings::{Request, Trail};
 use crate::fault::{Fault, Result, shown};
 
-pub(super) use self::limits::Limit;
+pub(super) use self::limits::{Limit, broken};
 
 /// Names that a message about a missing element lists.
 const NAMES_SHOWN: usize = 12;

@@ -1,0 +1,141 @@
+//! What a person sees of the platform: its operations, a request, an answer.
+
+use std::io::Write as _;
+
+use super::print::{Printer, program};
+use crate::fault::{Result, shown_lines};
+use crate::operations::{Asked, Described, answers};
+use crate::report::{records_table, table, to_json};
+
+impl Printer {
+    /// What a service can do.
+    pub(super) fn described(&mut self, described: &Described, as_json: bool) -> Result<()> {
+        if as_json {
+            self.line(&to_json(described)?);
+            return Ok(());
+        }
+        let wsdl = &described.wsdl;
+        if described.is_one {
+            for operation in &wsdl.operations {
+                self.operation(operation);
+            }
+        } else {
+            self.line(&format!("{}\n", shown_lines(&wsdl.source)));
+            self.line(&table(
+                self.width,
+                &["service", "port", "SOAP", "style", "address"],
+                described.ports().into_iter(),
+            ));
+            self.line("");
+            let operations = described.operations();
+            self.line(&match operations.is_empty() {
+                true => "there is no operation".to_owned(),
+                false => table(self.width, &["operation", "parameters", "answer"], operations.into_iter()),
+            });
+        }
+        if let Some(suggestion) = &described.suggestion {
+            self.line("\nto start from, in tieout.toml:\n");
+            self.line(&shown_lines(suggestion));
+        } else if let Some(operation) = wsdl.operations.first() {
+            let name = shown_lines(&operation.name);
+            let program = program();
+            self.line(&format!("\nall of one operation: {program} platform operations {name}"));
+        }
+        for note in &wsdl.notes {
+            self.note(&shown_lines(note));
+        }
+        Ok(())
+    }
+
+    fn operation(&mut self, operation: &crate::operations::Operation) {
+        self.line(&shown_lines(&operation.name));
+        if !operation.about.is_empty() {
+            self.line(&format!("  {}", shown_lines(&operation.about)));
+        }
+        let versions: Vec<&str> = operation.soap.iter().map(|soap| soap.name()).collect();
+        for (label, value) in [
+            ("ports", operation.ports.join(", ")),
+            ("SOAP", format!("{}, {}", versions.join(" and "), operation.style.name())),
+            ("action", operation.action.clone()),
+            ("element", operation.element.clone()),
+            ("namespace", operation.namespace.clone()),
+        ] {
+            self.line(&format!("  {label:<10} {}", shown_lines(&value)));
+        }
+        let parameters = Described::parameters(operation);
+        if !operation.is_known() {
+            self.line("\nits parameters are not described");
+        } else if parameters.is_empty() {
+            self.line("\nit has no parameters");
+        } else {
+            self.line("");
+            self.line(&table(self.width, &["parameter", "type", "values"], parameters.into_iter()));
+        }
+        self.line(&format!("\nanswer\n{}", shown_lines(&answers(&operation.answers))));
+        let fields = Described::fields(operation);
+        if !fields.is_empty() {
+            self.line(&table(self.width, &["field", "type", "values"], fields.into_iter()));
+        }
+        for need in operation.beyond() {
+            self.note(&shown_lines(&need));
+        }
+    }
+
+    /// A request or an answer.
+    pub(super) fn asked(&mut self, asked: Asked, as_json: bool, limit: usize) -> Result<()> {
+        let notes = match &asked {
+            Asked::Request { notes, .. } | Asked::Raw { notes, .. } | Asked::Answer { notes, .. } => {
+                notes.clone()
+            }
+        };
+        match asked {
+            Asked::Raw { bytes, fault, .. } => {
+                self.bytes(&bytes);
+                fault.map_or(Ok(()), Err)?;
+            }
+            asked if as_json => {
+                self.line(&to_json(&asked)?);
+                // They are in the JSON.
+                return Ok(());
+            }
+            Asked::Request { method, url, headers, sign_in, body, .. } => {
+                self.line(&format!("{method} {url}"));
+                for (name, value) in headers {
+                    self.line(&format!("{name}: {value}"));
+                }
+                self.line(&format!("(sign-in: {})\n", shown_lines(&sign_in)));
+                self.line(&shown_lines(&body));
+            }
+            Asked::Answer { operation, records_at, records, .. } => {
+                let count = records.len();
+                let shown: Vec<_> = records.into_iter().take(limit).map(|record| record.0).collect();
+                if !shown.is_empty() {
+                    self.line(&records_table(self.width, &shown));
+                }
+                match records_at {
+                    Some(path) => {
+                        let records = if count == 1 { "record" } else { "records" };
+                        self.line(&format!("{count} {records} at {}", shown_lines(&path)));
+                    }
+                    None if count == 0 => self.line(&format!("{operation} answered, with nothing in it")),
+                    None => {}
+                }
+                if count > limit {
+                    self.line(&format!("… the first {limit} are shown: give --limit, or --json for all"));
+                }
+            }
+        }
+        for note in notes {
+            self.note(&shown_lines(&note));
+        }
+        Ok(())
+    }
+
+    /// Bytes as they came.
+    fn bytes(&mut self, bytes: &[u8]) {
+        let mut out = std::io::stdout();
+        if !self.quiet && out.write_all(bytes).and_then(|()| out.flush()).is_err() {
+            self.quiet = true;
+        }
+    }
+}
