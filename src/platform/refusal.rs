@@ -186,6 +186,67 @@ mod tests {
         }
     }
 
+    /// A fault of elements (name and text), where a name in front of a slash is around those that follow.
+    fn fault(elements: &[(&str, &str)]) -> Fault {
+        let mut refusal = Refusal::default();
+        for (path, text) in elements {
+            let names: Vec<&str> = path.split('/').collect();
+            for name in &names {
+                refusal.open(name);
+            }
+            refusal.text(text);
+            for _ in &names {
+                refusal.close();
+            }
+        }
+        refusal.fault("Get")
+    }
+
+    #[test]
+    fn a_fault_is_short_and_its_detail_is_whole() {
+        let trace = "System.Exception: period is closed\n   at X.Y () in <f>:0";
+        for elements in [
+            vec![
+                ("faultcode", "s:Server"),
+                ("faultstring", trace),
+                ("detail/ExceptionDetail/Message", "period is closed"),
+                ("detail/ExceptionDetail/StackTrace", "   at X.Y () in <f>:0"),
+            ],
+            vec![
+                ("Code/Value", "s:Server"),
+                ("Code/Subcode/Value", "x:Closed"),
+                ("Reason/Text", trace),
+                ("Reason/Text", "das Abrechnungsjahr ist zu"),
+                ("Node", "urn:n"),
+                ("Detail/Message", "period is closed"),
+            ],
+        ] {
+            let fault = fault(&elements);
+            let short = fault.to_string();
+            assert!(short.starts_with("the platform refused Get: period is closed\n"), "{short}");
+            assert!(short.contains("found: s:Server, Message period is closed\n"), "{short}");
+            let long = format!("{fault:#}");
+            for (path, text) in elements {
+                let name = path.rsplit('/').next().unwrap_or_default();
+                let line = text.lines().last().unwrap_or_default().trim();
+                assert!(long.contains(name) && long.contains(line), "{line} in {long}");
+            }
+        }
+        let deep = fault(&[("faultstring", "no"), ("detail", "because\nof this")]).to_string();
+        assert!(deep.contains("found: detail because\n"), "{deep}");
+    }
+
+    #[test]
+    fn a_hostile_fault_is_kept_small() {
+        let mut refusal = Refusal::default();
+        for _ in 0..100_000 {
+            refusal.open("detail");
+            refusal.text("0123456789");
+            refusal.close();
+        }
+        assert!(format!("{:#}", refusal.fault("Get")).len() < 100_000);
+    }
+
     #[test]
     fn a_page_is_known_by_its_title() {
         assert_eq!(

@@ -646,7 +646,26 @@ mod platform {
         setup.edit(ALFA, "ALFA GAS", "BETA GAS");
         let says =
             [simulator.endpoint(), "refused GetSettlements", "Unknown counterparty: BETA GAS", "next: "];
-        assert_fails("a SOAP fault", &setup, &reconcile(&setup, PASSWORD, &[]), PLATFORM, &says);
+        let outcome = reconcile(&setup, PASSWORD, &[]);
+        assert_fails("a SOAP fault", &setup, &outcome, PLATFORM, &says);
+        let trace = "   at Simulator.Settlement.Store.Select(String counterparty";
+        assert!(outcome.stderr.contains("--verbose shows all") && !outcome.stderr.contains(trace.trim()));
+        let outcome = reconcile(&setup, PASSWORD, &["--verbose"]);
+        let says = [&says[..], &["detail:\n", "faultcode: soap:Server\n", trace]].concat();
+        assert_fails("a SOAP fault in full", &setup, &outcome, PLATFORM, &says);
+        assert!(!outcome.stderr.contains("--verbose"));
+
+        let (setup, simulator) = troubled(None);
+        setup.edit(TOML, "amount = \"Amount\"", "amount = \"Amuont\"");
+        let says = [
+            "GetSettlements:",
+            "there is no column \"Amuont\" for amount",
+            "one of: TradeId",
+            "did you mean \"Amount\"?",
+            "[settlements.columns] amount",
+        ];
+        assert_fails("a field that no record has", &setup, &reconcile(&setup, PASSWORD, &[]), 3, &says);
+        drop(simulator);
 
         let (setup, simulator) = troubled(None);
         setup.edit(TOML, "operation = \"GetSettlements\"", "operation = \"GetSettlement\"");
