@@ -3,7 +3,9 @@
 
 #[cfg(feature = "simulator")]
 mod demo;
+mod fetch;
 mod reconcile;
+mod settlements;
 #[cfg(feature = "simulator")]
 mod simulate;
 
@@ -13,6 +15,7 @@ use crate::progress::Progress;
 
 #[cfg(feature = "simulator")]
 pub use self::demo::{Demo, Shown};
+pub use self::fetch::{Fetch, Pulled};
 pub use self::reconcile::{Finding, Reconcile};
 #[cfg(feature = "simulator")]
 pub use self::simulate::Simulate;

@@ -4,18 +4,20 @@
 //! client keeps one idle connection at most, why bodies are read to their end
 //! before the next request, and why each answer is asked which local port it came by.
 
+use std::cell::Cell;
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
 
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{
     AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    RETRY_AFTER,
 };
 use reqwest::tls::TlsInfo;
 use secrecy::{ExposeSecret, SecretString};
@@ -24,9 +26,11 @@ use super::Platform;
 use super::answer::{Limit, check_encoding};
 use super::certificate::end_point_binding;
 use super::ntlm::{Handshake, Offers};
+use super::pace::Halt;
 use super::refusal::{html_title, peek};
 use super::settings::{Auth, Settings, Soap};
 use crate::fault::{Fault, Kind, Result, shown};
+use crate::period::http_date;
 
 /// Bytes of a 401's body that are read to keep its connection.
 const DRAINED_BYTES: u64 = 1 << 20;
@@ -101,11 +105,30 @@ pub(super) struct Call {
     pub(super) body: String,
     pub(super) correlation: String,
     started: Instant,
+    /// What the last response said: its status, and how long to stay away.
+    status: Cell<Option<u16>>,
+    retry_after: Cell<Option<Duration>>,
 }
 
 impl Call {
     pub(super) fn new(body: String, correlation: String) -> Self {
-        Self { body, correlation, started: Instant::now() }
+        Self {
+            body,
+            correlation,
+            started: Instant::now(),
+            status: Cell::default(),
+            retry_after: Cell::default(),
+        }
+    }
+
+    /// The HTTP status of the last response; `None` where none came.
+    pub(super) fn status(&self) -> Option<u16> {
+        self.status.get()
+    }
+
+    /// How long the platform asks us to stay away.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after.get()
     }
 
     pub(super) fn millis(&self) -> u64 {
@@ -186,10 +209,20 @@ impl<'p> Connection<'p> {
     }
 
     /// Makes the call. The answer has a status that SOAP uses, and a body that looks like XML.
+    ///
+    /// A fault may pass where the network failed, or the platform was not well. As long as the platform has
+    /// never answered, nothing passes: a wrong address is told at once, and a password that
+    /// nobody has judged is not sent twice.
     pub(super) fn call(&mut self, call: &Call) -> Result<Response> {
-        let response = self.signed(call)?;
+        let platform = self.platform;
+        let response = self.signed(call).map_err(|fault| {
+            let has_answered = platform.has_answered.load(Ordering::Relaxed);
+            if has_answered && fault.kind() == Kind::Platform { fault.passing() } else { fault }
+        })?;
         self.is_used = true;
-        self.check(response, call)
+        platform.has_answered.store(true, Ordering::Relaxed);
+        let is_unwell = matches!(response.status().as_u16(), 500 | 502..=504);
+        self.check(response, call).map_err(|fault| if is_unwell { fault.passing() } else { fault })
     }
 
     fn signed(&mut self, call: &Call) -> Result<Response> {
@@ -389,7 +422,11 @@ impl<'p> Connection<'p> {
             headers.insert(AUTHORIZATION, authorization);
         }
         let body = if with_body { call.body.clone() } else { String::new() };
-        self.client.post(self.platform.endpoint.clone()).headers(headers).body(body).send()
+        let sent = self.client.post(self.platform.endpoint.clone()).headers(headers).body(body).send();
+        let response = sent.as_ref().ok();
+        call.status.set(response.map(|response| response.status().as_u16()));
+        call.retry_after.set(response.and_then(retry_after));
+        sent
     }
 
     /// Tells a SOAP answer from everything else that HTTP servers say.
@@ -565,6 +602,16 @@ fn charset(content_type: &str) -> Option<&str> {
     })
 }
 
+/// Seconds or a date (RFC 9110 §10.2.3).
+fn retry_after(response: &Response) -> Option<Duration> {
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        // A date that has passed asks for no wait.
+        Err(_) => http_date(text).map(|at| at.duration_since(SystemTime::now()).unwrap_or_default()),
+    }
+}
+
 fn local_end(response: &Response) -> Option<SocketAddr> {
     response.extensions().get::<HttpInfo>().map(HttpInfo::local_addr)
 }
@@ -616,18 +663,19 @@ fn chain<'e>(error: &'e (dyn std::error::Error + 'static)) -> Vec<&'e (dyn std::
 pub(super) struct Body<'s> {
     response: Response,
     ends: Instant,
-    stopped: &'s AtomicBool,
+    halt: &'s Halt,
 }
 
 impl<'s> Body<'s> {
-    pub(super) fn new(platform: &Platform, response: Response, call: &Call, stopped: &'s AtomicBool) -> Self {
-        Self { response, ends: call.started + platform.call_deadline, stopped }
+    pub(super) fn new(platform: &Platform, response: Response, call: &Call, halt: &'s Halt) -> Self {
+        let ends = halt.ends().min(call.started + platform.call_deadline);
+        Self { response, ends, halt }
     }
 }
 
 impl Read for Body<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.stopped.load(Ordering::Relaxed) {
+        if self.halt.is_stopped() {
             return Err(Limit::Stopped.into());
         }
         if Instant::now() >= self.ends {

@@ -18,12 +18,8 @@ pub(super) fn write(
     values: &Values,
     page: u64,
 ) -> Result<String> {
-    let own = [("page", page.to_string()), ("page_size", request.page_size.to_string())];
-    let value = |name: &str| {
-        own.iter()
-            .find_map(|(known, value)| (*known == name).then_some(value.as_str()))
-            .or_else(|| values.get(name).map(String::as_str))
-    };
+    let filling = Filling::new(request, values, page);
+    let value = |name: &str| filling.value(name);
     let envelope = match soap {
         Soap::V11 => "http://schemas.xmlsoap.org/soap/envelope/",
         Soap::V12 => "http://www.w3.org/2003/05/soap-envelope",
@@ -36,6 +32,25 @@ pub(super) fn write(
     write_table(&mut out, &request.parameters, &value)?;
     out.push_str(&format!("</{operation}></soap:Body></soap:Envelope>"));
     Ok(out)
+}
+
+/// What the placeholders of one call stand for, its page among them.
+pub(super) struct Filling<'v> {
+    own: [(&'static str, String); 2],
+    values: &'v Values,
+}
+
+impl<'v> Filling<'v> {
+    pub(super) fn new(request: &Request, values: &'v Values, page: u64) -> Self {
+        Self { own: [("page", page.to_string()), ("page_size", request.page_size.to_string())], values }
+    }
+
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        self.own
+            .iter()
+            .find_map(|(known, value)| (*known == name).then_some(value.as_str()))
+            .or_else(|| self.values.get(name).map(String::as_str))
+    }
 }
 
 fn write_table<'v>(
