@@ -380,7 +380,10 @@ impl<'p> Connection<'p> {
                     .next("a proxy or load balancer in between does not keep connections; give [platform] endpoint an address that goes around it, or use auth = \"basic\" over https"));
             }
             drained.map_err(|error| {
-                self.platform.fault("the answer to the sign-in's first message broke off").because(error)
+                self.platform
+                    .fault("the answer to the sign-in's first message broke off")
+                    .because(error)
+                    .next("run again; if it happens again, see the platform's log")
             })?;
             let last = handshake.authenticate(challenge, binding.as_deref()).map_err(ours)?;
             let response = self

@@ -116,9 +116,9 @@ impl Platform {
         let task = progress.task(&self.request.operation, Unit::Records, None);
         let (calls, records, kept) = thread::scope(|scope| {
             let (news, line) = channel();
-            for _ in 0..self.connections.min(pieces.len()) {
+            for number in 0..self.connections.min(pieces.len()) {
                 let (shared, news) = (&shared, news.clone());
-                scope.spawn(move || worker::work(shared, &news));
+                scope.spawn(move || worker::work(shared, &news, number == 0));
             }
             drop(news);
             let outcome = consume(&shared, &line, &mut |record| {

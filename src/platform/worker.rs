@@ -3,7 +3,8 @@
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
-use std::time::{Instant, SystemTime};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
@@ -66,6 +67,19 @@ impl Shared<'_> {
     fn is_wanted(&self) -> bool {
         !self.halt.is_stopped() && !self.failed.load(Ordering::Relaxed)
     }
+
+    /// Waits until the platform has answered another worker, or there is nothing to wait for. A platform that is not
+    /// there is found so by one, and where it breaks off a sign-in, the password was sent once: nobody
+    /// knows what the platform thinks of it.
+    fn wait_for_an_answer(&self) {
+        const GLANCE: Duration = Duration::from_millis(2);
+        while self.is_wanted()
+            && !self.platform.has_answered.load(Ordering::Relaxed)
+            && self.next.load(Ordering::Relaxed) < self.pieces.len()
+        {
+            thread::sleep(GLANCE);
+        }
+    }
 }
 
 pub(super) fn note(progress: &dyn Progress, text: &str) {
@@ -73,8 +87,11 @@ pub(super) fn note(progress: &dyn Progress, text: &str) {
     progress.note(text);
 }
 
-/// Works until no piece is left. Dropped, its end of the line tells the consumer that nothing more comes.
-pub(super) fn work(shared: &Shared<'_>, news: &Sender<(usize, News)>) {
+/// Works until no piece is left; all but the first worker let that one find out whether the platform is there.
+pub(super) fn work(shared: &Shared<'_>, news: &Sender<(usize, News)>, is_first: bool) {
+    if !is_first {
+        shared.wait_for_an_answer();
+    }
     let mut worker = Worker { shared, news, connection: None, batch: Batch::default() };
     while shared.is_wanted() {
         let index = shared.next.fetch_add(1, Ordering::Relaxed);

@@ -18,5 +18,9 @@ mod intake;
 mod laws;
 mod layers;
 mod platform;
+#[cfg(feature = "simulator")]
+mod proxy;
 mod simulator;
 mod support;
+#[cfg(feature = "simulator")]
+mod survive;
