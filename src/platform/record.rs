@@ -240,3 +240,51 @@ impl fmt::Display for Record<'_> {
         write!(f, "{}:{}:{}", self.operation, self.call, self.index)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Rows = Vec<Vec<(String, Option<String>)>>;
+
+    fn rows(batch: &Batch) -> Rows {
+        let row = |fields: Fields<'_>| {
+            fields.iter().map(|(name, value)| (name.to_owned(), value.map(str::to_owned))).collect()
+        };
+        batch.records().map(row).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(given in prop::collection::vec(prop::collection::vec((".{0,4}", prop::option::of(".{0,6}")), 0..4), 0..5)) {
+            let mut batch = Batch::default();
+            for row in &given {
+                for (name, value) in row {
+                    let field = batch.start_field(&[name]);
+                    batch.push(value.as_deref().unwrap_or("gone"));
+                    batch.end_field(field, value.is_none());
+                }
+                batch.end_record();
+            }
+            let mut bytes = Vec::new();
+            batch.encode(&mut bytes).unwrap();
+            let mut read = Batch::default();
+            read.decode(&mut bytes.as_slice()).unwrap();
+            prop_assert_eq!(rows(&read), given);
+            for end in 0..bytes.len() {
+                prop_assert!(read.decode(&mut bytes.get(..end).unwrap()).is_err());
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let mut read = Batch::default();
+            if read.decode(&mut bytes.as_slice()).is_ok() {
+                let _ = rows(&read);
+            }
+        }
+    }
+}

@@ -438,3 +438,30 @@ fn is_loopback(url: &Url) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct One {
+        number: Millionths,
+    }
+
+    #[test]
+    fn numbers_are_exact_to_six_places() {
+        let read = |text: &str| toml::from_str::<One>(&format!("number = {text}")).map(|one| one.number.0);
+        for (text, millionths) in
+            [("2", 2_000_000), ("\"0.5\"", 500_000), ("\"12\"", 12_000_000), ("\"0.000001\"", 1)]
+        {
+            assert_eq!(read(text).unwrap(), millionths, "{text}");
+        }
+        for text in
+            ["0.5", "-1", "\"\"", "\".5\"", "\"1.\"", "\"-1\"", "\"1e3\"", "\"0.0000001\"", "\"99999999999\""]
+        {
+            let wrong = read(text).unwrap_err().to_string();
+            assert!(wrong.contains("decimal"), "{text}: {wrong}");
+        }
+    }
+}

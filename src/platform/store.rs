@@ -197,7 +197,9 @@ impl Store {
 
     /// Begins to write a piece.
     pub(super) fn write(&self, key: &str) -> Result<Writer> {
-        Writer::new(self.path(key, PARTIAL), self.path(key, PIECE), key)
+        // What is thrown away at the end need not survive a loss of power.
+        let is_lasting = matches!(self.hold, Hold::Lock(_));
+        Writer::new(self.path(key, PARTIAL), self.path(key, PIECE), key, is_lasting)
     }
 
     /// Begins to read a piece that was finished, or is being written; of the latter not more than
@@ -306,6 +308,7 @@ pub(super) struct Writer {
     file: BufWriter<File>,
     partial: PathBuf,
     path: PathBuf,
+    is_lasting: bool,
     sha: Sha256,
     at: u64,
     /// The digest and the length up to the last page that was complete.
@@ -314,7 +317,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    fn new(partial: PathBuf, path: PathBuf, key: &str) -> Result<Self> {
+    fn new(partial: PathBuf, path: PathBuf, key: &str, is_lasting: bool) -> Result<Self> {
         let mut options = File::options();
         options.write(true).create(true).truncate(true);
         #[cfg(unix)]
@@ -324,6 +327,7 @@ impl Writer {
             file: BufWriter::with_capacity(BUFFER_BYTES, file),
             partial,
             path,
+            is_lasting,
             sha: Sha256::new(),
             at: 0,
             complete: (Sha256::new(), 0),
@@ -369,10 +373,12 @@ impl Writer {
         let digest = self.sha.finalize();
         self.file.write_all(digest.as_slice()).map_err(failed)?;
         self.file.flush().map_err(failed)?;
-        self.file.get_ref().sync_all().map_err(failed)?;
+        if self.is_lasting {
+            self.file.get_ref().sync_all().map_err(failed)?;
+        }
         drop(self.file);
         fs::rename(&self.partial, &self.path).map_err(failed)?;
-        if let Some(folder) = self.path.parent() {
+        if let Some(folder) = self.path.parent().filter(|_| self.is_lasting) {
             sync_folder(folder);
         }
         Ok(())

@@ -262,6 +262,8 @@ fn settings_that_make_no_sense_are_refused_with_their_key() {
         ("http://x/", "auth = \"basic\"\nusername = \"u\"\npassword = \"file:pw\"", "auth"),
         ("http://x/", "username = \"u\"\npassword = \"env:TIEOUT_NO_SUCH\"", "TIEOUT_NO_SUCH"),
         ("http://x/", "auth = \"none\"\nconnections = 0", "connections"),
+        ("http://x/", "auth = \"none\"\ncalls_per_second = \"0.0\"", "calls_per_second"),
+        ("http://x/", "auth = \"none\"\nfetch_deadline_seconds = 0", "fetch_deadline_seconds"),
         ("https://x/", "auth = \"none\"\nca_file = \"none.pem\"", "none.pem"),
     ] {
         let fault = Platform::new(&settings(endpoint, keys, ""), Path::new("/nonexistent")).err().unwrap();

@@ -14,7 +14,7 @@ use tieout::progress::{Progress, Silent, Task, Unit};
 use tieout::simulator::{Faults, NAMESPACE, Simulator, User};
 
 use super::proxy::{Harm, Proxy, Seen};
-use super::support::{Outcome, tieout};
+use super::support::{Outcome, Setup, tieout};
 
 const USER: &str = r"CORP\svc";
 const PASSWORD: &str = "Pa$$wörd ł";
@@ -611,6 +611,14 @@ key = ["deal"]
         std::fs::write(self.folder.path().join("invoice.csv"), invoice).unwrap();
     }
 
+    /// Replaces `from` in `tieout.toml`.
+    fn edit(&self, from: &str, to: &str) {
+        let path = self.folder.path().join("tieout.toml");
+        let config = std::fs::read_to_string(&path).unwrap();
+        assert!(config.contains(from), "{from}");
+        std::fs::write(path, config.replace(from, to)).unwrap();
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = tieout();
         command.current_dir(self.folder.path()).args(arguments);
@@ -790,4 +798,150 @@ fn vendors_may_be_named_and_a_file_is_whole_or_not_there() {
     // What was fetched is not lost for that.
     let outcome = night.run(&["fetch", "--output", "out.csv"]);
     assert!(outcome.stderr.contains("12 finished windows are kept"), "{}", outcome.stderr);
+}
+
+/// A platform without any sign-in that has `records` records, on pages of 1,000.
+#[cfg(target_os = "linux")]
+fn many(records: usize) -> String {
+    use std::io::{BufRead as _, Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}/Settlement.asmx", listener.local_addr().unwrap());
+    let answer = move |page: usize| {
+        let items: String = (page * 1000 - 1000..(page * 1000).min(records))
+            .map(|number| {
+                format!(
+                    "<SettlementRecord><Id>{number}</Id><Counterparty>ALFA GAS</Counterparty><Meter>033400</Meter>\
+                     <FlowStart>2026-10-01T00:00:00-05:00</FlowStart><Volume>{number}.250</Volume><Price>3.1250</Price>\
+                     <Amount>{number}.78</Amount><Remark xsi:nil=\"true\" /></SettlementRecord>"
+                )
+            })
+            .collect();
+        let body = format!(
+            "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\">\
+             <s:Body><R><GetSettlementsResult><TotalCount>{records}</TotalCount><Items>{items}</Items></GetSettlementsResult></R></s:Body></s:Envelope>"
+        );
+        format!("HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::thread::spawn(move || {
+                let mut reader = std::io::BufReader::new(stream.unwrap());
+                loop {
+                    let mut head = String::new();
+                    while !head.ends_with("\r\n\r\n") {
+                        if reader.read_line(&mut head).unwrap_or(0) == 0 {
+                            return;
+                        }
+                    }
+                    let head = head.to_ascii_lowercase();
+                    let length = head.split("content-length: ").nth(1).unwrap().split('\r').next().unwrap();
+                    let mut body = vec![0; length.parse().unwrap()];
+                    reader.read_exact(&mut body).unwrap();
+                    let body = String::from_utf8(body).unwrap();
+                    let page = body.split("<page>").nth(1).unwrap().split('<').next().unwrap();
+                    if reader.get_mut().write_all(answer(page.parse().unwrap()).as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    endpoint
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    use std::io::Read as _;
+    let night = Night::new();
+    night.configure(&many(5_000), "auth = \"none\"");
+    night.edit("page_size = 5", "page_size = 1000");
+    let mut child = Killed(
+        night
+            .command(&["fetch", "--vendor", "ALFA", "--period", "2026-10-01"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    child.0.stdout.take().unwrap().read_exact(&mut [0; 10]).unwrap();
+    assert!(child.0.wait().unwrap().success());
+    let mut stderr = String::new();
+    child.0.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!(stderr, "");
+}
+
+/// The most memory that a process had, in KiB, as often as one looks while it runs.
+#[cfg(target_os = "linux")]
+fn peak_kib(child: &mut Child) -> u64 {
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
+        peak = peak.max(line.trim().trim_end_matches(" kB").parse().unwrap());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    peak
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_does_not_grow_with_the_records() {
+    // A million by TIEOUT_TEST_RECORDS=1000000.
+    let records = std::env::var("TIEOUT_TEST_RECORDS").map_or(60_000, |number| number.parse().unwrap());
+    let night = Night::new();
+    night.configure(&many(records), "connections = 2\nauth = \"none\"");
+    night.edit("page_size = 5", "page_size = 1000");
+    night.edit("window = \"day\"", "identity = \"Id\"");
+    let mut child = Killed(
+        night
+            .command(&["fetch", "--vendor", "ALFA", "--output", "out.csv"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let peak = peak_kib(&mut child.0);
+    assert!(child.0.wait().unwrap().success());
+    let lines = std::fs::read(night.folder.path().join("out.csv"))
+        .unwrap()
+        .iter()
+        .filter(|byte| **byte == b'\n')
+        .count();
+    assert_eq!(lines, records + 1);
+    assert!(peak < 64 << 10, "{peak} KiB");
+}
+
+#[test]
+fn what_makes_no_sense_is_told_before_anything_is_asked() {
+    let files = Setup::small();
+    let outcome: Outcome = tieout().current_dir(files.folder()).arg("fetch").output().unwrap().into();
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.stderr.contains("[settlements] source"), "{}", outcome.stderr);
+    let outcome = files.reconcile(&["--evidence", "calls.jsonl"]);
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.stderr.contains("--evidence") && outcome.stderr.contains("come from files"));
+
+    let night = Night::new();
+    for (from, to, phrase) in [
+        ("window = \"day\"", "window = \"week\"", "unknown variant `week`"),
+        ("from = \"{window.start}\", to = \"{window.end}\", ", "", "every call would bring all records"),
+        ("to = \"{window.end}\"", "to = \"{window.last}\"", "an hour has no last day"),
+        (
+            "from = \"{window.start}\", to = \"{window.end}\"",
+            "from = \"{window.start:%H:%M}\"",
+            "records would come twice",
+        ),
+        ("connections = 1", "calls_per_second = 0.5", "decimal in quotes"),
+        ("connections = 1", "store = \"tieout.toml\"", "[platform] store"),
+    ] {
+        night.configure(night.endpoint(), "connections = 1");
+        if phrase.contains("hour") || phrase.contains("twice") {
+            night.edit("window = \"day\"", "window = \"hour\"");
+        }
+        night.edit(from, to);
+        let outcome = night.run(&["fetch"]);
+        assert_eq!(outcome.code, Some(2), "{to}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(phrase), "{to}: {}", outcome.stderr);
+    }
+    assert!(night.simulator.log().entries().unwrap().is_empty());
 }
