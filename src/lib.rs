@@ -6,7 +6,7 @@
 //! groups ([`matching`]), groups get a verdict ([`judge`]), and the outcome is
 //! written ([`report`]). One direction; each station owns the type that it
 //! hands on. [`operations`] strings the stations together, once for every
-//! command and tool; `tests/layers.rs` holds who may import whom.
+//! command and tool; `tests/it/layers.rs` holds who may import whom.
 
 pub mod cli;
 pub mod config;

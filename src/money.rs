@@ -143,6 +143,13 @@ impl Wide {
         fit(self).or_else(|| fit(self.stripped()))
     }
 
+    /// Whole units, and the fraction in steps of 10⁻²⁸; for values of at most that scale.
+    fn split(self) -> (i128, i128) {
+        let unit = power(self.scale).unwrap_or(UNIT);
+        let steps = power(MAX_SCALE.saturating_sub(self.scale)).unwrap_or(1);
+        (self.mantissa / unit, self.mantissa % unit * steps)
+    }
+
     fn compare(self, other: Self) -> Option<std::cmp::Ordering> {
         let scale = self.scale.max(other.scale);
         Some(self.at(scale)?.cmp(&other.at(scale)?))
@@ -179,34 +186,81 @@ pub fn within_percent(difference: Decimal, base: Decimal, percent: Decimal) -> b
     decide().unwrap_or(false)
 }
 
-/// A running sum, exact or known not to be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A running sum, exact whatever the order of its values. It can hold more than a [`Decimal`], so that what
+/// is too large or too fine on the way may come back.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Sum {
     wide: Wide,
+    /// What does not fit beside `wide`: whole units, and the fraction in steps of 10⁻²⁸.
+    aside: (i128, i128),
     broken: bool,
 }
+
+/// One, in steps of 10⁻²⁸.
+const UNIT: i128 = 10_i128.pow(MAX_SCALE);
 
 impl Sum {
     /// Adds one value.
     pub fn add(&mut self, value: Decimal) {
-        self.join(Self { wide: value.into(), broken: false });
+        self.join(Self { wide: value.into(), ..Self::default() });
     }
 
     /// Adds another sum.
     pub fn join(&mut self, other: Self) {
+        self.broken |= other.broken;
+        self.put_aside(other.aside);
         match self.wide.add(other.wide) {
-            Some(wide) if !other.broken => self.wide = wide,
-            _ => self.broken = true,
+            Some(wide) => self.wide = wide,
+            None => {
+                self.put_aside(self.wide.split());
+                self.wide = other.wide;
+            }
         }
     }
 
-    /// The sum, at the largest scale that was added; `None` where it left the
-    /// 28 digits that a [`Decimal`] holds.
+    fn put_aside(&mut self, (whole, fraction): (i128, i128)) {
+        // Neither fraction is as much as one.
+        let fraction = self.aside.1 + fraction;
+        let wholes = self.aside.0.checked_add(whole).and_then(|sum| sum.checked_add(fraction / UNIT));
+        self.broken |= wholes.is_none();
+        self.aside = (wholes.unwrap_or_default(), fraction % UNIT);
+    }
+
+    /// Whole units and fraction, of one sign; `None` where more was added than even that can hold.
+    fn split(mut self) -> Option<(i128, i128)> {
+        self.put_aside(self.wide.split());
+        let (whole, fraction) = self.aside;
+        let carry = match (whole.signum(), fraction.signum()) {
+            (1, -1) => 1,
+            (-1, 1) => -1,
+            _ => 0,
+        };
+        (!self.broken).then_some((whole - carry, fraction + carry * UNIT))
+    }
+
+    /// The sum; `None` where it left the 28 digits that a [`Decimal`] holds.
     #[must_use]
     pub fn value(&self) -> Option<Decimal> {
-        if self.broken { None } else { self.wide.decimal() }
+        if self.broken {
+            return None;
+        }
+        if self.aside == (0, 0) {
+            return self.wide.decimal();
+        }
+        let (whole, fraction) = self.split()?;
+        let fraction = Wide { mantissa: fraction, scale: MAX_SCALE }.stripped();
+        Wide { mantissa: whole, scale: 0 }.add(fraction)?.decimal()
     }
 }
+
+/// Equal sums are equal even where no [`Decimal`] holds them.
+impl PartialEq for Sum {
+    fn eq(&self, other: &Self) -> bool {
+        self.split() == other.split()
+    }
+}
+
+impl Eq for Sum {}
 
 impl FromIterator<Decimal> for Sum {
     fn from_iter<I: IntoIterator<Item = Decimal>>(values: I) -> Self {
@@ -332,19 +386,19 @@ pub fn parse(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> {
     }
     let mut negative = false;
     let mut signs = 0;
+    let mut dash = false;
     let mut currency = None;
-    if let Some(inner) = rest.strip_prefix('(').and_then(|t| t.strip_suffix(')')) {
-        (negative, signs, rest) = (true, 1, inner.trim());
-    }
-    // Signs and currencies may stand in any order before and behind.
+    // Signs, parentheses and currencies may stand in any order around the digits.
     loop {
         let before = rest;
-        if let Some(tail) = rest.strip_prefix(['-', '\u{2212}', '\u{2013}']) {
-            (negative, signs, rest) = (true, signs + 1, tail);
+        if let Some(inner) = rest.strip_prefix('(').and_then(|t| t.strip_suffix(')')) {
+            (negative, signs, rest) = (true, signs + 1, inner);
+        } else if let Some(tail) = rest.strip_prefix(['-', '\u{2212}', '\u{2013}']) {
+            (negative, signs, dash, rest) = (true, signs + 1, true, tail);
         } else if let Some(tail) = rest.strip_prefix('+') {
             (signs, rest) = (signs + 1, tail);
         } else if let Some(head) = rest.strip_suffix(['-', '\u{2212}']) {
-            (negative, signs, rest) = (true, signs + 1, head);
+            (negative, signs, dash, rest) = (true, signs + 1, true, head);
         }
         if let Some((code, remainder)) = strip_currency(rest.trim()) {
             if currency.is_some() && code.is_some() {
@@ -363,14 +417,36 @@ pub fn parse(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> {
     }
     if rest.is_empty() {
         // Accounting formats write nil as a dash.
-        return if text.chars().any(|c| c.is_ascii_digit()) || signs == 0 {
-            Err("it has no digits")
-        } else {
-            Ok(Parsed { value: ZERO, currency })
-        };
+        return if dash { Ok(Parsed { value: ZERO, currency }) } else { Err("it has no digits") };
     }
     let magnitude = from_groups(rest, mark)?;
     Ok(Parsed { value: if negative { -magnitude } else { magnitude }, currency })
+}
+
+/// Reads a number of an XML document, where `xs:double` may carry an exponent: `-1.4551915228366852E-11`, `1E5`.
+/// Everything else is read as [`parse`] does.
+///
+/// # Errors
+/// As [`parse`]; also where the exponent takes the value past 28 digits.
+pub fn parse_xml(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> {
+    const TOO_LONG: &str = "with its exponent it has more than 28 digits";
+    let trimmed = text.trim();
+    let Some((mantissa, exponent)) = trimmed.split_once(['E', 'e']) else { return parse(text, mark) };
+    let (Some(mantissa), Ok(exponent)) = (unadorned(mantissa, DecimalMark::Point), exponent.parse::<i32>())
+    else {
+        return Err("it is not a number of an XML document");
+    };
+    // The exponent moves the point: the digits stay.
+    let scale =
+        i32::try_from(mantissa.scale()).map_err(|_| TOO_LONG)?.checked_sub(exponent).ok_or(TOO_LONG)?;
+    let wide = match u32::try_from(scale) {
+        Ok(scale) => Wide { mantissa: mantissa.mantissa(), scale },
+        Err(_) => {
+            let up = power(scale.unsigned_abs()).ok_or(TOO_LONG)?;
+            Wide { mantissa: mantissa.mantissa().checked_mul(up).ok_or(TOO_LONG)?, scale: 0 }
+        }
+    };
+    wide.decimal().map(|value| Parsed { value, currency: None }).ok_or(TOO_LONG)
 }
 
 /// The common case without detours: an optional minus, up to 18 digits, at most one mark.
@@ -401,6 +477,14 @@ fn unadorned(text: &str, mark: DecimalMark) -> Option<Decimal> {
     (scale != Some(0)).then(|| Decimal::new(if negative { -mantissa } else { mantissa }, scale.unwrap_or(0)))
 }
 
+/// The currencies of ISO 4217 in use: three capitals alone may be a unit (`10 MWH`).
+const CURRENCIES: &str = "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN \
+    BWP BYN BZD CAD CDF CHF CLF CLP CNH CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD \
+    GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP \
+    LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN \
+    PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS \
+    TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG";
+
 /// Takes a currency sign or code off either end: the code, where the sign stands for one currency only.
 fn strip_currency(text: &str) -> Option<(Option<[u8; 3]>, &str)> {
     for (sign, code) in [("€", Some(*b"EUR")), ("£", Some(*b"GBP")), ("$", None), ("¥", None)] {
@@ -409,8 +493,7 @@ fn strip_currency(text: &str) -> Option<(Option<[u8; 3]>, &str)> {
         }
     }
     let letters = |code: &str| -> Option<[u8; 3]> {
-        let code: [u8; 3] = code.as_bytes().try_into().ok()?;
-        code.iter().all(u8::is_ascii_uppercase).then_some(code)
+        CURRENCIES.split(' ').find(|known| *known == code).and_then(|code| code.as_bytes().try_into().ok())
     };
     if let Some((code, rest)) = text.split_at_checked(3)
         && let Some(code) = letters(code)
@@ -479,6 +562,34 @@ mod tests {
     }
 
     #[test]
+    fn a_sum_that_leaves_what_can_be_held_comes_back() {
+        let (most, least) = (dec("9999999999999999999999999999"), dec("0.0000000000000000000000000001"));
+        let sum = |values: &[Decimal]| values.iter().copied().collect::<Sum>();
+        assert_eq!(sum(&[most, least, -most]).value(), Some(least));
+        assert_eq!(sum(&[-most, -least, most, least, dec("-0.50")]).value(), Some(dec("-0.5")));
+        assert_eq!(sum(&[most, least]).value(), None);
+        assert_eq!(sum(&[most, least, dec("1"), -least]), sum(&[dec("1"), most]));
+        assert_ne!(sum(&[most, least]), sum(&[most, -least]));
+    }
+
+    proptest! {
+        #[test]
+        fn a_sum_does_not_depend_on_the_order(
+            mut values in proptest::collection::vec((any::<i64>(), 0_u32..29), 0..12),
+        ) {
+            let sum = |values: &[(i64, u32)]| values.iter().map(|&(m, s)| Decimal::new(m, s)).collect::<Sum>();
+            let forward = sum(&values);
+            values.reverse();
+            prop_assert_eq!(forward, sum(&values));
+            let (one, two) = values.split_at(values.len() / 2);
+            let mut joined = sum(one);
+            joined.join(sum(two));
+            prop_assert_eq!(forward, joined);
+            prop_assert_eq!(forward.value(), joined.value());
+        }
+    }
+
+    #[test]
     fn numbers_as_people_write_them() {
         for (text, value) in [
             ("0", "0"),
@@ -489,6 +600,8 @@ mod tests {
             ("$-5", "-5"),
             ("(1,234.56)", "-1234.56"),
             ("($12.00)", "-12.00"),
+            ("$(100.00)", "-100.00"),
+            ("$ -", "0"),
             ("12.5-", "-12.5"),
             ("\u{2212}3", "-3"),
             ("HKD 239,046.00", "239046.00"),
@@ -512,6 +625,21 @@ mod tests {
     }
 
     #[test]
+    fn doubles_of_xml_keep_their_digits() {
+        for (text, value) in [
+            ("1E5", "100000"),
+            ("-1.4551915228366852E-11", "-0.000000000014551915228366852"),
+            ("2.50e+1", "25.0"),
+            ("12.5", "12.5"),
+        ] {
+            assert_eq!(parse_xml(text, DecimalMark::Point).map(|p| p.value), Ok(dec(value)), "{text}");
+        }
+        for text in ["1E", "E5", "1E400", "1E-40", "1E5E5", "NaN", "INF", ""] {
+            assert!(parse_xml(text, DecimalMark::Point).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_not_a_number_is_refused() {
         for text in [
             "",
@@ -529,6 +657,10 @@ mod tests {
             "0x10",
             "NaN",
             "1234,567",
+            "+",
+            "()",
+            "10 MWH",
+            "ABC 5",
             "$",
             "EUR",
             "EUR 5 USD",

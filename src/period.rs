@@ -8,6 +8,7 @@
 use std::fmt;
 
 use jiff::civil::{Date, DateTime, Time};
+use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _, Zoned};
 
@@ -149,6 +150,13 @@ impl Dates {
         let formats = formats
             .iter()
             .map(|format| match format.as_str() {
+                pattern
+                    if pattern.contains('%') && jiff::fmt::strtime::format(pattern, sample()).is_err() =>
+                {
+                    Err(Fault::new(Kind::Configuration, "this is not a pattern for dates")
+                        .value(pattern)
+                        .expected("strptime, such as \"%d-%b-%Y %H:%M\""))
+                }
                 "month first" => Ok(Format::MonthFirst),
                 "day first" => Ok(Format::DayFirst),
                 pattern if pattern.contains('%') => Ok(Format::Pattern(pattern.to_owned())),
@@ -211,8 +219,14 @@ impl Dates {
 
     /// The date in `text`: `None` where no form fits, an error where one fits but is no date.
     fn date(&self, text: &str, edge: Edge) -> Result<Option<Date>, String> {
-        let parts: Vec<&str> =
-            text.split(['-', '/', '.', ' ', ',']).filter(|part| !part.is_empty()).collect();
+        // One kind of separator, each time once: "Oct 1, 2026" has its comma with the space.
+        let separator = text.chars().find(|c| matches!(c, '-' | '/' | '.' | ' '));
+        let parts: Vec<&str> = match separator {
+            Some(separator) => {
+                text.split(separator).map(|part| part.strip_suffix(',').unwrap_or(part)).collect()
+            }
+            None => vec![text],
+        };
         let no_date = || format!("{text} is not in the calendar");
         let make = |year: i64, month: i64, day: i64| -> Result<Option<Date>, String> {
             let small = |n: i64| i8::try_from(n).map_err(|_| no_date());
@@ -264,6 +278,11 @@ impl Dates {
             _ => Ok(None),
         }
     }
+}
+
+/// Any time: to see whether a pattern is one.
+fn sample() -> BrokenDownTime {
+    BrokenDownTime::from(&Zoned::new(Timestamp::UNIX_EPOCH, TimeZone::UTC))
 }
 
 fn number(text: &str) -> Option<i64> {
@@ -327,8 +346,8 @@ fn read_clock(text: &str) -> Result<(Time, Option<i32>), String> {
         let digits: String = tail.chars().filter(char::is_ascii_digit).collect();
         let n: i32 = digits.parse().map_err(|_| wrong())?;
         let seconds = match digits.len() {
-            2 => n * 3600,
-            4 if n % 100 < 60 => (n / 100) * 3600 + (n % 100) * 60,
+            2 if n <= 14 => n * 3600,
+            4 if n % 100 < 60 && n <= 1400 => (n / 100) * 3600 + (n % 100) * 60,
             _ => return Err(wrong()),
         };
         (offset, rest) = (Some(if tail.starts_with('-') { -seconds } else { seconds }), head.trim_end());
@@ -521,6 +540,9 @@ mod tests {
             ("2000-02-30", "not in the calendar"),
             ("2000-13", "not in the calendar"),
             ("soon", "no format"),
+            ("-2026--10-/01", "no format"),
+            ("2026-10/01", "no format"),
+            ("2000-08-01T10:00+99:00", "not a time of day"),
             ("", "no format"),
             ("2000-08-01T25:00", "not a time of day"),
             ("2000-08-01T10:00:00.5", "finer than a second"),

@@ -1,5 +1,5 @@
-//! In: arguments. Out: an exit code, and everything that a person sees. The
-//! only room that prints: results to stdout, all else to stderr.
+//! In: arguments. Out: an exit code, and everything that a person sees: results to stdout, all else to
+//! stderr. Never: lets another room print, or decides what a run came to.
 
 mod print;
 mod watch;
@@ -47,14 +47,14 @@ enum Command {
     #[cfg(feature = "simulator")]
     Demo(crate::operations::Demo),
     /// Work with the settlement platform
-    #[cfg(feature = "simulator")]
     #[command(subcommand)]
     Platform(PlatformCommand),
 }
 
-#[cfg(feature = "simulator")]
 #[derive(Subcommand)]
 enum PlatformCommand {
+    Doctor(crate::operations::PlatformDoctor),
+    #[cfg(feature = "simulator")]
     Simulate(crate::operations::Simulate),
 }
 
@@ -125,6 +125,11 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
             // The demo has done what it set out to do, whatever it found.
             operation.run(&context, &mut |shown| printer.demo(shown, operation.limit))?;
             Ok(0)
+        }
+        Command::Platform(PlatformCommand::Doctor(operation)) => {
+            let diagnosis = operation.run(&context);
+            printer.diagnosis(&diagnosis, operation.json)?;
+            Ok(diagnosis.exit_code())
         }
         #[cfg(feature = "simulator")]
         Command::Platform(PlatformCommand::Simulate(operation)) => {

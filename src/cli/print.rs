@@ -3,11 +3,9 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use crate::fault::Fault;
-use crate::judge::Class;
-use crate::money::{self, Decimal};
-use crate::normalise::Side;
-use crate::report::{Report, discrepancy_table, summary, summary_table};
+use crate::fault::{Fault, Result, shown_lines};
+use crate::operations::Diagnosis;
+use crate::report::{Report, screen};
 
 /// Where there is no terminal to measure.
 const WIDTH: u16 = 120;
@@ -66,75 +64,47 @@ impl Printer {
     }
 
     pub(super) fn line(&mut self, text: &str) {
-        if !self.quiet && writeln!(std::io::stdout(), "{text}").is_err() {
+        // Texts of vendors and platforms reach the terminal here: nothing of them may move its cursor.
+        if !self.quiet && writeln!(std::io::stdout(), "{}", shown_lines(text)).is_err() {
             self.quiet = true;
         }
     }
 
     pub(super) fn fault(&self, fault: &Fault) {
         // If stderr is gone there is nobody to tell.
-        let _ = writeln!(std::io::stderr(), "error: {fault}");
+        let _ = writeln!(std::io::stderr(), "error: {}", shown_lines(&fault.to_string()));
     }
 
     /// The summary, then the discrepancies.
     pub(super) fn outcome(&mut self, report: &Report<'_>, limit: usize) {
-        let summary = summary(report);
-        let period = if report.period.is_empty() { String::new() } else { format!(", {}", report.period) };
-        self.line(&format!("{}{period}", report.name));
-        self.line(&summary_table(report, self.width));
-        let groups = summary.groups;
-        let mut verdict = format!(
-            "{} matched, {} within tolerance, {} {}",
-            groups.matched,
-            groups.within_tolerance,
-            groups.discrepancies,
-            if groups.discrepancies == 1 { "discrepancy" } else { "discrepancies" },
-        );
-        if !summary.kinds.is_empty() {
-            let kinds: Vec<String> =
-                summary.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-            verdict = format!("{verdict} ({})", kinds.join(", "));
+        self.line(&screen(report, self.width, limit));
+    }
+
+    /// The examination of a platform, fit to be pasted into a ticket.
+    pub(super) fn diagnosis(&mut self, diagnosis: &Diagnosis, as_json: bool) -> Result<()> {
+        if as_json {
+            self.line(&crate::report::to_json(diagnosis)?);
+            return Ok(());
         }
-        if groups.rejected_rows > 0 {
-            let rows = if groups.rejected_rows == 1 { "row" } else { "rows" };
-            verdict = format!("{verdict}, {} {rows} rejected", groups.rejected_rows);
+        self.line(&format!("tieout {}, platform doctor, {}", diagnosis.tieout, diagnosis.time));
+        if let Some(endpoint) = &diagnosis.endpoint {
+            self.line(endpoint);
         }
-        self.line(&verdict);
-        for (currency, variance) in &summary.variance {
-            let shown =
-                |value: Option<Decimal>| value.map_or_else(|| "over 28 digits".to_owned(), money::grouped);
-            self.line(&format!(
-                "overbilled {} {currency}, underbilled {} {currency}, net {} {currency}",
-                shown(variance.overbilled),
-                shown(variance.underbilled.map(|value| value.abs())),
-                shown(variance.net)
-            ));
-        }
-        for side in [Side::Invoice, Side::Settlement] {
-            if report.outcome.control.lines(side, Class::Read) == 0 {
-                let outside = match report.outcome.control.lines(side, Class::OutsidePeriod) {
-                    0 => String::new(),
-                    outside => format!("; all {outside} lines start outside the period"),
-                };
-                self.line(&format!("note: the {} side has nothing to reconcile{outside}", side.name()));
-            }
-        }
-        for pass in &summary.passes {
-            if pass.groups == 0 {
-                self.line(&format!("note: the pass \"{}\" matched nothing", pass.name));
-            }
-        }
-        if groups.discrepancies > 0 && limit > 0 {
-            self.line("");
-            self.line(&discrepancy_table(report, self.width, limit));
-            let hidden = usize::try_from(groups.discrepancies).unwrap_or(usize::MAX).saturating_sub(limit);
-            if hidden > 0 {
-                self.line(&format!("… and {hidden} more: see the report, or give --limit"));
-            }
-        }
-        for reject in crate::report::first_rejects(report, 5) {
-            self.line(&reject);
-        }
+        self.line(&crate::report::table(
+            self.width,
+            &["check", "verdict", "ms", "what was found, and what to do"],
+            diagnosis.checks.iter().map(|check| {
+                let next = check.next.as_ref().map(|next| format!("\n→ {next}")).unwrap_or_default();
+                [
+                    check.check.to_owned(),
+                    check.verdict.name().to_owned(),
+                    check.milliseconds.to_string(),
+                    format!("{}{next}", check.found),
+                ]
+            }),
+        ));
+        self.line(&diagnosis.summary());
+        Ok(())
     }
 
     pub(super) fn files(&mut self, files: &[PathBuf]) {
@@ -170,7 +140,7 @@ impl Printer {
                             &call.time,
                             &call.user,
                             &call.method,
-                            &named(&call.arguments),
+                            &call.arguments_by_line(),
                             &call.outcome,
                             &call.rows.to_string(),
                         ]
@@ -206,14 +176,4 @@ fn program() -> String {
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | ':');
     if word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
-}
-
-/// `{"page":"1","pageSize":"50"}` as lines of `page = 1`.
-#[cfg(feature = "simulator")]
-fn named(arguments: &str) -> String {
-    let Ok(serde_json::Value::Object(object)) = serde_json::from_str(arguments) else {
-        return arguments.to_owned();
-    };
-    let lines = object.iter().map(|(name, value)| format!("{name} = {}", value.as_str().unwrap_or_default()));
-    lines.collect::<Vec<_>>().join("\n")
 }

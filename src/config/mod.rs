@@ -136,7 +136,12 @@ fn settings(
     }
     let tolerances_file = file.tolerance;
     for tolerance in &tolerances_file {
-        for name in tolerance.when.keys() {
+        for (name, values) in &tolerance.when {
+            if values.names().is_empty() {
+                return Err(Fault::new(Kind::Configuration, "a tolerance for no value at all never applies")
+                    .at(format!("[[tolerance]] when {name}"))
+                    .expected("at least one value"));
+            }
             fields.add(name).ok_or_else(|| {
                 Fault::new(Kind::Configuration, "`when` compares texts, and this holds none")
                     .at("[[tolerance]] when")
@@ -161,7 +166,12 @@ fn settings(
     }
     let mut rules = Vec::new();
     for (name, settings) in &file.normalise {
-        let field = fields.find(name).ok_or_else(|| unknown(name, &known).at("[normalise]"))?;
+        let field = fields.find(name).ok_or_else(|| match Role::named(name) {
+            Some(_) => {
+                Fault::new(Kind::Configuration, "only texts have a key rule").at("[normalise]").value(name)
+            }
+            None => unknown(name, &known).at("[normalise]"),
+        })?;
         rules.push((field, settings));
     }
     let keys = KeyRules::load(rules, &fields, &base)?;
@@ -247,9 +257,16 @@ fn side(file: SideFile, table: &'static str, platform: Option<platform::Settings
         dates: file.dates,
         decimal: file.decimal,
         scale: file.scale,
+        xml_numbers: matches!(source, Source::Platform(_)),
     };
     crate::period::Dates::new(Zone::utc(), &reading.dates).map_err(|fault| fault.at(at("dates")))?;
-    for name in reading.scale.keys() {
+    for (name, &digits) in &reading.scale {
+        if digits > 28 {
+            return Err(Fault::new(Kind::Configuration, "decimals have at most 28 digits")
+                .at(format!("[{table}.scale] {name}"))
+                .value(digits)
+                .expected("0 to 28"));
+        }
         if Role::named(name).is_none_or(|role| role.holds() != Holds::Number) {
             return Err(Fault::new(Kind::Configuration, "a scale belongs to a number")
                 .at(format!("[{table}.scale]"))

@@ -116,7 +116,7 @@ impl Control {
                 judged.join(&of(class));
             }
             let read = of(Class::Read);
-            if judged.lines != read.lines || judged.amount.value() != read.amount.value() {
+            if judged != read {
                 let show = |tally: &Tally| match tally.amount.value() {
                     Some(amount) => format!("{} lines, {amount} {currency}", tally.lines),
                     None => format!("{} lines, more money than 28 digits hold", tally.lines),

@@ -1,9 +1,10 @@
 //! A discrepancy in one sentence or two, with the arithmetic that a reader can check.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{Discrepancy, Figures, Kind};
-use crate::matching::{Book, How};
+use super::{Discrepancy, Figures, Kind, figures};
+use crate::matching::{Book, How, MOST};
 use crate::money::{self, Decimal};
 use crate::normalise::{Role, Side};
 
@@ -29,9 +30,7 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     fn role(&self, side: Side, role: Role) -> &str {
-        let entries =
-            if side == Side::Invoice { &self.discrepancy.invoices } else { &self.discrepancy.settlements };
-        entries.first().map_or("", |&entry| self.book.ledger(side).role(role, entry))
+        self.discrepancy.entries(side).first().map_or("", |&entry| self.book.ledger(side).role(role, entry))
     }
 
     fn currency(&self) -> &str {
@@ -41,8 +40,20 @@ impl Teller<'_> {
         }
     }
 
+    /// The unit of a side's figures: both sides have the invoice's, but for those that the settlement states itself.
     fn unit(&self, side: Side) -> &str {
-        self.role(side, Role::Unit)
+        let figures = &self.discrepancy.figures;
+        let measure = if side == Side::Invoice { figures.unit } else { figures.unit_as_stated };
+        measure.map_or("", |(side, entry)| self.book.ledger(side).role(Role::Unit, entry))
+    }
+
+    /// All texts that a side states in a role.
+    fn all(&self, side: Side, role: Role) -> String {
+        let ledger = self.book.ledger(side);
+        let texts: BTreeSet<&str> =
+            self.discrepancy.entries(side).iter().map(|&entry| ledger.role(role, entry)).collect();
+        let texts: Vec<&str> = texts.into_iter().filter(|text| !text.is_empty()).collect();
+        if texts.is_empty() { "blank".to_owned() } else { texts.join(" and ") }
     }
 
     fn money(&self, amount: Option<Decimal>) -> String {
@@ -54,10 +65,8 @@ impl Teller<'_> {
     }
 
     fn lines(&self, side: Side) -> String {
-        let entries =
-            if side == Side::Invoice { &self.discrepancy.invoices } else { &self.discrepancy.settlements };
         let noun = if side == Side::Invoice { "invoice line" } else { "settlement record" };
-        match entries.len() {
+        match self.discrepancy.entries(side).len() {
             1 => format!("one {noun}"),
             n => format!("{n} {noun}s"),
         }
@@ -68,11 +77,19 @@ impl Teller<'_> {
         let (billed, settled) = (&figures.invoiced, &figures.settled);
         let (amount_billed, amount_settled) = (self.money(billed.amount), self.money(settled.amount));
         match self.discrepancy.kind {
-            Kind::Ambiguous => format!(
-                "{} ({amount_billed}) and {} ({amount_settled}) share one key, and more than one way to pair them is equally close; nothing is guessed.",
-                capital(&self.lines(Side::Invoice)),
-                self.lines(Side::Settlement)
-            ),
+            Kind::Ambiguous => {
+                let why = match self.discrepancy.how {
+                    How::TooMany => format!(
+                        "they are too many to pair one to one (at most {MOST} on the smaller side): give the pass a finer key, or compare totals"
+                    ),
+                    _ => "more than one way to pair them is equally close; nothing is guessed".to_owned(),
+                };
+                format!(
+                    "{} ({amount_billed}) and {} ({amount_settled}) share one key, and {why}.",
+                    capital(&self.lines(Side::Invoice)),
+                    self.lines(Side::Settlement)
+                )
+            }
             Kind::Duplicate => {
                 let (side, verb, amount, others) = match self.discrepancy.invoices.is_empty() {
                     false => (Side::Invoice, "Billed", &amount_billed, "the settlements hold"),
@@ -104,13 +121,13 @@ impl Teller<'_> {
             ),
             Kind::Unit => format!(
                 "Billed in {}, settled in {}: these units do not convert.",
-                self.unit(Side::Invoice),
-                self.unit(Side::Settlement)
+                self.all(Side::Invoice, Role::Unit),
+                self.all(Side::Settlement, Role::Unit)
             ),
             Kind::Version => format!(
                 "Billed {amount_billed} on version {}, settled {amount_settled} on version {}.",
-                self.role(Side::Invoice, Role::Version),
-                self.role(Side::Settlement, Role::Version)
+                self.all(Side::Invoice, Role::Version),
+                self.all(Side::Settlement, Role::Version)
             ),
             Kind::Sign => {
                 format!("Billed {amount_billed}, settled {amount_settled}: the signs are opposite.")
@@ -126,6 +143,17 @@ impl Teller<'_> {
                 plain(billed.price),
                 plain(settled.price),
                 self.more_or_less(billed.price, settled.price, ""),
+            ),
+            Kind::Amount if figures.overflow => {
+                "The figures have more than 28 digits together: they cannot be compared exactly.".to_owned()
+            }
+            // Quantity and price both differ, and make up for each other.
+            Kind::Amount if billed.amount.is_some() && billed.amount == settled.amount => format!(
+                "The amounts tie, but nothing else does: billed {} at {}, settled {} at {}.",
+                self.quantity(Side::Invoice, billed.quantity),
+                plain(billed.price),
+                self.settled_quantity(),
+                plain(settled.price)
             ),
             Kind::Amount => format!("Billed {amount_billed}, settled {amount_settled}."),
             Kind::Arithmetic => self.arithmetic(),
@@ -152,23 +180,21 @@ impl Teller<'_> {
 
     fn arithmetic(&self) -> String {
         let ledger = self.book.ledger(Side::Invoice);
-        let worst = self.discrepancy.invoices.iter().copied().find_map(|entry| {
-            let (quantity, price, amount) =
-                (ledger.quantity(entry)?, ledger.price(entry)?, ledger.amount(entry)?);
-            let product = money::multiply(quantity, price)?;
-            (money::round(product, 2, money::Rounding::HalfUp) != amount).then(|| {
-                format!(
-                    "The sides tie, but the invoice's own {} × {} = {}, not the {} that it bills.",
-                    money::plain(quantity),
-                    money::plain(price),
-                    money::plain(product),
-                    self.money(Some(amount))
-                )
-            })
-        });
-        worst.unwrap_or_else(|| {
-            "The sides tie, but the invoice's own quantity × price is not its amount.".to_owned()
-        })
+        let worst = self
+            .discrepancy
+            .invoices
+            .iter()
+            .max_by_key(|&&entry| figures::gap(ledger, entry).map(|gap| gap.abs()));
+        let terms = worst
+            .and_then(|&entry| Some((ledger.quantity(entry)?, ledger.price(entry)?, ledger.amount(entry)?)));
+        let Some((quantity, price, amount)) = terms else { return String::new() };
+        format!(
+            "The sides tie, but the invoice's own {} × {} = {}, not the {} that it bills.",
+            money::plain(quantity),
+            money::plain(price),
+            money::multiply(quantity, price).map_or_else(|| "more digits than 28".to_owned(), money::plain),
+            self.money(Some(amount))
+        )
     }
 
     /// `Overbilled by 57.56 USD: volume (52328 - 52313) × 3.8375 = 57.5625; rounding -0.0025.`

@@ -2,7 +2,7 @@
 
 use crate::matching::Book;
 use crate::money::{self, Decimal, Ratio, Sum};
-use crate::normalise::{Field, Role, Side, Unit};
+use crate::normalise::{Field, Ledger, Role, Side, Unit};
 
 /// The figures of one side of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Figures {
     pub amount: Option<Decimal>,
     /// The sum of the quantities, if any is stated and their units convert.
     pub quantity: Option<Decimal>,
-    /// The price, if all entries state the same.
+    /// The price, if all entries state the same and their units convert.
     pub price: Option<Decimal>,
 }
 
@@ -24,20 +24,41 @@ pub struct Both {
     pub settled: Figures,
     /// What was settled, in its own unit.
     pub settled_as_stated: Figures,
+    /// The entry whose unit the figures have; none where no unit is stated.
+    pub unit: Option<(Side, u32)>,
+    /// The entry whose unit `settled_as_stated` has.
+    pub unit_as_stated: Option<(Side, u32)>,
     /// Whether both sides state a quantity or a price, in units that do not convert.
     pub units_clash: bool,
     /// Whether a conversion took place.
     pub converted: bool,
+    /// Whether a sum or a conversion has more than 28 digits: it is stated, but blank here, and ties with nothing.
+    pub overflow: bool,
+}
+
+/// The entry of one side whose unit stands for the side: of those that state a quantity or a price, and a
+/// unit, the one whose unit is first in the alphabet, so that the order of the entries means nothing.
+fn measure(book: &Book<'_>, side: Side, entries: &[u32]) -> Option<u32> {
+    let ledger = book.ledger(side);
+    entries
+        .iter()
+        .copied()
+        .filter(|&entry| states(ledger.quantity(entry), ledger.price(entry)))
+        .filter(|&entry| !ledger.role(Role::Unit, entry).is_empty())
+        .min_by_key(|&entry| ledger.role(Role::Unit, entry))
+}
+
+const fn states(quantity: Option<Decimal>, price: Option<Decimal>) -> bool {
+    quantity.is_some() || price.is_some()
 }
 
 /// The ratio from the unit of `entry` to the unit of `target`: `None` where they do not convert.
-/// A blank unit is whatever the other one is.
 fn ratio(book: &Book<'_>, entry: (Side, u32), target: (Side, u32)) -> Option<Ratio> {
     let field = Field::of(Role::Unit)?;
     let text = |(side, entry): (Side, u32)| book.ledger(side).text(field, entry);
     let (from, to) = (text(entry), text(target));
     let key = |(side, entry): (Side, u32)| book.key(side, field, entry);
-    if from == to || from.is_empty() || to.is_empty() || key(entry) == key(target) {
+    if from == to || key(entry) == key(target) {
         return Some(Ratio::ONE);
     }
     match (Unit::named(from), Unit::named(to)) {
@@ -46,63 +67,108 @@ fn ratio(book: &Book<'_>, entry: (Side, u32), target: (Side, u32)) -> Option<Rat
     }
 }
 
-/// The figures of `entries` in the unit of `target`, and whether all units convert and any had to.
-fn figures(book: &Book<'_>, side: Side, entries: &[u32], target: (Side, u32)) -> (Figures, bool, bool) {
+/// The figures of one side, and what came of its units.
+struct Measured {
+    figures: Figures,
+    states_quantity: bool,
+    states_price: bool,
+    /// A quantity or a price stands in a unit that does not convert.
+    clash: bool,
+    converted: bool,
+    /// A sum or a conversion has more digits than fit: it is stated, but not known.
+    overflow: bool,
+}
+
+/// The figures of `entries` in the unit of `target`. A blank unit is that of `own`, which stands for the side;
+/// where no entry has one, it is whatever the target has.
+fn figures(
+    book: &Book<'_>,
+    side: Side,
+    entries: &[u32],
+    own: Option<u32>,
+    target: Option<(Side, u32)>,
+) -> Measured {
     let ledger = book.ledger(side);
-    let (mut clash, mut converted) = (false, false);
+    let (mut clash, mut converted, mut overflow) = (false, false, false);
+    let (mut states_quantity, mut states_price) = (false, false);
     let (mut amount, mut quantity) = (None::<Sum>, None::<Sum>);
     let mut price: Option<Option<Decimal>> = None;
     for &entry in entries {
         if let Some(value) = ledger.amount(entry) {
             amount.get_or_insert_default().add(value);
         }
-        let own = (ledger.quantity(entry), ledger.price(entry));
-        let own = match ratio(book, (side, entry), target) {
-            Some(Ratio::ONE) => own,
+        let stated = (ledger.quantity(entry), ledger.price(entry));
+        states_quantity |= stated.0.is_some();
+        states_price |= stated.1.is_some();
+        let measured = if ledger.role(Role::Unit, entry).is_empty() { own } else { Some(entry) };
+        let ratio = match (measured, target) {
+            (Some(measured), Some(target)) => ratio(book, (side, measured), target),
+            _ => Some(Ratio::ONE),
+        };
+        let (own_quantity, own_price) = match ratio {
+            Some(Ratio::ONE) => stated,
             Some(ratio) => {
                 converted = true;
-                let apply = |ratio: Ratio, value: Option<Decimal>| Some(ratio.apply(value?)?.0.normalize());
-                (apply(ratio, own.0), apply(ratio.inverse(), own.1))
+                let mut apply = |ratio: Ratio, value: Option<Decimal>| {
+                    let applied = ratio.apply(value?).map(|(value, _)| value.normalize());
+                    overflow |= applied.is_none();
+                    applied
+                };
+                (apply(ratio, stated.0), apply(ratio.inverse(), stated.1))
             }
             None => {
                 // Where nothing is stated there is nothing to convert.
-                clash |= own.0.is_some() || own.1.is_some();
-                own
+                clash |= states(stated.0, stated.1);
+                (None, None)
             }
         };
-        if let Some(value) = own.0 {
+        if let Some(value) = own_quantity {
             quantity.get_or_insert_default().add(value);
         }
         price = Some(match price {
-            None => own.1,
-            Some(same) if same == own.1 => same,
+            None => own_price,
+            Some(same) if same == own_price => same,
             Some(_) => None,
         });
     }
-    let value = |sum: Option<Sum>| sum.and_then(|sum| sum.value());
-    let figures = Figures { amount: value(amount), quantity: value(quantity), price: price.flatten() };
-    (figures, clash, converted)
+    let mut value = |sum: Option<Sum>| {
+        let value = sum?.value();
+        overflow |= value.is_none();
+        value
+    };
+    let (quantity, price) = if clash { (None, None) } else { (value(quantity), price.flatten()) };
+    let figures = Figures { amount: value(amount), quantity, price };
+    Measured { figures, states_quantity, states_price, clash, converted, overflow }
 }
 
 /// The figures of a group.
 pub(super) fn both(book: &Book<'_>, invoices: &[u32], settlements: &[u32]) -> Both {
-    let first = |side, entries: &[u32]| entries.first().map(|&entry| (side, entry));
-    let invoice = first(Side::Invoice, invoices);
-    let settlement = first(Side::Settlement, settlements);
-    let Some(target) = invoice.or(settlement) else { return Both::default() };
-    let (invoiced, clash_invoiced, _) = figures(book, Side::Invoice, invoices, target);
-    let (settled, clash_settled, converted) = figures(book, Side::Settlement, settlements, target);
-    let as_stated =
-        settlement.map(|own| figures(book, Side::Settlement, settlements, own).0).unwrap_or_default();
-    let comparable = (invoiced.quantity.is_some() && settled.quantity.is_some())
-        || (invoiced.price.is_some() && settled.price.is_some());
+    let own_invoice = measure(book, Side::Invoice, invoices);
+    let own_settlement = measure(book, Side::Settlement, settlements);
+    let as_stated = own_settlement.map(|entry| (Side::Settlement, entry));
+    let unit = own_invoice.map(|entry| (Side::Invoice, entry)).or(as_stated);
+    let invoiced = figures(book, Side::Invoice, invoices, own_invoice, unit);
+    let recorded = |target| figures(book, Side::Settlement, settlements, own_settlement, target);
+    let settled = recorded(unit);
+    let comparable = (invoiced.states_quantity && settled.states_quantity)
+        || (invoiced.states_price && settled.states_price);
+    let as_it_is = !settled.converted && !settled.clash;
     Both {
-        invoiced,
-        settled,
-        settled_as_stated: as_stated,
-        units_clash: comparable && (clash_invoiced || clash_settled),
-        converted,
+        settled_as_stated: if as_it_is { settled.figures.clone() } else { recorded(as_stated).figures },
+        units_clash: comparable && (invoiced.clash || settled.clash),
+        converted: settled.converted,
+        overflow: invoiced.overflow || settled.overflow,
+        invoiced: invoiced.figures,
+        settled: settled.figures,
+        unit,
+        unit_as_stated: as_stated,
     }
+}
+
+/// By how much an entry's amount is more than its own quantity × price; `None` where it does not state all three.
+pub(super) fn gap(ledger: &Ledger, entry: u32) -> Option<Decimal> {
+    let product = money::multiply(ledger.quantity(entry)?, ledger.price(entry)?)?;
+    money::subtract(ledger.amount(entry)?, product)
 }
 
 /// What a variance consists of; the parts sum to it exactly.
@@ -134,7 +200,8 @@ pub fn split(invoiced: &Figures, settled: &Figures, lines: usize) -> Option<Vari
     };
     let parts = || {
         let (qi, qs) = (invoiced.quantity?, settled.quantity?);
-        let (pi, ps) = (invoiced.price?, settled.price?);
+        // A price that only one side states is taken to be the price.
+        let (pi, ps) = (invoiced.price.or(settled.price)?, settled.price.or(invoiced.price)?);
         let volume = money::multiply(money::subtract(qi, qs)?, ps)?;
         let price = money::multiply(money::subtract(pi, ps)?, qi)?;
         let rest = money::subtract(money::subtract(total, volume)?, price)?;

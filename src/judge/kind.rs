@@ -91,7 +91,7 @@ pub(super) enum Found {
 /// Names what differs in `group`.
 pub(super) fn find(judge: &Judge<'_>, group: &Group<'_>, figures: &Both) -> Found {
     match group.how {
-        How::Ambiguous => return Found::Differs(Kind::Ambiguous, None),
+        How::Ambiguous | How::TooMany => return Found::Differs(Kind::Ambiguous, None),
         How::Duplicate(_) => return Found::Differs(Kind::Duplicate, None),
         How::Alone if group.settlements.is_empty() => return Found::Differs(Kind::Unsettled, None),
         How::Alone => return Found::Differs(Kind::Unbilled, None),
@@ -108,6 +108,13 @@ pub(super) fn find(judge: &Judge<'_>, group: &Group<'_>, figures: &Both) -> Foun
     let quantity = judge.compare(Role::Quantity, group, invoiced.quantity, settled.quantity);
     let price = judge.compare(Role::Price, group, invoiced.price, settled.price);
     let all = [amount, quantity, price];
+    if texts_differ(judge.book, group, Role::Version) {
+        // Versions are never compared silently, not even where the figures happen to agree.
+        return Found::Differs(Kind::Version, None);
+    }
+    if figures.overflow {
+        return Found::Differs(Kind::Amount, None);
+    }
     if !all.into_iter().any(Comparison::is_beyond) {
         if let Some(kind) = incomparable(all, invoiced, settled) {
             return Found::Differs(kind, None);
@@ -154,9 +161,6 @@ fn differing(judge: &Judge<'_>, group: &Group<'_>, figures: &Both, compared: [Co
     if figures.converted && quantity.is_beyond() && !as_stated.is_beyond() && as_stated != Comparison::Absent
     {
         return Kind::Unit;
-    }
-    if texts_differ(judge.book, group, Role::Version) {
-        return Kind::Version;
     }
     let opposite = judge.compare(Role::Amount, group, invoiced.amount, settled.amount.map(|amount| -amount));
     if amount.is_beyond() && !opposite.is_beyond() {

@@ -57,6 +57,17 @@ pub struct Discrepancy {
     pub tolerance: Option<usize>,
 }
 
+impl Discrepancy {
+    /// The entries of one side.
+    #[must_use]
+    pub fn entries(&self, side: Side) -> &[u32] {
+        match side {
+            Side::Invoice => &self.invoices,
+            Side::Settlement => &self.settlements,
+        }
+    }
+}
+
 /// What a run found.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
@@ -173,7 +184,12 @@ impl<'a> Judge<'a> {
         };
         let lines = group.invoices.len() + group.settlements.len();
         let variance = match kind {
-            _ if kind::currencies_clash(self.book, group) || one_sided(group, &figures) => None,
+            _ if kind::currencies_clash(self.book, group)
+                || one_sided(group, &figures)
+                || figures.overflow =>
+            {
+                None
+            }
             Kind::Unit => {
                 split(&without_quantity(&figures.invoiced), &without_quantity(&figures.settled), lines)
             }
@@ -260,21 +276,10 @@ impl<'a> Judge<'a> {
             return false;
         }
         let ledger = self.book.ledger(Side::Invoice);
-        let (Some(quantity), Some(price), Some(amount)) =
-            (ledger.quantity(invoice), ledger.price(invoice), ledger.amount(invoice))
-        else {
-            return false;
-        };
-        let Some(apart) =
-            money::multiply(quantity, price).and_then(|product| money::subtract(amount, product))
-        else {
-            return false;
-        };
+        let Some(gap) = figures::gap(ledger, invoice).filter(|gap| gap.abs() > CENT) else { return false };
         let group = Group { pass: None, how: How::Alone, invoices: &[invoice], settlements: &[] };
-        apart.abs() > CENT
-            && !self
-                .tolerance(Role::Amount, &group)
-                .is_some_and(|(_, tolerance)| tolerance.allows(apart, amount))
+        let tolerated = self.tolerance(Role::Amount, &group).zip(ledger.amount(invoice));
+        !tolerated.is_some_and(|((_, tolerance), amount)| tolerance.allows(gap, amount))
     }
 }
 

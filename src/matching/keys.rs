@@ -32,6 +32,7 @@ pub struct Book<'a> {
     invoice: &'a Ledger,
     settlement: &'a Ledger,
     zone: &'a Zone,
+    fields: &'a Fields,
     /// By field: what each side's texts are compared as. Equal numbers mean equal keys, 0 is blank.
     keys: Vec<[Vec<u32>; 2]>,
 }
@@ -39,22 +40,18 @@ pub struct Book<'a> {
 const UNSEEN: u32 = u32::MAX;
 
 impl<'a> Book<'a> {
-    /// Makes the texts of `fields` comparable across the two ledgers.
+    /// Makes all texts comparable across the two ledgers.
     #[must_use]
     pub fn new(
         invoice: &'a Ledger,
         settlement: &'a Ledger,
         zone: &'a Zone,
         rules: &KeyRules,
-        fields: &Fields,
-        keyed: &[Field],
+        fields: &'a Fields,
     ) -> Self {
         let keys = fields
             .all()
             .map(|field| {
-                if !keyed.contains(&field) {
-                    return [Vec::new(), Vec::new()];
-                }
                 let mut numbers: HashMap<String, u32> = HashMap::from([(String::new(), 0)]);
                 [invoice, settlement].map(|ledger| {
                     let mut keys = vec![UNSEEN; ledger.pool().count()];
@@ -69,7 +66,7 @@ impl<'a> Book<'a> {
                 })
             })
             .collect();
-        Self { invoice, settlement, zone, keys }
+        Self { invoice, settlement, zone, fields, keys }
     }
 
     /// The entries of one side.
@@ -96,7 +93,6 @@ impl<'a> Book<'a> {
             .map(|[invoice, settlement]| if side == Side::Invoice { invoice } else { settlement })
             .and_then(|keys| keys.get(id.index()))
             .copied()
-            // A field that is not keyed compares as blank.
             .unwrap_or(0)
     }
 
@@ -151,10 +147,25 @@ impl<'a> Book<'a> {
         sorted.chunk_by(same).for_each(both);
     }
 
-    /// Whether two entries of one side are copies: equal in `fields`, interval and values.
-    pub(super) fn copies(&self, side: Side, fields: &[Field], a: u32, b: u32) -> bool {
-        fields.iter().all(|&field| self.key(side, field, a) == self.key(side, field, b))
-            && self.values(side, a) == self.values(side, b)
+    /// All that an entry says but its document: entries of one side that agree in this are copies of one line.
+    pub(super) fn line(&self, side: Side, entry: u32) -> (Vec<u32>, Values) {
+        let document = Field::of(Role::Document);
+        let fields = self.fields.all().filter(|field| Some(*field) != document);
+        (fields.map(|field| self.key(side, field, entry)).collect(), self.values(side, entry))
+    }
+
+    /// The order of equals: by what their sources say, in every role. The place of a row decides only where all
+    /// of that is the same.
+    pub(super) fn rank(&self, side: Side, entry: u32) -> impl Ord + use<'a> {
+        let ledger = self.ledger(side);
+        let numbers = [ledger.price(entry), ledger.quantity(entry), ledger.amount(entry)];
+        (
+            Role::ALL.map(|role| ledger.role(role, entry)),
+            numbers,
+            ledger.start(entry),
+            ledger.end(entry),
+            entry,
+        )
     }
 
     /// What an entry says, beside its key: two entries with equal values are interchangeable under one key.
@@ -165,6 +176,7 @@ impl<'a> Book<'a> {
         Values {
             currency: key(Role::Currency),
             unit: key(Role::Unit),
+            version: key(Role::Version),
             start: ledger.start(entry),
             end: ledger.end(entry),
             amount: number(ledger.amount(entry)),
@@ -178,38 +190,36 @@ impl<'a> Book<'a> {
     pub(super) fn originals(
         &self,
         side: Side,
-        fields: &[Field],
         left: &[u32],
         is_left: &dyn Fn(u32) -> bool,
     ) -> Vec<Option<u32>> {
-        // The values are left to the check: most entries have no equal, and are done with after this.
-        let print = |entry: u32| -> u64 {
-            let mut hash = Mixer::default();
-            fields.iter().for_each(|&field| hash.mix(i64::from(self.key(side, field, entry))));
-            hash.mix(self.part(side, KeyPart::Start, entry));
-            hash.finish()
-        };
-        let prints: Vec<u64> = left.iter().map(|&entry| print(entry)).collect();
-        let wanted: HashSet<u64> = prints.iter().copied().collect();
-        let mut alike: HashMap<u64, Vec<u32>> = HashMap::new();
-        if !wanted.is_empty() {
-            for entry in 0..self.ledger(side).len() {
-                let print = print(entry);
-                if wanted.contains(&print) {
-                    alike.entry(print).or_default().push(entry);
-                }
-            }
+        let mut originals: HashMap<_, u32> = HashMap::new();
+        let lines: Vec<_> = left.iter().map(|&entry| self.line(side, entry)).collect();
+        let wanted: HashSet<u64> = left.iter().map(|&entry| self.print(side, entry)).collect();
+        let candidates = if left.is_empty() { 0..0 } else { 0..self.ledger(side).len() };
+        for entry in candidates.filter(|&entry| wanted.contains(&self.print(side, entry))) {
+            let rank = |entry: u32| (is_left(entry), self.rank(side, entry));
+            originals
+                .entry(self.line(side, entry))
+                .and_modify(|original| {
+                    if rank(entry) < rank(*original) {
+                        *original = entry;
+                    }
+                })
+                .or_insert(entry);
         }
-        left.iter()
-            .zip(prints)
-            .map(|(&entry, print)| {
-                let equals = alike.get(&print).map(Vec::as_slice).unwrap_or_default();
-                let mut equals =
-                    equals.iter().copied().filter(|&other| self.copies(side, fields, entry, other));
-                let first = equals.clone().next().filter(|&first| first != entry);
-                equals.find(|&other| !is_left(other)).or(first)
-            })
-            .collect()
+        let original = |(line, &entry)| originals.get(line).copied().filter(|&original| original != entry);
+        lines.iter().zip(left).map(original).collect()
+    }
+
+    /// A hash of what is cheap to look up: most entries have no copy, and are done with after this.
+    fn print(&self, side: Side, entry: u32) -> u64 {
+        let mut hash = Mixer::default();
+        for role in [Role::Deal, Role::Charge, Role::Location] {
+            hash.mix(Field::of(role).map_or(BLANK, |field| i64::from(self.key(side, field, entry))));
+        }
+        hash.mix(self.part(side, KeyPart::Start, entry));
+        hash.finish()
     }
 }
 
@@ -217,12 +227,13 @@ impl<'a> Book<'a> {
 const BLANK: i64 = i64::MIN;
 
 /// What an entry says beside its key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Values {
     pub(super) currency: u32,
     pub(super) unit: u32,
-    start: Option<Instant>,
-    end: Option<Instant>,
+    pub(super) version: u32,
+    pub(super) start: Option<Instant>,
+    pub(super) end: Option<Instant>,
     pub(super) amount: Option<Decimal>,
     pub(super) quantity: Option<Decimal>,
     pub(super) price: Option<Decimal>,

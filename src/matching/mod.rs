@@ -2,8 +2,10 @@
 //! exactly one. Never: looks at a tolerance, decides what a difference means, or guesses
 //! between equal candidates.
 //!
-//! Passes run in order, each over what the earlier ones left. What no pass
-//! took is handed on alone, or as a duplicate of an entry that is its equal.
+//! Passes run in order, each over what the earlier ones left. A copy of a line
+//! that a pass has paired is a duplicate there and then: later passes must not
+//! set it against records of something else. What no pass took is handed on
+//! alone, or as a duplicate of an entry that is its equal.
 
 mod keys;
 mod pairing;
@@ -12,7 +14,8 @@ mod totals;
 use rayon::slice::ParallelSliceMut as _;
 
 pub use self::keys::{Book, KeyPart};
-use crate::normalise::{Field, Role, Side};
+pub use self::pairing::MOST;
+use crate::normalise::Side;
 use crate::progress::Task;
 
 /// How the entries under one key are compared.
@@ -50,6 +53,8 @@ pub enum How {
     Duplicate(u32),
     /// Entries under one key that cannot be told apart: more than one assignment is equally close.
     Ambiguous,
+    /// Entries under one key that are too many to weigh every assignment.
+    TooMany,
 }
 
 /// Entries that belong together.
@@ -116,9 +121,11 @@ pub fn run(
                     let mut claim = |group: Group<'_>| {
                         open.close(&group);
                         task.advance((group.invoices.len() + group.settlements.len()) as u64);
-                        count.groups += 1;
-                        count.invoices += group.invoices.len() as u64;
-                        count.settlements += group.settlements.len() as u64;
+                        if !matches!(group.how, How::Duplicate(_)) {
+                            count.groups += 1;
+                            count.invoices += group.invoices.len() as u64;
+                            count.settlements += group.settlements.len() as u64;
+                        }
                         sink(Group { pass: Some(number), ..group });
                     };
                     for (entries, candidates) in
@@ -136,30 +143,13 @@ pub fn run(
             count
         })
         .collect();
-    let fields = compared_fields(passes);
     for side in [Side::Invoice, Side::Settlement] {
-        open.left_over(book, side, &fields, &mut |group| {
+        open.left_over(book, side, &mut |group| {
             task.advance(1);
             sink(group);
         });
     }
     counts
-}
-
-/// All text fields that any pass keys on: two entries that agree in these, in their interval and in their values are copies.
-fn compared_fields(passes: &[Pass]) -> Vec<Field> {
-    let mut fields: Vec<Field> = passes
-        .iter()
-        .flat_map(|pass| &pass.key)
-        .filter_map(|part| match part {
-            KeyPart::Text(field) => Some(*field),
-            _ => None,
-        })
-        .chain(Field::of(Role::Vendor))
-        .collect();
-    fields.sort_unstable();
-    fields.dedup();
-    fields
 }
 
 /// Which entries no pass has taken yet.
@@ -209,11 +199,11 @@ impl Open {
         invoices
     }
 
-    fn left_over(&self, book: &Book<'_>, side: Side, fields: &[Field], sink: &mut dyn FnMut(Group<'_>)) {
+    fn left_over(&self, book: &Book<'_>, side: Side, sink: &mut dyn FnMut(Group<'_>)) {
         let open = self.of(side);
         let is_open = |entry: u32| open.get(entry as usize).copied().unwrap_or(false);
         let left: Vec<u32> = self.entries(side).collect();
-        let originals = book.originals(side, fields, &left, &is_open);
+        let originals = book.originals(side, &left, &is_open);
         for (entry, original) in left.iter().zip(originals) {
             let how = original.map_or(How::Alone, How::Duplicate);
             sink(Group::alone(side, std::slice::from_ref(entry), how));

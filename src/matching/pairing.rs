@@ -5,6 +5,7 @@
 //! amount differences is least. If another assignment, not merely a swap of
 //! equals, is exactly as close, the remainder is ambiguous.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::{Add, Sub};
 
 use super::keys::{Book, Values};
@@ -14,38 +15,88 @@ use crate::normalise::Side;
 
 /// Beyond this many entries on the smaller side the optimal assignment would
 /// take too long (its time grows with the cube), and the remainder is ambiguous.
-const MOST: usize = 64;
+pub const MOST: usize = 64;
 
 /// Groups `invoices` and `settlements`; entries that get no partner are not handed to `claim`.
 pub(super) fn pair(book: &Book<'_>, invoices: &[u32], settlements: &[u32], claim: &mut dyn FnMut(Group<'_>)) {
-    let mut lines = |invoice: u32, settlement: u32| {
-        claim(Group { pass: None, how: How::Lines, invoices: &[invoice], settlements: &[settlement] });
-    };
-    if let ([invoice], [settlement]) = (invoices, settlements) {
-        return lines(*invoice, *settlement);
+    if let ([_], [_]) = (invoices, settlements) {
+        return claim(Group { pass: None, how: How::Lines, invoices, settlements });
     }
-    let valued = |side, entries: &[u32]| {
-        let mut valued: Vec<(Values, u32)> =
-            entries.iter().map(|&entry| (book.values(side, entry), entry)).collect();
-        valued.sort_unstable();
-        valued
+    let (all_invoices, all_settlements) = (invoices, settlements);
+    let valued = |side, entries: &[u32]| -> Valued {
+        entries.iter().map(|&entry| (book.values(side, entry), entry)).collect()
     };
-    let (twins, left_invoices, left_settlements) =
-        twins(valued(Side::Invoice, invoices), valued(Side::Settlement, settlements));
-    for (invoice, settlement) in twins {
-        lines(invoice, settlement);
-    }
+    let mut sides = [valued(Side::Invoice, invoices), valued(Side::Settlement, settlements)];
+    leave_out_what_one_side_never_states(&mut sides);
+    let [mut invoices, mut settlements] = sides;
+    invoices.sort_by(|a, b| {
+        a.0.cmp(&b.0).then_with(|| book.rank(Side::Invoice, a.1).cmp(&book.rank(Side::Invoice, b.1)))
+    });
+    settlements.sort_by(|a, b| {
+        a.0.cmp(&b.0).then_with(|| book.rank(Side::Settlement, a.1).cmp(&book.rank(Side::Settlement, b.1)))
+    });
+    let (mut paired, left_invoices, left_settlements) = twins(invoices, settlements);
+    let entries = |left: &[(Values, u32)]| left.iter().map(|(_, entry)| *entry).collect::<Vec<_>>();
+    let undecided = |how, claim: &mut dyn FnMut(Group<'_>)| {
+        let (invoices, settlements) = (entries(&left_invoices), entries(&left_settlements));
+        claim(Group { pass: None, how, invoices: &invoices, settlements: &settlements });
+    };
     match assign(&left_invoices, &left_settlements) {
-        Some(pairs) => pairs.into_iter().for_each(|(invoice, settlement)| lines(invoice, settlement)),
-        None => {
-            let entries = |left: &[(Values, u32)]| left.iter().map(|(_, entry)| *entry).collect::<Vec<_>>();
-            let (invoices, settlements) = (entries(&left_invoices), entries(&left_settlements));
-            claim(Group { pass: None, how: How::Ambiguous, invoices: &invoices, settlements: &settlements });
+        Assignment::Pairs(pairs) => paired.extend(pairs),
+        Assignment::Undecidable => return undecided(How::Ambiguous, claim),
+        Assignment::TooMany => return undecided(How::TooMany, claim),
+    }
+    for side in [Side::Invoice, Side::Settlement] {
+        let all = if side == Side::Invoice { all_invoices } else { all_settlements };
+        let own =
+            |&(invoice, settlement): &(u32, u32)| if side == Side::Invoice { invoice } else { settlement };
+        copies_of_paired(book, side, all, &paired.iter().map(own).collect::<Vec<_>>(), claim);
+    }
+    for (invoice, settlement) in paired {
+        claim(Group { pass: None, how: How::Lines, invoices: &[invoice], settlements: &[settlement] });
+    }
+}
+
+/// Hands on the entries that repeat a paired entry of their own side.
+fn copies_of_paired(
+    book: &Book<'_>,
+    side: Side,
+    all: &[u32],
+    paired: &[u32],
+    claim: &mut dyn FnMut(Group<'_>),
+) {
+    if paired.len() == all.len() {
+        return;
+    }
+    let lines: HashMap<_, u32> = paired.iter().rev().map(|&entry| (book.line(side, entry), entry)).collect();
+    let taken: HashSet<u32> = paired.iter().copied().collect();
+    for entry in all.iter().filter(|entry| !taken.contains(entry)) {
+        if let Some(&original) = lines.get(&book.line(side, *entry)) {
+            claim(Group::alone(side, std::slice::from_ref(entry), How::Duplicate(original)));
         }
     }
 }
 
 type Valued = Vec<(Values, u32)>;
+
+/// What only one side states (a currency, say, which the other one takes for granted) cannot tell its entries apart.
+fn leave_out_what_one_side_never_states(sides: &mut [Valued; 2]) {
+    fn part<T: Default + PartialEq>(sides: &mut [Valued; 2], of: fn(&mut Values) -> &mut T) {
+        let states = |side: &mut Valued| side.iter_mut().any(|(values, _)| *of(values) != T::default());
+        let [invoices, settlements] = sides;
+        if states(invoices) != states(settlements) {
+            sides.iter_mut().flatten().for_each(|(values, _)| *of(values) = T::default());
+        }
+    }
+    part(sides, |values| &mut values.currency);
+    part(sides, |values| &mut values.unit);
+    part(sides, |values| &mut values.version);
+    part(sides, |values| &mut values.start);
+    part(sides, |values| &mut values.end);
+    part(sides, |values| &mut values.amount);
+    part(sides, |values| &mut values.quantity);
+    part(sides, |values| &mut values.price);
+}
 
 /// Takes out the pairs that say the same; both lists are sorted and stay so.
 fn twins(invoices: Valued, settlements: Valued) -> (Vec<(u32, u32)>, Valued, Valued) {
@@ -66,20 +117,32 @@ fn twins(invoices: Valued, settlements: Valued) -> (Vec<(u32, u32)>, Valued, Val
     (pairs, left_invoices, left_settlements)
 }
 
-/// The assignment of the fewer to the more, or `None` where it is not decidable.
-fn assign(invoices: &Valued, settlements: &Valued) -> Option<Vec<(u32, u32)>> {
+/// What came of weighing the assignments.
+enum Assignment {
+    /// The one that is closest.
+    Pairs(Vec<(u32, u32)>),
+    /// More than one is.
+    Undecidable,
+    /// They were not weighed.
+    TooMany,
+}
+
+/// The closest assignment of the fewer to the more.
+fn assign(invoices: &Valued, settlements: &Valued) -> Assignment {
     if invoices.is_empty() || settlements.is_empty() {
-        return Some(Vec::new());
+        return Assignment::Pairs(Vec::new());
     }
     if invoices.len() > settlements.len() {
-        let pairs = assign(settlements, invoices)?;
-        return Some(pairs.into_iter().map(|(settlement, invoice)| (invoice, settlement)).collect());
+        return match assign(settlements, invoices) {
+            Assignment::Pairs(pairs) => Assignment::Pairs(pairs.into_iter().map(|(a, b)| (b, a)).collect()),
+            other => other,
+        };
     }
     if let ([(_, a)], [(_, b)]) = (invoices.as_slice(), settlements.as_slice()) {
-        return Some(vec![(*a, *b)]);
+        return Assignment::Pairs(vec![(*a, *b)]);
     }
     if invoices.len() > MOST || settlements.len() > MOST * MOST {
-        return None;
+        return Assignment::TooMany;
     }
     // The third component tells assignments apart that are equally close:
     // drawn to either end of it, they agree only if there is but one. It
@@ -109,10 +172,10 @@ fn assign(invoices: &Valued, settlements: &Valued) -> Option<Vec<(u32, u32)>> {
     };
     let ([.., most], [.., least]) = (total(&up, &costs_up).0, total(&down, &costs_down).0);
     if most != -least {
-        return None;
+        return Assignment::Undecidable;
     }
     let entry = |(row, column): (usize, usize)| Some((invoices.get(row)?.1, settlements.get(column)?.1));
-    Some(up.into_iter().enumerate().filter_map(entry).collect())
+    Assignment::Pairs(up.into_iter().enumerate().filter_map(entry).collect())
 }
 
 /// Numbers the distinct values of a sorted list.
@@ -142,6 +205,9 @@ fn tag(row: u64, column: u64) -> i128 {
 fn distance(a: &Values, b: &Values) -> [i128; 2] {
     let differs = i128::from(a.currency != b.currency)
         + i128::from(a.unit != b.unit)
+        + i128::from(a.version != b.version)
+        + i128::from(a.start != b.start)
+        + i128::from(a.end != b.end)
         + i128::from(a.amount != b.amount)
         + i128::from(a.quantity != b.quantity)
         + i128::from(a.price != b.price);

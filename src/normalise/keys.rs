@@ -70,7 +70,9 @@ impl Rule {
             text = text.to_lowercase();
         }
         if self.settings.leading_zeros == LeadingZeros::Strip {
-            let stripped = text.trim_start_matches('0');
+            // A space that follows zeros stands in front then, and is trimmed as any other.
+            let in_front = |c: char| c == '0' || (self.settings.trim && c == ' ');
+            let stripped = text.trim_start_matches(in_front);
             if stripped.len() < text.len() {
                 text = if stripped.is_empty() { "0".to_owned() } else { stripped.to_owned() };
             }
@@ -193,9 +195,14 @@ mod tests {
         let settings =
             KeySettings { leading_zeros: LeadingZeros::Strip, case: Case::Fold, ..KeySettings::default() };
         let rules = rules(&settings, Path::new("")).unwrap();
-        for (text, key) in
-            [("033400", "33400"), ("33400", "33400"), (" 00 ", "0"), ("23-01", "23-01"), ("COH  7", "coh 7")]
-        {
+        for (text, key) in [
+            ("033400", "33400"),
+            ("33400", "33400"),
+            (" 00 ", "0"),
+            ("23-01", "23-01"),
+            ("COH  7", "coh 7"),
+            ("00 7", "7"),
+        ] {
             assert_eq!(rules.key(location(), text), key);
             assert_eq!(rules.key(location(), key), key, "twice is once");
         }

@@ -18,7 +18,7 @@ pub use self::role::{Field, Fields, Holds, Role};
 pub use self::units::{Dimension, Unit};
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{Mark, Origin, Row, Rows};
-use crate::money::{self, DecimalMark, Rounding};
+use crate::money::{self, Decimal, DecimalMark, Rounding};
 use crate::period::{Dates, Edge, Instant, Period, Zone};
 
 /// A header, or several of which the first that is not blank counts.
@@ -55,6 +55,8 @@ pub struct Reading {
     pub decimal: DecimalMark,
     /// Quantity, price or amount → digits behind the point; longer values are rounded half-even.
     pub scale: BTreeMap<String, u32>,
+    /// Whether numbers come from an XML document, where a double may have an exponent.
+    pub xml_numbers: bool,
 }
 
 /// Turns the rows of one side into its ledger.
@@ -75,6 +77,8 @@ pub struct Normaliser<'a> {
 /// Where a role or an attribute stands in the rows at hand.
 struct Source<'a> {
     name: &'a str,
+    /// Whether the configuration asks for it.
+    is_wanted: bool,
     columns: Vec<usize>,
     default: &'a str,
 }
@@ -86,6 +90,10 @@ struct Layout<'a> {
     end: Source<'a>,
     numbers: [Source<'a>; 3],
 }
+
+/// The places of price and amount in [`Layout::numbers`].
+const PRICE: usize = 1;
+const AMOUNT: usize = 2;
 
 /// Why a row is no entry.
 struct Refusal {
@@ -125,11 +133,10 @@ impl<'a> Normaliser<'a> {
     /// # Errors
     /// What reading returns, and [`Kind::Input`] where a column that is needed is not there.
     pub fn take(&mut self, rows: &mut dyn Rows) -> Result<()> {
-        self.begin();
         self.check(rows.origin(), rows.columns())?;
         let mut row = Row::default();
         while rows.read(&mut row)? {
-            self.accept(rows.origin(), rows.columns(), &row)?;
+            self.accept(rows.origin(), rows.columns(), &row);
         }
         Ok(())
     }
@@ -141,17 +148,13 @@ impl<'a> Normaliser<'a> {
 
     /// Takes one row. The header of a stream may grow (answers name their
     /// fields record by record); a column that is needed need not be there yet.
-    ///
-    /// # Errors
-    /// None today; the signature leaves room for a limit on rejects.
-    pub fn accept(&mut self, origin: &Origin, columns: &[String], row: &Row) -> Result<()> {
+    pub fn accept(&mut self, origin: &Origin, columns: &[String], row: &Row) {
         let layout = match self.layout.take() {
             Some((width, layout)) if width == columns.len() => layout,
-            _ => self.lay_out(origin, columns, false)?,
+            _ => self.lay_out(columns),
         };
         self.row(origin, columns, &layout, row);
         self.layout = Some((columns.len(), layout));
-        Ok(())
     }
 
     /// Whether every column that is needed is there.
@@ -159,7 +162,10 @@ impl<'a> Normaliser<'a> {
     /// # Errors
     /// [`Kind::Input`] naming the column that is not, and the nearest that is.
     pub fn check(&mut self, origin: &Origin, columns: &[String]) -> Result<()> {
-        let layout = self.lay_out(origin, columns, true)?;
+        let layout = self.lay_out(columns);
+        if let Some(missing) = layout.sources().find(|source| source.is_missing()) {
+            return Err(self.no_column(missing.name, origin, columns));
+        }
         self.layout = Some((columns.len(), layout));
         Ok(())
     }
@@ -171,33 +177,26 @@ impl<'a> Normaliser<'a> {
         self.ledger
     }
 
-    fn lay_out(&self, origin: &Origin, columns: &[String], strict: bool) -> Result<Layout<'a>> {
+    fn lay_out(&self, columns: &[String]) -> Layout<'a> {
         // The names outlive the layout, whatever becomes of `self`.
         let (reading, fields) = (self.reading, self.fields);
-        let source = |name: &'a str, is_attribute: bool| -> Result<Source<'a>> {
-            let default = reading.defaults.get(name).map_or("", String::as_str);
+        let source = |name: &'a str| -> Source<'a> {
             let find = |header: &str| columns.iter().position(|column| column == header);
-            let columns_found: Vec<usize> = match reading.columns.get(name) {
-                Some(headers) => headers.names().iter().filter_map(|header| find(header)).collect(),
+            let (is_wanted, columns) = match reading.columns.get(name) {
+                Some(headers) => (true, headers.names().iter().filter_map(|header| find(header)).collect()),
                 // An attribute without a mapping is the column of its own name.
-                None if is_attribute => find(name).into_iter().collect(),
-                None => return Ok(Source { name, columns: Vec::new(), default }),
+                None if Role::named(name).is_none() => (true, find(name).into_iter().collect()),
+                None => (false, Vec::new()),
             };
-            if strict && columns_found.is_empty() && default.is_empty() {
-                return Err(self.no_column(name, origin, columns));
-            }
-            Ok(Source { name, columns: columns_found, default })
+            let default = reading.defaults.get(name).map_or("", String::as_str);
+            Source { name, is_wanted, columns, default }
         };
-        let role = |role: Role| source(role.name(), false);
-        Ok(Layout {
-            texts: fields
-                .all()
-                .map(|field| source(fields.name(field), Role::named(fields.name(field)).is_none()))
-                .collect::<Result<_>>()?,
-            start: role(Role::Start)?,
-            end: role(Role::End)?,
-            numbers: [role(Role::Quantity)?, role(Role::Price)?, role(Role::Amount)?],
-        })
+        Layout {
+            texts: fields.all().map(|field| source(fields.name(field))).collect(),
+            start: source(Role::Start.name()),
+            end: source(Role::End.name()),
+            numbers: [Role::Quantity, Role::Price, Role::Amount].map(|role| source(role.name())),
+        }
     }
 
     fn no_column(&self, name: &str, origin: &Origin, columns: &[String]) -> Fault {
@@ -220,18 +219,27 @@ impl<'a> Normaliser<'a> {
 
     fn row(&mut self, origin: &Origin, columns: &[String], layout: &Layout<'_>, row: &Row) {
         let drafted = match &row.defect {
-            Some(defect) => Err(refuse(None, "", defect.to_string())),
+            Some(defect) => {
+                self.draft.start = None;
+                Err(refuse(None, "", defect.to_string()))
+            }
             None => self.draft(layout, row),
         };
+        let outside = match (self.period, self.draft.start) {
+            (Some((first, end)), Some(start)) => start < first || start >= end,
+            _ => false,
+        };
         match drafted {
+            // What lies outside the period does not concern the run, whatever is wrong with it.
+            Err(_) if outside => {
+                let (currency, amount) = self.money_of(layout, row);
+                tally(&mut self.counts.outside, &currency, amount);
+            }
+            Err(refusal) => self.reject(origin, columns, layout, row, refusal),
             Ok(()) => {
-                let Self { ledger, draft, period, counts, .. } = self;
+                let Self { ledger, draft, counts, .. } = self;
                 let currency = draft.texts.get(Role::Currency as usize).copied().unwrap_or_default();
                 let currency = ledger.pool().text(currency);
-                let outside = match (*period, draft.start) {
-                    (Some((first, end)), Some(start)) => start < first || start >= end,
-                    _ => false,
-                };
                 if outside {
                     tally(&mut counts.outside, currency, draft.amount);
                 } else {
@@ -239,8 +247,16 @@ impl<'a> Normaliser<'a> {
                     ledger.push(origin, row.number, draft);
                 }
             }
-            Err(refusal) => self.reject(origin, columns, layout, row, refusal),
         }
+    }
+
+    /// The currency and the amount of a row that is no entry, as far as they can be read.
+    fn money_of(&self, layout: &Layout<'_>, row: &Row) -> (String, Option<Decimal>) {
+        let currency =
+            layout.texts.get(Role::Currency as usize).map(|source| currency_code(source.pick(row).1));
+        let [.., amount] = &layout.numbers;
+        let amount = self.number(amount.pick(row).1).ok().map(|parsed| parsed.value);
+        (currency.unwrap_or_default().into_owned(), amount)
     }
 
     fn reject(
@@ -251,13 +267,7 @@ impl<'a> Normaliser<'a> {
         row: &Row,
         refusal: Refusal,
     ) {
-        let currency = layout
-            .texts
-            .get(Role::Currency as usize)
-            .map(|source| currency_code(source.pick(row).1))
-            .unwrap_or_default();
-        let [.., amount] = &layout.numbers;
-        let amount = money::parse(amount.pick(row).1, self.reading.decimal).ok().map(|parsed| parsed.value);
+        let (currency, amount) = self.money_of(layout, row);
         tally(&mut self.counts.read, &currency, amount);
         tally(&mut self.counts.rejected, &currency, amount);
         self.ledger.rejects.push(Reject {
@@ -270,6 +280,9 @@ impl<'a> Normaliser<'a> {
     }
 
     fn draft(&mut self, layout: &Layout<'_>, row: &Row) -> Result<(), Refusal> {
+        // The start comes first: it tells whether the rest matters.
+        self.draft.start = None;
+        self.draft.start = self.time(&layout.start, Edge::Start, row)?;
         for (slot, source) in self.draft.texts.iter_mut().zip(&layout.texts) {
             let (column, text) = source.pick(row);
             if column.is_some_and(|column| row.mark(column) == Mark::Error) {
@@ -281,7 +294,6 @@ impl<'a> Normaliser<'a> {
             }
             *slot = if text.is_empty() { TextId::BLANK } else { self.ledger.pool_mut().intern(text) };
         }
-        self.draft.start = self.time(&layout.start, Edge::Start, row)?;
         self.draft.end = self.time(&layout.end, Edge::End, row)?;
         let currency_slot = Role::Currency as usize;
         let text = self.draft.texts.get(currency_slot).copied().unwrap_or_default();
@@ -300,7 +312,7 @@ impl<'a> Normaliser<'a> {
                 Some(Mark::Double) => self.draft.doubles |= 1 << bit,
                 _ => {}
             }
-            let parsed = money::parse(text, self.reading.decimal).map_err(|why| {
+            let parsed = self.number(text).map_err(|why| {
                 named(format!("cannot be read as a number: {why}; expected one such as {}", self.sample()))
             })?;
             *value = Some(match self.reading.scale.get(source.name) {
@@ -310,6 +322,9 @@ impl<'a> Normaliser<'a> {
                 _ => parsed.value,
             });
             if let Some(code) = parsed.currency {
+                if bit != AMOUNT && bit != PRICE {
+                    return Err(named("names a currency; expected a number alone".into()));
+                }
                 let code = String::from_utf8_lossy(&code).into_owned();
                 if currency.is_empty() {
                     currency = code;
@@ -321,12 +336,33 @@ impl<'a> Normaliser<'a> {
         if let Some(slot) = self.draft.texts.get_mut(currency_slot) {
             *slot = self.ledger.pool_mut().intern(&currency);
         }
-        let [.., amount] = &layout.numbers;
-        if let ([_, _, None], Some(&column)) = (values, amount.columns.first()) {
-            return Err(refuse(Some(column), "", "amount is blank; expected a number".into()));
+        let [quantity, _, amount] = &layout.numbers;
+        // Asked of the configuration, not of the header: an answer names its fields only as they come.
+        let is_read = |role: Role| self.reading.columns.contains_key(role.name());
+        match values {
+            [_, _, None] if is_read(Role::Amount) => {
+                return Err(refuse(
+                    amount.columns.first().copied(),
+                    "",
+                    "amount is blank; expected a number".into(),
+                ));
+            }
+            [None, _, None] => {
+                let reason = "the row states neither an amount nor a quantity; expected a number";
+                return Err(refuse(quantity.columns.first().copied(), "", reason.into()));
+            }
+            _ => {}
         }
         [self.draft.quantity, self.draft.price, self.draft.amount] = values;
         Ok(())
+    }
+
+    fn number(&self, text: &str) -> std::result::Result<money::Parsed, &'static str> {
+        if self.reading.xml_numbers {
+            money::parse_xml(text, self.reading.decimal)
+        } else {
+            money::parse(text, self.reading.decimal)
+        }
     }
 
     const fn sample(&self) -> &'static str {
@@ -369,7 +405,17 @@ fn currency_code(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|b| b.is_ascii_uppercase()) { text.into() } else { text.trim().to_uppercase().into() }
 }
 
+impl<'a> Layout<'a> {
+    fn sources(&self) -> impl Iterator<Item = &Source<'a>> {
+        self.texts.iter().chain([&self.start, &self.end]).chain(&self.numbers)
+    }
+}
+
 impl Source<'_> {
+    fn is_missing(&self) -> bool {
+        self.is_wanted && self.columns.is_empty() && self.default.is_empty()
+    }
+
     /// The first column that is not blank, and its text, trimmed; else the default.
     fn pick<'r>(&'r self, row: &'r Row) -> (Option<usize>, &'r str) {
         self.columns

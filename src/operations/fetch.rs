@@ -28,7 +28,7 @@ use crate::report::{self, Rows};
 pub struct Fetch {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = "tieout.toml")]
-    #[serde(default = "reconcile::default_config")]
+    #[serde(default = "super::default_config")]
     pub config: PathBuf,
 
     /// The days to fetch: 2026-10, 2026-10-05, 2026-10-01..2026-10-15, yesterday, this month, last month

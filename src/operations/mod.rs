@@ -4,11 +4,13 @@
 #[cfg(feature = "simulator")]
 mod demo;
 mod fetch;
+mod platform_doctor;
 mod reconcile;
 mod settlements;
 #[cfg(feature = "simulator")]
 mod simulate;
 
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::progress::Progress;
@@ -16,9 +18,14 @@ use crate::progress::Progress;
 #[cfg(feature = "simulator")]
 pub use self::demo::{Demo, Shown};
 pub use self::fetch::{Fetch, Pulled};
+pub use self::platform_doctor::{Diagnosis, PlatformDoctor};
 pub use self::reconcile::{Finding, Reconcile};
 #[cfg(feature = "simulator")]
 pub use self::simulate::Simulate;
+
+fn default_config() -> PathBuf {
+    "tieout.toml".into()
+}
 
 /// What an operation runs in.
 #[derive(Clone, Copy)]

@@ -11,7 +11,7 @@ use crate::fault::Result;
 use crate::intake::{self, FileSettings};
 use crate::judge::{Judge, Rules};
 use crate::matching::{self, Book};
-use crate::normalise::{Field, Ledger, Normaliser, Side};
+use crate::normalise::{Ledger, Normaliser, Side};
 use crate::platform::Manner;
 use crate::progress::Unit;
 use crate::report::{self, Input, Report};
@@ -28,7 +28,7 @@ use crate::report::{self, Input, Report};
 pub struct Reconcile {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = "tieout.toml")]
-    #[serde(default = "default_config")]
+    #[serde(default = "super::default_config")]
     pub config: PathBuf,
 
     /// The days to reconcile: 2026-10, 2026-10-05, 2026-10-01..2026-10-15, yesterday, this month, last month
@@ -63,10 +63,6 @@ pub(super) const DEFAULT_LIMIT: usize = 20;
 
 pub(super) const fn default_limit() -> usize {
     DEFAULT_LIMIT
-}
-
-pub(super) fn default_config() -> PathBuf {
-    "tieout.toml".into()
 }
 
 /// What a run came to.
@@ -113,15 +109,8 @@ impl Reconcile {
         tracing::info!(name = settings.name, config = %self.config.display(), "run started");
         let manner = settlements::manner(&settings, context, self.evidence.as_deref(), self.refetch)?;
         let (invoice, settlement) = read_both(&settings, &manner, context)?;
-        let keyed: Vec<Field> = settings.fields.all().collect();
-        let book = Book::new(
-            &invoice.ledger,
-            &settlement.ledger,
-            &settings.zone,
-            &settings.keys,
-            &settings.fields,
-            &keyed,
-        );
+        let book =
+            Book::new(&invoice.ledger, &settlement.ledger, &settings.zone, &settings.keys, &settings.fields);
         let rules = Rules {
             tolerances: &settings.tolerances,
             keys: &settings.keys,
@@ -196,7 +185,7 @@ fn read_both(settings: &Settings, manner: &Manner<'_>, context: &Context<'_>) ->
             };
             if settlements::asks_by_vendor(platform) {
                 let invoices = invoices()?;
-                let vendors = settlements::vendors(settings, &invoices.ledger);
+                let vendors = settlements::vendors(settings, &invoices.ledger)?;
                 return Ok((invoices, settlements(&vendors)?));
             }
             let (invoices, settlements) = rayon::join(invoices, || settlements(&[String::new()]));
@@ -221,7 +210,7 @@ fn read_invoices(settings: &Settings, context: &Context<'_>) -> Result<Taken> {
 
 /// The vendors that the invoices name, each once, as the alias table calls them.
 pub(super) fn invoiced_vendors(settings: &Settings, context: &Context<'_>) -> Result<Vec<String>> {
-    Ok(settlements::vendors(settings, &read_invoices(settings, context)?.ledger))
+    settlements::vendors(settings, &read_invoices(settings, context)?.ledger)
 }
 
 fn read_files(
@@ -234,7 +223,6 @@ fn read_files(
     let mut inputs = Vec::new();
     for file in intake::find(base, settings)? {
         let mut rows = intake::open(&file.path, &file.label, settings, context.progress)?;
-        normaliser.begin();
         normaliser.take(&mut *rows)?;
         let digest = rows.digest().cloned();
         let (bytes, sha256) = digest.map(|digest| (digest.bytes, digest.sha256)).unwrap_or_default();

@@ -46,7 +46,8 @@ pub(super) fn pull(
     let fetched = platform.fetch(&pieces, manner, context.progress, &mut |record| {
         digest.add(record);
         answer.lay_out(record);
-        normaliser.accept(answer.origin(), answer.columns(), answer.row())
+        normaliser.accept(answer.origin(), answer.columns(), answer.row());
+        Ok(())
     })?;
     let (calls, records) = (fetched.calls, fetched.records);
     fetched.close()?;
@@ -93,14 +94,20 @@ pub(super) fn asks_by_vendor(platform: &platform::Settings) -> bool {
 }
 
 /// The vendors that the invoices name, each once, as the alias table calls them.
-pub(super) fn vendors(settings: &Settings, invoices: &Ledger) -> Vec<String> {
-    let Some(field) = Field::of(Role::Vendor) else { return Vec::new() };
+pub(super) fn vendors(settings: &Settings, invoices: &Ledger) -> Result<Vec<String>> {
+    let Some(field) = Field::of(Role::Vendor) else { return Ok(Vec::new()) };
     let mut by_key: BTreeMap<String, String> = BTreeMap::new();
     let mut seen = std::collections::HashSet::new();
     for entry in 0..invoices.len() {
         if seen.insert(invoices.text_id(field, entry)) {
             let text = invoices.text(field, entry);
             let canonical = settings.keys.canonical(field, text);
+            if canonical.is_empty() {
+                // To a platform, no vendor means all of them; and without asking, the line would look unsettled.
+                return Err(Fault::new(Kind::Input, "the line names no vendor, so that its records cannot be asked for")
+                    .at(invoices.source(entry))
+                    .next("name the vendor in [invoices.defaults], or ask for all of them at once: a request without {vendor}"));
+            }
             by_key
                 .entry(settings.keys.key(field, text))
                 .and_modify(|name| {
@@ -112,6 +119,5 @@ pub(super) fn vendors(settings: &Settings, invoices: &Ledger) -> Vec<String> {
                 .or_insert_with(|| canonical.to_owned());
         }
     }
-    // To a platform, no vendor means all of them.
-    by_key.into_values().filter(|vendor| !vendor.is_empty()).collect()
+    Ok(by_key.into_values().collect())
 }

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use reqwest::Certificate;
+use reqwest::{Certificate, Identity};
+use rustls::pki_types::pem::{Error, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::fault::{Fault, Kind, Result};
@@ -20,6 +22,43 @@ pub(super) fn roots(file: &Path) -> Result<Vec<Certificate>> {
         );
     }
     Ok(roots)
+}
+
+/// Our own certificate, with the key from a file of its own or from the same.
+///
+/// # Errors
+/// [`Kind::Configuration`], naming the file; nothing of a key is quoted.
+pub(super) fn identity(certificate: &Path, key: Option<&Path>) -> Result<Identity> {
+    let fault = |what: &str, file: &Path| Fault::new(Kind::Configuration, what.to_owned()).at(file.display());
+    let read = |what: &str, file: &Path| {
+        std::fs::read(file).map_err(|error| fault(&format!("{what} cannot be read"), file).because(error))
+    };
+    let mut pem = read("our certificate", certificate)?;
+    if !CertificateDer::pem_slice_iter(&pem).any(|item| item.is_ok()) {
+        return Err(fault("there is no certificate in this file", certificate)
+            .expected("PEM: -----BEGIN CERTIFICATE-----"));
+    }
+    let key_file = key.unwrap_or(certificate);
+    let key_pem = read("the key of our certificate", key_file)?;
+    if let Err(error) = PrivateKeyDer::from_pem_slice(&key_pem) {
+        let is_encrypted = key_pem.windows(9).any(|window| window == b"ENCRYPTED");
+        let fault = fault("there is no key to use in this file", key_file)
+            .expected("PEM: -----BEGIN PRIVATE KEY-----, not encrypted");
+        return Err(match error {
+            _ if is_encrypted => fault
+                .next("decrypt it with openssl pkey -in KEY -out FILE, and let nobody else read the file"),
+            Error::NoItemsFound if key.is_none() => {
+                fault.next("give the key's file by [platform] client_key")
+            }
+            _ => fault,
+        });
+    }
+    if key.is_some() {
+        pem.push(b'\n');
+        pem.extend_from_slice(&key_pem);
+    }
+    Identity::from_pem(&pem)
+        .map_err(|error| fault("our certificate and its key cannot be used", certificate).because(error))
 }
 
 /// The `tls-server-end-point` channel binding (RFC 5929 §4.1) of a certificate in DER: the hash

@@ -13,19 +13,20 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use hyper_util::client::legacy::connect::HttpInfo;
-use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{
     AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
     RETRY_AFTER,
 };
 use reqwest::tls::TlsInfo;
+use reqwest::{StatusCode, Url};
+use rustls::AlertDescription;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Platform;
 use super::answer::{Limit, check_encoding};
 use super::certificate::end_point_binding;
-use super::ntlm::{Handshake, Offers};
+use super::ntlm::{Handshake, Offers, Way};
 use super::pace::Halt;
 use super::refusal::{html_title, peek};
 use super::settings::{Auth, Settings, Soap};
@@ -39,7 +40,12 @@ const DRAINED_BYTES: u64 = 1 << 20;
 pub(super) enum Sign {
     Not,
     Basic(HeaderValue),
-    Ntlm { user: String, password: SecretString },
+    Ntlm {
+        user: String,
+        password: SecretString,
+        /// Whether the scheme `NTLM` may be used, or `Negotiate` alone.
+        takes_ntlm: bool,
+    },
 }
 
 impl Sign {
@@ -57,20 +63,26 @@ impl Sign {
             settings.username.clone().filter(|user| !user.is_empty()).ok_or_else(|| missing("username"))?;
         let password = settings.password.as_ref().ok_or_else(|| missing("password"))?.resolve(base)?;
         match settings.auth {
+            Auth::Basic if user.contains(':') => {
+                // RFC 7617 §2: what follows the first colon is the password.
+                Err(Fault::new(Kind::Configuration, "basic cannot carry a colon in the user's name")
+                    .at("[platform] username")
+                    .value(&user))
+            }
             Auth::Basic => {
                 let pair = SecretString::from(format!("{user}:{}", password.expose_secret()));
                 Ok(Self::Basic(authorization("Basic", &encode(pair.expose_secret()))?))
             }
             _ => {
                 // A user that NTLM cannot carry shall be known before the first call.
-                Handshake::new(&user, &password).map_err(|error| {
+                Handshake::new(Way::Ntlm, &user, &password).map_err(|error| {
                     Fault::new(Kind::Configuration, "this is not a user to sign in with")
                         .at("[platform] username")
                         .value(&user)
                         .expected(r"DOMAIN\user, user@domain or user")
                         .because(error)
                 })?;
-                Ok(Self::Ntlm { user, password })
+                Ok(Self::Ntlm { user, password, takes_ntlm: settings.auth != Auth::Negotiate })
             }
         }
     }
@@ -82,7 +94,7 @@ fn encode(text: &str) -> String {
 }
 
 /// An `Authorization` header, marked so that nobody logs it.
-fn authorization(scheme: &str, token: &str) -> Result<HeaderValue> {
+pub(super) fn authorization(scheme: &str, token: &str) -> Result<HeaderValue> {
     let mut header = HeaderValue::from_str(&format!("{scheme} {token}"))
         .map_err(|_| Fault::new(Kind::Bug, "a sign-in token does not fit in a header"))?;
     header.set_sensitive(true);
@@ -108,6 +120,8 @@ pub(super) struct Call {
     /// What the last response said: its status, and how long to stay away.
     status: Cell<Option<u16>>,
     retry_after: Cell<Option<Duration>>,
+    /// The address of a document to ask for, where this is no call of an operation.
+    document: Option<Url>,
 }
 
 impl Call {
@@ -118,6 +132,7 @@ impl Call {
             started: Instant::now(),
             status: Cell::default(),
             retry_after: Cell::default(),
+            document: None,
         }
     }
 
@@ -129,6 +144,11 @@ impl Call {
     /// How long the platform asks us to stay away.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         self.retry_after.get()
+    }
+
+    /// Asks for the document at `url`, which must be at the endpoint's host.
+    pub(super) fn get(url: Url, correlation: String) -> Self {
+        Self { document: Some(url), ..Self::new(String::new(), correlation) }
     }
 
     pub(super) fn millis(&self) -> u64 {
@@ -155,10 +175,19 @@ impl Platform {
         if !self.roots.is_empty() {
             builder = builder.tls_certs_only(self.roots.iter().cloned());
         }
+        if let Some(identity) = &self.identity {
+            builder = builder.identity(identity.clone());
+        }
         builder.build().map_err(|error| {
-            Fault::new(Kind::Configuration, "the connection to the platform cannot be set up")
-                .at("[platform]")
-                .because(error)
+            let fault = Fault::new(Kind::Configuration, "the connection to the platform cannot be set up")
+                .at("[platform]");
+            // rustls compares our key with our certificate, and says no more than that.
+            let mismatch = chain(&error)
+                .iter()
+                .any(|link| matches!(link.downcast_ref(), Some(rustls::Error::InconsistentKeys(_))));
+            let fault =
+                if mismatch { fault.next("client_key is not the key of client_certificate") } else { fault };
+            fault.because(error)
         })
     }
 
@@ -168,13 +197,16 @@ impl Platform {
     }
 
     fn refused(&self) -> Fault {
-        let user = match &self.sign {
-            Sign::Ntlm { user, .. } => format!(" of {}", shown(user)),
-            _ => String::new(),
+        let (user, also) = match &self.sign {
+            Sign::Ntlm { user, .. } if self.endpoint.scheme() == "https" => {
+                (format!(" of {}", shown(user)), ". A proxy that ends TLS in between has the same effect")
+            }
+            Sign::Ntlm { user, .. } => (format!(" of {}", shown(user)), ""),
+            _ => (String::new(), ""),
         };
-        self.sign_in_fault(format!("the platform refused the user or the password{user}")).next(
-            "correct [platform] username and password; tieout asked once and does not try again, so that the account is not locked",
-        )
+        self.sign_in_fault(format!("the platform refused the user or the password{user}")).next(format!(
+            "correct [platform] username and password; tieout asked once and does not try again, so that the account is not locked{also}",
+        ))
     }
 
     fn standing(&self) -> std::sync::MutexGuard<'_, Standing> {
@@ -190,6 +222,8 @@ pub(super) struct Connection<'p> {
     headers: HeaderMap,
     /// The local end of the connection that is signed in.
     signed_in: Option<SocketAddr>,
+    /// How to sign in; what has worked is kept for the next handshake.
+    way: Way,
     /// Whether a call has succeeded over this connection: the platform may have closed it since.
     is_used: bool,
 }
@@ -204,6 +238,10 @@ impl<'p> Connection<'p> {
             client: platform.client()?,
             headers: headers(platform.soap, action)?,
             signed_in: None,
+            way: match platform.sign {
+                Sign::Ntlm { takes_ntlm: false, .. } => Way::Spnego,
+                _ => Way::Ntlm,
+            },
             is_used: false,
         })
     }
@@ -219,16 +257,22 @@ impl<'p> Connection<'p> {
             let has_answered = platform.has_answered.load(Ordering::Relaxed);
             if has_answered && fault.kind() == Kind::Platform { fault.passing() } else { fault }
         })?;
-        self.is_used = true;
         platform.has_answered.store(true, Ordering::Relaxed);
         let is_unwell = matches!(response.status().as_u16(), 500 | 502..=504);
         self.check(response, call).map_err(|fault| if is_unwell { fault.passing() } else { fault })
     }
 
-    fn signed(&mut self, call: &Call) -> Result<Response> {
+    /// Makes the call. The answer may be anything that HTTP servers say, but no 401.
+    pub(super) fn signed(&mut self, call: &Call) -> Result<Response> {
+        let response = self.sign_and_send(call)?;
+        self.is_used = true;
+        Ok(response)
+    }
+
+    fn sign_and_send(&mut self, call: &Call) -> Result<Response> {
         let platform = self.platform;
         match &platform.sign {
-            Sign::Ntlm { user, password } => self.ntlm(call, user, password),
+            Sign::Ntlm { user, password, .. } => self.ntlm(call, user, password),
             Sign::Not => {
                 let response = self.bare(call, None)?;
                 if response.status() == StatusCode::UNAUTHORIZED {
@@ -323,15 +367,16 @@ impl<'p> Connection<'p> {
         user: &str,
         password: &SecretString,
     ) -> Result<(Response, Standing)> {
-        /// One for `NTLM`, one for `Negotiate`, one for a connection that broke in between.
-        const ROUNDS: usize = 3;
+        /// One for each [`Way`], one for a connection near its end, one for one that broke in between.
+        const ROUNDS: usize = 5;
         let platform = self.platform;
         let ours = |error: sspi::Error| {
             platform.sign_in_fault("the sign-in messages of the platform make no sense").because(error)
         };
-        let mut scheme = "NTLM";
+        let mut was_closed = false;
         for _ in 0..ROUNDS {
-            let mut handshake = Handshake::new(user, password).map_err(ours)?;
+            let scheme = self.way.scheme();
+            let mut handshake = Handshake::new(self.way, user, password).map_err(ours)?;
             let first = authorization(scheme, &handshake.negotiate().map_err(ours)?)?;
             let response = self.post(call, false, Some(first)).map_err(|error| self.unreached(error))?;
             if response.status() != StatusCode::UNAUTHORIZED {
@@ -358,23 +403,18 @@ impl<'p> Connection<'p> {
                 .map(end_point_binding);
             let drained = drain(response);
             let Some(challenge) = offers.token(scheme) else {
-                if scheme == "NTLM" && !offers.has("NTLM") && offers.has("Negotiate") {
-                    // A raw NTLM message under Negotiate is taken by IIS and by mod_auth_gssapi.
-                    scheme = "Negotiate";
-                    continue;
-                }
-                let fault = if offers.has(scheme) {
-                    platform.sign_in_fault(format!(
-                        "the platform offers {scheme}, but does not go on after its first message"
-                    ))
-                } else {
-                    platform
-                        .sign_in_fault("the platform does not offer NTLM")
-                        .next("set [platform] auth to what it offers")
-                };
-                return Err(fault.value(format!("it offers {offers}")));
+                self.way = self.other_way(&offers)?;
+                // Whatever the server keeps of the attempt goes with its connection.
+                self.renew()?;
+                continue;
             };
             if closes {
+                // A server may close after so many requests, and this may have been the last of them.
+                if !was_closed {
+                    was_closed = true;
+                    self.renew()?;
+                    continue;
+                }
                 return Err(platform
                     .sign_in_fault("the connection is closed in the middle of the sign-in (Connection: close on the challenge), so NTLM cannot work")
                     .next("a proxy or load balancer in between does not keep connections; give [platform] endpoint an address that goes around it, or use auth = \"basic\" over https"));
@@ -391,6 +431,7 @@ impl<'p> Connection<'p> {
                 .map_err(|error| self.unreached(error))?;
             let there = local_end(&response);
             if response.status() != StatusCode::UNAUTHORIZED {
+                // SPNEGO's last answer is not looked at: it protects the choice among mechanisms, and we offer one.
                 self.signed_in = there;
                 return Ok((response, Standing::Proven));
             }
@@ -408,6 +449,33 @@ impl<'p> Connection<'p> {
             .next("look for a proxy or load balancer in between"))
     }
 
+    /// Which way to go on where the first message of this one was not answered with a challenge.
+    fn other_way(&self, offers: &Offers) -> Result<Way> {
+        let platform = self.platform;
+        let takes_ntlm = matches!(&platform.sign, Sign::Ntlm { takes_ntlm: true, .. });
+        match self.way {
+            Way::Ntlm if takes_ntlm && !offers.has("NTLM") && offers.has("Negotiate") => {
+                return Ok(Way::Spnego);
+            }
+            // No password was in it, so there is no harm in asking again in the other form.
+            Way::Spnego if offers.has("Negotiate") => return Ok(Way::Bare),
+            _ => {}
+        }
+        let scheme = self.way.scheme();
+        let fault = if !offers.has(scheme) {
+            platform
+                .sign_in_fault(format!("the platform does not offer {scheme}"))
+                .next("set [platform] auth to what it offers")
+        } else if self.way == Way::Ntlm {
+            platform.sign_in_fault("the platform offers NTLM, but does not go on after its first message")
+        } else {
+            platform
+                .sign_in_fault("the platform offers Negotiate, but does not go on after NTLM's first message")
+                .next("it may want Kerberos, which tieout does not speak; have NTLM allowed under Negotiate")
+        };
+        Err(fault.value(format!("it offers {offers}")))
+    }
+
     /// Leaves the connection and takes a new one.
     fn renew(&mut self) -> Result<()> {
         self.signed_in = None;
@@ -416,13 +484,17 @@ impl<'p> Connection<'p> {
         Ok(())
     }
 
-    fn post(&self, call: &Call, with_body: bool, authorization: Option<HeaderValue>) -> Sent {
-        let mut headers = self.headers.clone();
+    /// Sends the call as it is, without its body for the first message of a handshake.
+    pub(super) fn post(&self, call: &Call, with_body: bool, authorization: Option<HeaderValue>) -> Sent {
+        let mut headers = if call.document.is_some() { HeaderMap::new() } else { self.headers.clone() };
         if let Ok(correlation) = HeaderValue::from_str(&call.correlation) {
             headers.insert(HeaderName::from_static("x-correlation-id"), correlation);
         }
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization);
+        }
+        if let Some(url) = &call.document {
+            return self.client.get(url.clone()).headers(headers).send();
         }
         let body = if with_body { call.body.clone() } else { String::new() };
         let sent = self.client.post(self.platform.endpoint.clone()).headers(headers).body(body).send();
@@ -509,13 +581,18 @@ impl<'p> Connection<'p> {
     }
 
     /// Why no answer came at all.
-    fn unreached(&self, error: reqwest::Error) -> Fault {
+    pub(super) fn unreached(&self, error: reqwest::Error) -> Fault {
         let platform = self.platform;
         let error = error.without_url();
         let host = platform.endpoint.host_str().unwrap_or_default();
         let port = platform.endpoint.port_or_known_default().unwrap_or_default();
         let links = chain(&error);
         let tls = links.iter().find_map(|link| link.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::AlertReceived(alert)) = tls
+            && let Some((what, next)) = about_our_certificate(*alert, platform.identity.is_some())
+        {
+            return platform.sign_in_fault(what).because(error).next(next);
+        }
         let is_io = |kind| {
             links.iter().any(|link| link.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == kind))
         };
@@ -528,6 +605,11 @@ impl<'p> Connection<'p> {
             let next = match tls {
                 rustls::Error::InvalidCertificate(_) => {
                     "if the platform's certificate is your company's own, give its issuer by [platform] ca_file"
+                }
+                rustls::Error::AlertReceived(AlertDescription::HandshakeFailure)
+                    if platform.identity.is_none() =>
+                {
+                    "check that the port speaks TLS 1.2 or newer; or it wants a certificate of its callers: [platform] client_certificate"
                 }
                 _ => "check that the port speaks TLS 1.2 or newer; else use http in [platform] endpoint",
             };
@@ -615,12 +697,12 @@ fn retry_after(response: &Response) -> Option<Duration> {
     }
 }
 
-fn local_end(response: &Response) -> Option<SocketAddr> {
+pub(super) fn local_end(response: &Response) -> Option<SocketAddr> {
     response.extensions().get::<HttpInfo>().map(HttpInfo::local_addr)
 }
 
 /// Whether the connection ends with this answer (RFC 9112 §9.3).
-fn closes(response: &Response) -> bool {
+pub(super) fn closes(response: &Response) -> bool {
     let has = |token: &str| {
         response.headers().get_all(CONNECTION).iter().any(|value| {
             String::from_utf8_lossy(value.as_bytes())
@@ -632,7 +714,7 @@ fn closes(response: &Response) -> bool {
 }
 
 /// Reads a body to its end, so that its connection can be used again.
-fn drain(response: Response) -> io::Result<()> {
+pub(super) fn drain(response: Response) -> io::Result<()> {
     let closes = closes(&response);
     let mut body = response.take(DRAINED_BYTES);
     io::copy(&mut body, &mut io::sink())?;
@@ -648,8 +730,45 @@ fn is_broken(error: &reqwest::Error) -> bool {
     !error.is_timeout() && !error.is_connect()
 }
 
+/// What the server's alert says of our certificate (RFC 8446 §6.2), and what to do; `None` where it is about something
+/// else. A server of TLS 1.2 that misses one says no more than `handshake_failure`, which may mean anything.
+fn about_our_certificate(alert: AlertDescription, was_shown: bool) -> Option<(&'static str, &'static str)> {
+    use AlertDescription as Alert;
+    match alert {
+        // A server may also decide that none is as bad as a bad one.
+        Alert::CertificateRequired | Alert::NoCertificate | Alert::BadCertificate | Alert::AccessDenied
+            if !was_shown =>
+        {
+            Some((
+                "the platform wants a certificate of its callers",
+                "give ours by [platform] client_certificate and client_key",
+            ))
+        }
+        Alert::CertificateRequired
+        | Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::AccessDenied
+        // The signature over it does not hold, under the authority that the server knows by that name.
+        | Alert::DecryptError
+            if was_shown =>
+        {
+            Some((
+                "the platform refused our certificate",
+                "check its expiry and issuer ([platform] client_certificate), and whether the platform knows it",
+            ))
+        }
+        _ => None,
+    }
+}
+
 /// An error and what is underneath it, looking inside I/O errors as well, which hide theirs.
-fn chain<'e>(error: &'e (dyn std::error::Error + 'static)) -> Vec<&'e (dyn std::error::Error + 'static)> {
+pub(super) fn chain<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> Vec<&'e (dyn std::error::Error + 'static)> {
     let mut links = Vec::new();
     let mut link = Some(error);
     while let Some(current) = link {

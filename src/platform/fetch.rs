@@ -4,7 +4,7 @@
 //! a page at a time, as soon as a page is complete. So a page that must be asked for again
 //! leaves nothing behind, memory stays small, and what is finished survives an interruption.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -85,7 +85,7 @@ impl Platform {
     /// Memory stays small, and a page that had to be asked for again is given once.
     ///
     /// # Errors
-    /// [`Kind::Configuration`] where a placeholder has no value, or two pieces are the same; nothing has been sent then.
+    /// [`Kind::Configuration`] where a placeholder has no value; nothing has been sent then.
     /// [`Kind::SignIn`] or [`Kind::Platform`] where the platform does not answer as it should,
     /// [`Kind::Output`] where what came cannot be kept or proven, and
     /// whatever `sink` returns. After an error the records that `sink` has seen are not all there are: drop them.
@@ -135,17 +135,14 @@ impl Platform {
 
     /// A name for each piece, by what is asked: the same in every run.
     fn keys(&self, pieces: &[Piece]) -> Result<Vec<String>> {
-        let mut seen = HashSet::new();
+        let mut times: HashMap<String, u32> = HashMap::new();
         let key = |piece: &Piece| {
             let asked = envelope::write(self.soap, &self.namespace, &self.request, &piece.values, 0)?;
             let key = self.key(&asked);
-            if seen.insert(key.clone()) {
-                return Ok(key);
-            }
-            Err(Fault::new(Kind::Configuration, "two calls of the fetch are the same, so records would come twice")
-                .at("[platform.request] parameters")
-                .value(piece.values.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", "))
-                .next("let the parameters name the window by {window.start} and {window.end}, with the date and, for hours, the time"))
+            // Who asks for the same twice gets it twice.
+            let before = times.entry(key.clone()).or_default();
+            *before += 1;
+            Ok(format!("{key}-{before}"))
         };
         pieces.iter().map(key).collect()
     }

@@ -5,7 +5,8 @@
 //! the request, `connection` sends it (with `ntlm` and `certificate` for
 //! the sign-in), [`answer`] streams what comes back, and `paging`
 //! checks what was announced against what came.
-//! `refusal` puts into words what a platform says when it says no.
+//! `refusal` puts into words what a platform says when it says no. [`doctor`] takes the same way step by
+//! step, and says how far it leads.
 //!
 //! The way of a fetch: `plan` cuts it into pieces, each `worker` asks for one after the other at the given
 //! `pace`, `store` keeps them on disk until the fetch is complete, `evidence` writes each call
@@ -23,6 +24,7 @@ use crate::fault::{Fault, Kind, Result};
 pub mod answer;
 mod certificate;
 mod connection;
+pub mod doctor;
 mod envelope;
 mod evidence;
 mod fetch;
@@ -58,6 +60,8 @@ pub struct Platform {
     /// Whether the platform has ever answered a call.
     has_answered: AtomicBool,
     roots: Vec<reqwest::Certificate>,
+    /// Our own certificate with its key.
+    identity: Option<reqwest::Identity>,
     read_timeout: Duration,
     call_deadline: Duration,
     answer_limit_bytes: u64,
@@ -89,6 +93,13 @@ impl Platform {
             None => Vec::new(),
             Some(file) => certificate::roots(&base.join(file))?,
         };
+        let key = settings.client_key.as_deref();
+        let identity = match &settings.client_certificate {
+            None => None,
+            Some(file) => {
+                Some(certificate::identity(&base.join(file), key.map(|key| base.join(key)).as_deref())?)
+            }
+        };
         let platform = Self {
             endpoint,
             soap: settings.soap,
@@ -99,6 +110,7 @@ impl Platform {
             standing: Mutex::new(Standing::Unknown),
             has_answered: AtomicBool::new(false),
             roots,
+            identity,
             read_timeout: Duration::from_secs(settings.timeout_seconds),
             call_deadline: Duration::from_secs(settings.deadline_seconds),
             answer_limit_bytes: settings.answer_limit_mib.saturating_mul(1 << 20),
@@ -109,7 +121,7 @@ impl Platform {
             fetch_deadline: Duration::from_secs(settings.fetch_deadline_seconds),
             store: base.join(&settings.store),
             resume: Duration::from_secs(settings.resume_hours.saturating_mul(3600)),
-            account: settings.username.clone().unwrap_or_default(),
+            account: format!("{:?}", (&settings.username, &settings.client_certificate)),
             run: run_prefix(),
             calls: AtomicU64::new(0),
         };

@@ -1,5 +1,7 @@
 //! What a fetch asks for: windows × vendors, each a piece with all its pages.
 
+use std::collections::HashSet;
+
 use super::fetch::Values;
 use super::settings::{Request, Window};
 use crate::fault::{Fault, Kind, Result};
@@ -66,7 +68,7 @@ impl Request {
     /// what is asked for by dates cannot be asked for by hours.
     ///
     /// # Errors
-    /// [`Kind::Configuration`] where there are too many.
+    /// [`Kind::Configuration`] where there are too many, or two of them would be the same.
     pub fn plan(&self, zone: &Zone, period: Option<&Period>, vendors: &[String]) -> Result<Vec<Piece>> {
         let placeholders = self.placeholders();
         let windows = match period {
@@ -78,33 +80,51 @@ impl Request {
         if windows.len().saturating_mul(vendors.len()) > MOST_PIECES {
             return Err(too_many());
         }
-        let piece = |vendor: &str, window: Option<(Instant, Instant)>| {
-            let value = |placeholder: &str| -> Option<String> {
-                let (name, pattern) = split_placeholder(placeholder);
-                let at = match (name, window) {
-                    ("vendor", _) => return Some(vendor.to_owned()),
-                    ("window.start", Some((start, _))) => start,
-                    ("window.end", Some((_, end))) => end,
-                    ("window.last", Some((_, end))) => zone.day(Instant(end.0 - 1)),
-                    _ => return None,
-                };
-                zone.format(at, pattern.unwrap_or(PATTERN)).ok()
-            };
-            Piece {
-                window: window
-                    .map(|(start, end)| format!("{}..{}", zone.show(start, true), zone.show(end, true)))
-                    .unwrap_or_default(),
-                values: placeholders
-                    .iter()
-                    .filter_map(|placeholder| Some(((*placeholder).to_owned(), value(placeholder)?)))
-                    .collect(),
-            }
+        let piece = |vendor: &str, window: Option<(Instant, Instant)>| Piece {
+            window: window
+                .map(|(start, end)| format!("{}..{}", zone.show(start, true), zone.show(end, true)))
+                .unwrap_or_default(),
+            values: self.values(zone, window, vendor),
         };
-        Ok(vendors
+        let pieces: Vec<Piece> = vendors
             .iter()
             .flat_map(|vendor| windows.iter().map(move |window| (vendor, *window)))
             .map(|(vendor, window)| piece(vendor, window))
-            .collect())
+            .collect();
+        let mut seen = HashSet::new();
+        match pieces.iter().find(|piece| !seen.insert(&piece.values)) {
+            None => Ok(pieces),
+            Some(twice) => {
+                let values = twice.values.iter().map(|(name, value)| format!("{{{name}}} {value}"));
+                Err(Fault::new(
+                    Kind::Configuration,
+                    "two calls of the fetch would be the same, so records would come twice",
+                )
+                .at("[platform.request] parameters")
+                .value(values.collect::<Vec<_>>().join(", "))
+                .next("let the parameters name each window, with its date and, for hours, the time"))
+            }
+        }
+    }
+
+    /// What the placeholders stand for in the calls for one window (its first instant, and the first behind it) and one vendor.
+    #[must_use]
+    pub fn values(&self, zone: &Zone, window: Option<(Instant, Instant)>, vendor: &str) -> Values {
+        let value = |placeholder: &str| -> Option<String> {
+            let (name, pattern) = split_placeholder(placeholder);
+            let at = match (name, window) {
+                ("vendor", _) => return Some(vendor.to_owned()),
+                ("window.start", Some((start, _))) => start,
+                ("window.end", Some((_, end))) => end,
+                ("window.last", Some((_, end))) => zone.day(Instant(end.0 - 1)),
+                _ => return None,
+            };
+            zone.format(at, pattern.unwrap_or(PATTERN)).ok()
+        };
+        self.placeholders()
+            .into_iter()
+            .filter_map(|placeholder| Some((placeholder.to_owned(), value(placeholder)?)))
+            .collect()
     }
 
     fn windows(&self, zone: &Zone, period: &Period) -> Result<Vec<(Instant, Instant)>> {

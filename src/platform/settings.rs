@@ -23,7 +23,7 @@ pub struct Settings {
     /// The SOAP version to speak: `"1.1"` (default) or `"1.2"`.
     #[serde(default)]
     pub soap: Soap,
-    /// How to sign in: `"ntlm"` (default), `"basic"` (over https or to this machine only) or `"none"`.
+    /// How to sign in: `"ntlm"` (default), `"negotiate"`, `"basic"` (over https or to this machine only) or `"none"`.
     #[serde(default)]
     pub auth: Auth,
     /// `DOMAIN\user`, `user@domain` or `user`; the domain's case is sent as written.
@@ -32,6 +32,10 @@ pub struct Settings {
     pub password: Option<Reference>,
     /// Certificates (PEM) to trust instead of the machine's own; relative to the folder of `tieout.toml`.
     pub ca_file: Option<PathBuf>,
+    /// Our own certificate (PEM, with its intermediates), where the platform wants one of its callers; beside any `auth`.
+    pub client_certificate: Option<PathBuf>,
+    /// Its private key (PEM, not encrypted); by default it is looked for in the certificate's file.
+    pub client_key: Option<PathBuf>,
     /// Seconds to wait for a connection, for an answer's first byte, and for each next one.
     #[serde(default = "defaults::timeout_seconds")]
     pub timeout_seconds: u64,
@@ -210,9 +214,11 @@ impl TryFrom<WholeOrText> for Millionths {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Auth {
-    /// NTLMv2, over `NTLM` or `Negotiate`.
+    /// NTLMv2, under `NTLM`, or under `Negotiate` where that alone is offered.
     #[default]
     Ntlm,
+    /// NTLMv2 under `Negotiate`, in SPNEGO (RFC 4178).
+    Negotiate,
     /// The password with every call (RFC 7617).
     Basic,
     /// Nobody asks who we are.
@@ -407,6 +413,14 @@ impl Settings {
             return Err(fault("auth", "basic would send the password readable over the network")
                 .next("use an https endpoint, or auth = \"ntlm\""));
         }
+        if self.client_certificate.is_none() && self.client_key.is_some() {
+            return Err(fault("client_key", "there is a key without its certificate")
+                .next("give the certificate by client_certificate"));
+        }
+        if self.client_certificate.is_some() && url.scheme() == "http" {
+            return Err(fault("client_certificate", "a certificate cannot be shown over http")
+                .next("use an https endpoint, or leave client_certificate out"));
+        }
         for (key, number) in [
             ("timeout_seconds", self.timeout_seconds),
             ("deadline_seconds", self.deadline_seconds),
@@ -422,6 +436,17 @@ impl Settings {
             }
         }
         Ok(url)
+    }
+
+    /// The endpoint as messages and reports name it: without what may hold a secret. `None` where it is no URL.
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        let mut shown = Url::parse(&self.endpoint).ok()?;
+        shown.set_query(None);
+        shown.set_fragment(None);
+        // An address that takes no user has none.
+        let _ = shown.set_username("").and_then(|()| shown.set_password(None));
+        Some(shown.into())
     }
 
     /// The SOAP action of the request.

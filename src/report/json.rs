@@ -6,8 +6,18 @@ use std::io::Write;
 use serde_json::{Map, Value, json};
 
 use super::{COLUMNS, Report, line};
+use crate::fault::{Fault, Kind, Result};
 use crate::judge::Discrepancy;
 use crate::normalise::Side;
+
+/// Any result as JSON, for programs that read what is printed.
+///
+/// # Errors
+/// [`Kind::Bug`] where it has no form in JSON.
+pub fn to_json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value)
+        .map_err(|error| Fault::new(Kind::Bug, "the result cannot be written as JSON").because(error))
+}
 
 /// Writes the report.
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<()> {

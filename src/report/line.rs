@@ -74,7 +74,7 @@ pub(super) fn cells(report: &Report<'_>, discrepancy: &Discrepancy) -> [String; 
         time(latest, &|side, entry| report.book.ledger(side).end(entry)),
         plain(quantity_invoiced),
         plain(quantity_settled),
-        view.text(Role::Unit),
+        view.unit(),
         plain(price_invoiced),
         plain(price_settled),
         amount(amount_invoiced),
@@ -109,7 +109,7 @@ pub(super) fn currency(report: &Report<'_>, discrepancy: &Discrepancy) -> String
 
 /// The entries that a discrepancy points to on one side: its own, then the one that it repeats.
 pub(super) fn sources(discrepancy: &Discrepancy, side: Side) -> impl Iterator<Item = u32> + '_ {
-    let own = if side == Side::Invoice { &discrepancy.invoices } else { &discrepancy.settlements };
+    let own = discrepancy.entries(side);
     let original = match discrepancy.how {
         How::Duplicate(original) if !own.is_empty() => Some(original),
         _ => None,
@@ -163,9 +163,30 @@ impl View<'_> {
         String::new()
     }
 
+    /// The unit of the quantities and prices; where none is stated, what the sources say.
+    fn unit(&self) -> String {
+        match self.discrepancy.figures.unit {
+            Some((side, entry)) => self.book.ledger(side).role(Role::Unit, entry).to_owned(),
+            None => self.text(Role::Unit),
+        }
+    }
+
+    /// All sources of a side, as far as they fit the cell of a spreadsheet; `discrepancies.json` has them all.
     fn sources(&self, side: Side) -> String {
-        let sources: Vec<String> =
-            sources(self.discrepancy, side).map(|entry| self.book.ledger(side).source(entry)).collect();
-        sources.join("; ")
+        /// A cell of Excel holds 32,767 characters.
+        const MOST: usize = 32_000;
+        let mut text = String::new();
+        for (number, entry) in sources(self.discrepancy, side).enumerate() {
+            let source = self.book.ledger(side).source(entry);
+            if text.len() + source.len() > MOST {
+                let rest = sources(self.discrepancy, side).count() - number;
+                return format!("{text}; … and {rest} more");
+            }
+            if number > 0 {
+                text.push_str("; ");
+            }
+            text.push_str(&source);
+        }
+        text
     }
 }

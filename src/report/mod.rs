@@ -8,6 +8,7 @@ mod json;
 mod line;
 mod rejects;
 mod rows;
+mod screen;
 mod summary;
 mod table;
 
@@ -19,11 +20,12 @@ use crate::judge::{Outcome, Tolerance};
 use crate::matching::{Book, Pass};
 use crate::normalise::Side;
 
+pub use self::json::to_json;
 pub use self::line::COLUMNS;
-pub use self::rejects::first_rejects;
 pub use self::rows::Rows;
+pub use self::screen::screen;
 pub use self::summary::{Summary, summary};
-pub use self::table::{discrepancy_table, summary_table, table};
+pub use self::table::table;
 
 /// An input, with what proves that it is the one that was read.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -94,6 +96,8 @@ pub enum Format {
 type Writer = fn(&Report<'_>, &mut dyn Write) -> anyhow::Result<()>;
 
 impl Format {
+    const ALL: [Self; 2] = [Self::Csv, Self::Json];
+
     const fn file(self) -> (&'static str, Writer) {
         match self {
             Self::Csv => ("discrepancies.csv", csv::write),
@@ -131,6 +135,19 @@ pub fn write(report: &Report<'_>, directory: &Path, formats: &[Format]) -> Resul
             Ok((path, file))
         })
         .collect::<Result<Vec<_>>>()?;
+    // What an earlier run wrote and this one does not would contradict it.
+    for stale in Format::ALL.iter().filter(|format| !formats.contains(format)) {
+        let path = directory.join(stale.file().0);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Fault::new(Kind::Output, "the report of an earlier run cannot be removed")
+                    .at(path.display())
+                    .because(error)
+                    .next("remove it by hand: this run does not write it anew"));
+            }
+            _ => {}
+        }
+    }
     ready
         .into_iter()
         .map(|(path, file)| match file.persist(&path) {

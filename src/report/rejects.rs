@@ -23,7 +23,7 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<
 
 /// The first `count` rejects, in a line each, and how many more there are.
 #[must_use]
-pub fn first_rejects(report: &Report<'_>, count: usize) -> Vec<String> {
+pub(super) fn first_rejects(report: &Report<'_>, count: usize) -> Vec<String> {
     let rejects =
         [Side::Invoice, Side::Settlement].into_iter().flat_map(|side| &report.book.ledger(side).rejects);
     let mut lines: Vec<String> = rejects

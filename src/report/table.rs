@@ -1,7 +1,7 @@
 //! Tables for people: the summary and the discrepancies, fitted to the terminal.
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table};
 
 use super::{Report, line};
 use crate::fault::shown_lines;
@@ -18,6 +18,10 @@ fn bare(width: u16, header: &[(&str, CellAlignment)]) -> Table {
         .set_header(header.iter().map(|(name, alignment)| Cell::new(name).set_alignment(*alignment)));
     for (column, (_, alignment)) in table.column_iter_mut().zip(header) {
         column.set_cell_alignment(*alignment);
+        // A number that is broken over two lines is misread.
+        if *alignment == RIGHT {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     table
 }
@@ -41,7 +45,7 @@ pub fn table<const N: usize>(
 
 /// The control totals of each side and currency: a line each where the terminal is wide enough, else one for each class.
 #[must_use]
-pub fn summary_table(report: &Report<'_>, width: u16) -> String {
+pub(super) fn summary_table(report: &Report<'_>, width: u16) -> String {
     /// What the wide form takes with amounts of nine digits.
     const WIDE: u16 = 100;
     let balances = report.outcome.control.balances();
@@ -86,7 +90,7 @@ fn lines(count: u64) -> String {
 
 /// The discrepancies, the largest variance first, at most `limit` of them.
 #[must_use]
-pub fn discrepancy_table(report: &Report<'_>, width: u16, limit: usize) -> String {
+pub(super) fn discrepancy_table(report: &Report<'_>, width: u16, limit: usize) -> String {
     let header = [
         ("kind", LEFT),
         ("vendor", LEFT),

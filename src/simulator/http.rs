@@ -27,7 +27,7 @@ use super::log::{Entry, Log};
 use super::ntlm::{Bindings, Handshake, Refused, message_type};
 use super::operations::{Answer, OPERATIONS, Platform};
 use super::soap::{self, Call, NAMESPACE, SoapFault, Unreadable, Version};
-use super::{PATH, User, wsdl};
+use super::{PATH, Scheme, User, spnego, wsdl};
 
 /// A request larger than this is refused.
 const REQUEST_BYTES_MAX: usize = 1 << 20;
@@ -37,6 +37,7 @@ const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 pub(super) struct Shared {
     pub(super) platform: Platform,
     pub(super) users: Vec<User>,
+    pub(super) schemes: &'static [Scheme],
     pub(super) bindings: Bindings,
     pub(super) faults: Faults,
     pub(super) log: Log,
@@ -153,12 +154,8 @@ impl Line {
 
     /// Who asks; or what to answer as long as nobody is signed in (NTLM over HTTP: [MS-NTHT] §3.1).
     fn sign_in(&self, state: &mut State, head: &Parts) -> ControlFlow<Response<Payload>, String> {
-        let token = head.headers.get(AUTHORIZATION).and_then(|value| {
-            let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-            let token = STANDARD.decode(token.trim()).ok()?;
-            scheme.eq_ignore_ascii_case("NTLM").then_some(token)
-        });
-        let Some(token) = token else {
+        let given = head.headers.get(AUTHORIZATION).and_then(|value| self.shared.token(value.to_str().ok()?));
+        let Some((scheme, token)) = given else {
             let forgotten = self.shared.faults.forget_after.is_some_and(|after| state.calls >= after);
             if let SignIn::Done(user) = &state.sign_in
                 && !forgotten
@@ -166,17 +163,23 @@ impl Line {
                 return ControlFlow::Continue(user.clone());
             }
             *state = State { requests: state.requests, ..State::default() };
-            return ControlFlow::Break(unauthorised("NTLM"));
+            return ControlFlow::Break(self.shared.unauthorised());
         };
         let before = std::mem::take(&mut state.sign_in);
         state.calls = 0;
+        // SPNEGO is answered with SPNEGO.
+        let (token, is_wrapped) = match spnego::message(&token) {
+            Some(message) if scheme == Scheme::Negotiate => (message.to_vec(), true),
+            _ => (token, false),
+        };
         match (message_type(&token), before) {
             (Some(1), _) => {
                 let Ok((handshake, challenge)) = Handshake::challenge(&token) else {
-                    return ControlFlow::Break(unauthorised("NTLM"));
+                    return ControlFlow::Break(self.shared.unauthorised());
                 };
                 state.sign_in = SignIn::Challenged(Box::new(handshake));
-                let response = unauthorised(&format!("NTLM {}", STANDARD.encode(challenge)));
+                let challenge = if is_wrapped { spnego::go_on(&challenge) } else { challenge };
+                let response = unauthorised([format!("{} {}", scheme.name(), STANDARD.encode(challenge))]);
                 ControlFlow::Break(if self.shared.faults.close_on_challenge {
                     closing(response)
                 } else {
@@ -194,7 +197,7 @@ impl Line {
             }
             // An answer to a challenge of another connection.
             (Some(3), _) => ControlFlow::Break(self.shared.refuse(head, &Refused { user: String::new() })),
-            _ => ControlFlow::Break(unauthorised("NTLM")),
+            _ => ControlFlow::Break(self.shared.unauthorised()),
         }
     }
 }
@@ -203,7 +206,18 @@ impl Shared {
     fn refuse(&self, head: &Parts, refused: &Refused) -> Response<Payload> {
         let entry =
             Entry { method: "sign-in".into(), arguments: "{}".into(), outcome: "refused".into(), rows: 0 };
-        self.record(head, &refused.user, &entry, unauthorised("NTLM"))
+        self.record(head, &refused.user, &entry, self.unauthorised())
+    }
+
+    /// What a request's `Authorization` holds, where its scheme is on offer.
+    fn token(&self, authorization: &str) -> Option<(Scheme, Vec<u8>)> {
+        let (name, token) = authorization.split_once(' ')?;
+        let scheme = self.schemes.iter().find(|scheme| scheme.name().eq_ignore_ascii_case(name))?;
+        Some((*scheme, STANDARD.decode(token.trim()).ok()?))
+    }
+
+    fn unauthorised(&self) -> Response<Payload> {
+        unauthorised(self.schemes.iter().map(|scheme| scheme.name().to_owned()))
     }
 
     fn call(&self, user: &str, head: &Parts, body: &Bytes) -> Response<Payload> {
@@ -350,10 +364,10 @@ fn header<'a>(head: &'a Parts, name: &HeaderName) -> &'a str {
     head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-fn unauthorised(offer: &str) -> Response<Payload> {
+fn unauthorised(offers: impl IntoIterator<Item = String>) -> Response<Payload> {
     let mut response = plain(StatusCode::UNAUTHORIZED, "You are not authorized to view this page.");
-    if let Ok(offer) = HeaderValue::from_str(offer) {
-        response.headers_mut().insert(WWW_AUTHENTICATE, offer);
+    for offer in offers.into_iter().filter_map(|offer| HeaderValue::from_str(&offer).ok()) {
+        response.headers_mut().append(WWW_AUTHENTICATE, offer);
     }
     response
 }

@@ -30,6 +30,19 @@ pub struct Execution {
     pub correlation_id: String,
 }
 
+impl Execution {
+    /// The arguments for people, a line each: `page = 1`.
+    #[must_use]
+    pub fn arguments_by_line(&self) -> String {
+        let Ok(serde_json::Value::Object(arguments)) = serde_json::from_str(&self.arguments) else {
+            return self.arguments.clone();
+        };
+        let lines =
+            arguments.iter().map(|(name, value)| format!("{name} = {}", value.as_str().unwrap_or_default()));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
 /// What the service knows of a call when it is over; see [`Execution`].
 #[derive(Debug)]
 pub(super) struct Entry {

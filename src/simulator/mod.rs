@@ -1,8 +1,6 @@
-//! An embedded settlement platform for demonstrations and tests.
-//!
-//! In: a CSV file of settlement records, and who may sign in. Out: a SOAP service (1.1 and 1.2, after ASMX's manner)
-//! over HTTP with real NTLM, and a log of every call. It never listens beyond this machine, and never claims to be
-//! anybody's real platform.
+//! In: a CSV file of settlement records, and who may sign in. Out: an embedded settlement platform for demonstrations and
+//! tests: a SOAP service (1.1 and 1.2, after ASMX's manner) over HTTP with real NTLM, and a log of every call. Never: listens
+//! beyond this machine, or claims to be anybody's real platform.
 
 mod faults;
 mod http;
@@ -11,6 +9,7 @@ mod ntlm;
 mod operations;
 mod records;
 mod soap;
+mod spnego;
 mod tls;
 mod wsdl;
 
@@ -44,6 +43,27 @@ pub struct User {
     pub password: SecretString,
 }
 
+/// A scheme of HTTP's authentication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `NTLM`.
+    Ntlm,
+    /// `Negotiate`: NTLM inside SPNEGO, or bare.
+    Negotiate,
+    /// `Negotiate` as a server has it that knows no SPNEGO: NTLM bare.
+    BareNegotiate,
+}
+
+impl Scheme {
+    /// Its name in HTTP's headers.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ntlm => "NTLM",
+            Self::Negotiate | Self::BareNegotiate => "Negotiate",
+        }
+    }
+}
+
 /// What the simulator serves, to whom, and how badly.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -63,6 +83,10 @@ pub struct Settings {
     pub users: Vec<User>,
     /// Certificate chain and private key, two PEM files: HTTPS instead of HTTP.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// Over TLS, let nobody in without a certificate that one of these authorities (a PEM file) has issued.
+    pub client_ca: Option<PathBuf>,
+    /// Under which schemes of HTTP it takes NTLM.
+    pub schemes: &'static [Scheme],
     /// Over TLS, refuse a sign-in that is not bound to the channel (Extended Protection). Wrong bindings are
     /// always refused.
     pub require_channel_bindings: bool,
@@ -84,6 +108,8 @@ impl Settings {
             page_size_max: 10_000,
             users,
             tls: None,
+            client_ca: None,
+            schemes: &[Scheme::Ntlm],
             require_channel_bindings: false,
             log: None,
             faults: Faults::default(),
@@ -121,9 +147,8 @@ impl Simulator {
         };
         let log = Log::open(settings.log.as_deref())?;
         let (tls, token) = match &settings.tls {
-            Some((certificate, key)) => {
-                tls::acceptor(certificate, key).map(|(tls, token)| (Some(tls), Some(token)))?
-            }
+            Some((certificate, key)) => tls::acceptor(certificate, key, settings.client_ca.as_deref())
+                .map(|(tls, token)| (Some(tls), Some(token)))?,
             None => (None, None),
         };
         let cannot = |error: std::io::Error| {
@@ -141,6 +166,7 @@ impl Simulator {
         let shared = Arc::new(http::Shared {
             platform,
             users: settings.users,
+            schemes: settings.schemes,
             bindings: ntlm::Bindings { token, required: settings.require_channel_bindings },
             faults: settings.faults,
             log: log.clone(),

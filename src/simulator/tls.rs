@@ -3,30 +3,50 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use tokio_rustls::TlsAcceptor;
 
 use crate::fault::{Fault, Kind, Result};
 
 /// An acceptor with the certificate and key of two PEM files, and the channel binding of that certificate.
-pub(super) fn acceptor(certificate: &Path, key: &Path) -> Result<(TlsAcceptor, Vec<u8>)> {
+/// Where there are `callers`, it asks for a certificate that one of these has issued.
+pub(super) fn acceptor(
+    certificate: &Path,
+    key: &Path,
+    callers: Option<&Path>,
+) -> Result<(TlsAcceptor, Vec<u8>)> {
     let unusable = |path: &Path, error: anyhow::Error| {
         Fault::new(Kind::Configuration, "this PEM file cannot be used for TLS")
             .at(path.display())
             .because(error)
     };
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| unusable(certificate, error.into()))?;
+    let read = |path: &Path| {
+        CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| unusable(path, error.into()))
+    };
+    let chain = read(certificate)?;
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, error.into()))?;
     let token = chain.first().map(|certificate| end_point(certificate)).unwrap_or_default();
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let provider = Arc::new(ring::default_provider());
+    let verifier = match callers {
+        None => WebPkiClientVerifier::no_client_auth(),
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(read(path)?);
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                .build()
+                .map_err(|error| unusable(path, error.into()))?
+        }
+    };
+    let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private))
+        .and_then(|builder| builder.with_client_cert_verifier(verifier).with_single_cert(chain, private))
         .map_err(|error| unusable(certificate, error.into()))?;
     Ok((TlsAcceptor::from(Arc::new(config)), token))
 }
@@ -55,7 +75,7 @@ fn signature_algorithm(certificate: &[u8]) -> Option<&[u8]> {
 }
 
 /// The content of the first DER element, and what follows it.
-fn der(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn der(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&[_tag, first], rest) = bytes.split_first_chunk()?;
     let (length, rest) = match usize::from(first) {
         short @ 0..0x80 => (short, rest),

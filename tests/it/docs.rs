@@ -100,7 +100,7 @@ fn every_command_in_the_documents_runs() {
         }
         ran += 1;
         match words.first().map(String::as_str) {
-            Some("platform") => {
+            Some("platform") if words.get(1).is_some_and(|word| word == "simulate") => {
                 words.extend(["--port".to_owned(), port.clone()]);
                 let mut child = tieout(&words, &demo).stdout(std::process::Stdio::piped()).spawn().unwrap();
                 // It says where it listens once it does.
@@ -120,9 +120,11 @@ fn every_command_in_the_documents_runs() {
             }
             _ => {
                 let output = tieout(&words, &demo).output().unwrap();
+                // The demo has discrepancies; what only looks at its platform finds it well.
+                let expected = i32::from(words.first().is_none_or(|word| word != "platform"));
                 assert_eq!(
                     output.status.code(),
-                    Some(1),
+                    Some(expected),
                     "{line}: {}",
                     String::from_utf8_lossy(&output.stderr)
                 );

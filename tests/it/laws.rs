@@ -1,1 +1,492 @@
-//! (to come)
+//! Laws that hold for any input, tried on random ones: few deals, days and amounts, so that copies,
+//! ties and sums that agree by chance are common.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use tieout::fault::Result;
+use tieout::intake::{Mark, Origin, Row, Rows};
+use tieout::judge::{Class, Combine, Discrepancy, Judge, Kind, Outcome, Rules, Tolerance};
+use tieout::matching::{self, Book, Compare, KeyPart, Pass};
+use tieout::money::{self, Decimal, Sum};
+use tieout::normalise::{
+    Case, Field, Fields, Headers, KeyRules, KeySettings, LeadingZeros, Ledger, Normaliser, Reading, Role,
+    Side,
+};
+use tieout::period::Zone;
+use tieout::progress::Silent;
+
+// What is reconciled.
+
+const COLUMNS: [Role; 9] = [
+    Role::Deal,
+    Role::Version,
+    Role::Start,
+    Role::End,
+    Role::Quantity,
+    Role::Unit,
+    Role::Price,
+    Role::Amount,
+    Role::Currency,
+];
+
+/// The cells of a row, under [`COLUMNS`].
+type Cells = [String; COLUMNS.len()];
+
+/// A row that can be read; numbers are in hundredths.
+#[derive(Clone, Debug)]
+struct Line {
+    deal: &'static str,
+    version: &'static str,
+    days: (&'static str, &'static str),
+    quantity: Option<i64>,
+    unit: &'static str,
+    price: Option<i64>,
+    amount: i64,
+    currency: &'static str,
+}
+
+impl Line {
+    /// A line of which only these matter.
+    const fn plain(deal: &'static str, amount: i64) -> Self {
+        Self {
+            deal,
+            version: "",
+            days: ("2026-10-01", "2026-10-31"),
+            quantity: None,
+            unit: "",
+            price: None,
+            amount,
+            currency: "USD",
+        }
+    }
+
+    fn cells(&self) -> Cells {
+        let number = |hundredths: i64| Decimal::new(hundredths, 2).to_string();
+        let optional = |hundredths: Option<i64>| hundredths.map(number).unwrap_or_default();
+        [
+            self.deal.to_owned(),
+            self.version.to_owned(),
+            self.days.0.to_owned(),
+            self.days.1.to_owned(),
+            optional(self.quantity),
+            self.unit.to_owned(),
+            optional(self.price),
+            number(self.amount),
+            self.currency.to_owned(),
+        ]
+    }
+}
+
+fn cells(lines: &[Line]) -> Vec<Cells> {
+    lines.iter().map(Line::cells).collect()
+}
+
+prop_compose! {
+    fn line()(
+        deal in select(&["G-1", "G-1", "G-2", ""][..]),
+        days in select(&[("2026-10-01", "2026-10-01"), ("2026-10-02", "2026-10-02"), ("2026-10-01", "2026-10-31")][..]),
+        quantity in select(&[None, Some(0), Some(100), Some(100), Some(1000), Some(-100)][..]),
+        unit in select(&["", "MMBtu", "MMBtu", "therm", "Mcf"][..]),
+        price in select(&[None, None, Some(100), Some(101), Some(1000)][..]),
+        amount in select(&[0, 100, 100, 101, 200, 300, 1000, -100][..]),
+        currency in select(&["", "USD", "USD", "USD", "EUR"][..]),
+        version in select(&["", "", "Initial", "Final"][..]),
+    ) -> Line {
+        Line { deal, version, days, quantity, unit, price, amount, currency }
+    }
+}
+
+fn lines() -> impl Strategy<Value = Vec<Line>> {
+    vec(line(), 0..8)
+}
+
+/// Lines in two orders.
+fn shuffled() -> impl Strategy<Value = (Vec<Line>, Vec<Line>)> {
+    lines().prop_flat_map(|lines| (Just(lines.clone()), Just(lines).prop_shuffle()))
+}
+
+/// Rows as nobody should send them, among some that can be read.
+fn wild_rows() -> impl Strategy<Value = Vec<Cells>> {
+    let number = || {
+        prop_oneof![
+            Just(String::new()),
+            select(&["1", "-1", "(0.00)", "€5", "EUR -5", "$5", "1.234,5", "1e3", "NaN", "-"][..])
+                .prop_map(str::to_owned),
+            // Sums that leave what can be held, and come back.
+            select(
+                &[
+                    "9999999999999999999999999999",
+                    "-9999999999999999999999999999",
+                    "0.0000000000000000000000000001"
+                ][..]
+            )
+            .prop_map(str::to_owned),
+            "-?[0-9]{1,20}\\.[0-9]{1,28}",
+            ".{0,6}",
+        ]
+    };
+    let text = || {
+        prop_oneof![select(&["", "G-1", "g-1", "USD", "eur", "MWh"][..]).prop_map(str::to_owned), ".{0,4}"]
+    };
+    let date = || {
+        prop_oneof![
+            select(&["", "2026-10-01", "2026-10-02T01:00Z", "Oct-26", "2026-02-30"][..])
+                .prop_map(str::to_owned),
+            ".{0,10}",
+        ]
+    };
+    let wild = ([text(), text(), text(), text()], [date(), date()], [number(), number(), number()]).prop_map(
+        |([deal, version, unit, currency], [start, end], [quantity, price, amount])| {
+            [deal, version, start, end, quantity, unit, price, amount, currency]
+        },
+    );
+    let tame = (line(), [number(), number(), number()]).prop_map(|(line, numbers)| {
+        let mut cells = line.cells();
+        for (column, number) in [4, 6, 7].into_iter().zip(numbers) {
+            cells[column] = number;
+        }
+        cells
+    });
+    vec(prop_oneof![wild, tame], 0..8)
+}
+
+/// Rows in memory.
+struct Memory<'a> {
+    origin: Origin,
+    columns: Vec<String>,
+    rows: std::slice::Iter<'a, Cells>,
+    number: u64,
+}
+
+impl Rows for Memory<'_> {
+    fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    fn read(&mut self, row: &mut Row) -> Result<bool> {
+        row.clear();
+        self.number += 1;
+        row.number = self.number;
+        let Some(cells) = self.rows.next() else { return Ok(false) };
+        cells.iter().for_each(|cell| row.push(cell, Mark::Text));
+        Ok(true)
+    }
+}
+
+fn ledger(side: Side, rows: &[Cells]) -> Ledger {
+    let names = COLUMNS.map(|role| role.name().to_owned());
+    let reading = Reading {
+        columns: names.iter().map(|name| (name.clone(), Headers::One(name.clone()))).collect(),
+        ..Reading::default()
+    };
+    let fields = Fields::default();
+    let mut normaliser = Normaliser::new(side, &reading, &fields, &Zone::utc(), None).unwrap();
+    let origin = Origin { name: Arc::from(side.name()), part: None };
+    normaliser.take(&mut Memory { origin, columns: names.to_vec(), rows: rows.iter(), number: 0 }).unwrap();
+    normaliser.finish()
+}
+
+// How it is reconciled.
+
+fn field(role: Role) -> KeyPart {
+    KeyPart::Text(Field::of(role).unwrap())
+}
+
+fn pass(key: &[KeyPart], compare: Compare) -> Pass {
+    Pass { name: "any".to_owned(), key: key.to_vec(), compare }
+}
+
+/// Passes as people set them up.
+fn passes() -> impl Strategy<Value = Vec<Pass>> {
+    let fine = || pass(&[field(Role::Deal), KeyPart::Start, KeyPart::End], Compare::Lines);
+    let coarse = || pass(&[field(Role::Deal)], Compare::Lines);
+    let totals = || pass(&[field(Role::Deal), KeyPart::MonthOfStart], Compare::Totals);
+    select(vec![vec![fine()], vec![coarse()], vec![totals()], vec![fine(), totals()], vec![fine(), coarse()]])
+}
+
+fn tolerance(role: Role, absolute: Decimal) -> Tolerance {
+    Tolerance { role, absolute: Some(absolute), percent: None, combine: None, when: Vec::new() }
+}
+
+/// What a run is told beside its rows.
+#[derive(Clone, Debug, Default)]
+struct Setup {
+    passes: Vec<Pass>,
+    tolerances: Vec<Tolerance>,
+    check_arithmetic: bool,
+}
+
+/// The entries of a group: those of the invoice, and those of the settlement.
+type Members = [Vec<u32>; 2];
+
+struct Run {
+    entries: [u32; 2],
+    groups: Vec<Members>,
+    outcome: Outcome,
+}
+
+fn run(invoices: &[Cells], settlements: &[Cells], setup: &Setup) -> Run {
+    let (invoice, settlement) = (ledger(Side::Invoice, invoices), ledger(Side::Settlement, settlements));
+    let (zone, keys, fields) = (Zone::utc(), KeyRules::default(), Fields::default());
+    let book = Book::new(&invoice, &settlement, &zone, &keys, &fields);
+    let rules =
+        Rules { tolerances: &setup.tolerances, keys: &keys, check_arithmetic: setup.check_arithmetic };
+    let mut judge = Judge::new(&book, rules);
+    let mut groups = Vec::new();
+    let counts = matching::run(&book, &setup.passes, &Silent, &mut |group| {
+        groups.push([group.invoices.to_vec(), group.settlements.to_vec()]);
+        judge.judge(&group);
+    });
+    let outcome = judge.finish(counts).expect("the control totals balance");
+    Run { entries: [invoice.len(), settlement.len()], groups, outcome }
+}
+
+/// What was found, each as `of` sees it, in an order of its own.
+fn found<T: Ord>(outcome: &Outcome, of: impl Fn(&Discrepancy) -> T) -> Vec<T> {
+    let mut found: Vec<T> = outcome.discrepancies.iter().map(of).collect();
+    found.sort();
+    found
+}
+
+fn total(discrepancy: &Discrepancy) -> Option<Decimal> {
+    discrepancy.variance.map(|variance| variance.total)
+}
+
+const DEALS: [&str; 8] = ["A", "B", "C", "D", "E", "F", "G", "H"];
+
+/// What one side says of each of [`DEALS`], if it says anything.
+type Amounts = [Option<i64>; DEALS.len()];
+
+fn amounts() -> impl Strategy<Value = Amounts> {
+    proptest::array::uniform8(proptest::option::of(-3_i64..3))
+}
+
+// The laws.
+
+proptest! {
+    /// `run` fails where the control totals do not balance; and they must speak of every row.
+    #[test]
+    fn control_totals_hold_for_any_input(
+        invoices in wild_rows(),
+        settlements in wild_rows(),
+        passes in passes(),
+        check_arithmetic: bool,
+    ) {
+        let run = run(&invoices, &settlements, &Setup { passes, check_arithmetic, ..Setup::default() });
+        for (side, rows) in [(Side::Invoice, &invoices), (Side::Settlement, &settlements)] {
+            prop_assert_eq!(run.outcome.control.lines(side, Class::Read), rows.len() as u64);
+        }
+    }
+
+    #[test]
+    fn every_entry_is_in_exactly_one_group(
+        invoices in lines(),
+        settlements in lines(),
+        passes in passes(),
+    ) {
+        let run = run(&cells(&invoices), &cells(&settlements), &Setup { passes, ..Setup::default() });
+        for (side, entries) in run.entries.into_iter().enumerate() {
+            let mut grouped: Vec<u32> = run.groups.iter().flat_map(|group| group[side].clone()).collect();
+            grouped.sort_unstable();
+            prop_assert_eq!(grouped, (0..entries).collect::<Vec<_>>());
+        }
+        let verdicts = run.outcome.matched + run.outcome.within_tolerance() + run.outcome.discrepancies.len() as u64;
+        prop_assert_eq!(verdicts, run.groups.len() as u64);
+    }
+
+    #[test]
+    fn the_order_of_the_rows_means_nothing(
+        (invoices, shuffled_invoices) in shuffled(),
+        (settlements, shuffled_settlements) in shuffled(),
+        passes in passes(),
+        limit in 0_i64..3,
+    ) {
+        let setup = Setup {
+            passes,
+            tolerances: vec![tolerance(Role::Amount, Decimal::new(limit, 2)), tolerance(Role::Quantity, Decimal::new(limit, 2))],
+            check_arithmetic: true,
+        };
+        let one = run(&cells(&invoices), &cells(&settlements), &setup).outcome;
+        let other = run(&cells(&shuffled_invoices), &cells(&shuffled_settlements), &setup).outcome;
+        let facts = |d: &Discrepancy| {
+            let parts = d.variance.map(|v| [v.total, v.volume, v.price, v.rounding, v.other]);
+            (d.id.clone(), d.kind, d.cause.clone(), d.pass, d.tolerance, parts)
+        };
+        prop_assert_eq!(found(&one, facts), found(&other, facts));
+        prop_assert_eq!((one.matched, one.within, one.passes), (other.matched, other.within, other.passes));
+    }
+
+    #[test]
+    fn a_wider_tolerance_never_makes_a_discrepancy(
+        invoices in lines(),
+        settlements in lines(),
+        passes in passes(),
+        role in select(&[Role::Amount, Role::Quantity, Role::Price][..]),
+        absolute in (0_i64..200, 0_i64..200),
+        percent in (0_i64..50, 0_i64..50),
+        combine in select(&[Combine::Greater, Combine::Lesser][..]),
+        check_arithmetic: bool,
+    ) {
+        let outcome = |absolute: i64, percent: i64| {
+            let tolerance = Tolerance {
+                absolute: Some(Decimal::new(absolute, 2)),
+                percent: Some(Decimal::from(percent)),
+                combine: Some(combine),
+                ..tolerance(role, money::ZERO)
+            };
+            let setup = Setup { passes: passes.clone(), tolerances: vec![tolerance], check_arithmetic };
+            run(&cells(&invoices), &cells(&settlements), &setup).outcome
+        };
+        let narrow = outcome(absolute.0, percent.0);
+        let wide = outcome(absolute.0 + absolute.1, percent.0 + percent.1);
+        let ids = |outcome: &Outcome| found(outcome, |d| d.id.clone()).into_iter().collect::<BTreeSet<_>>();
+        prop_assert!(ids(&wide).is_subset(&ids(&narrow)), "{:?} {:?}", ids(&wide), ids(&narrow));
+    }
+
+    /// The invoice's arithmetic, percentages and units have a side of their own, and are left out.
+    #[test]
+    fn swapping_the_sides_negates_every_variance(
+        invoices in lines(),
+        settlements in lines(),
+        passes in passes(),
+        limit in 0_i64..3,
+    ) {
+        let setup = Setup { passes, tolerances: vec![tolerance(Role::Amount, Decimal::new(limit, 2))], check_arithmetic: false };
+        let one = run(&cells(&invoices), &cells(&settlements), &setup).outcome;
+        let other = run(&cells(&settlements), &cells(&invoices), &setup).outcome;
+        let swapped = |d: &Discrepancy| {
+            let kind = match d.kind {
+                Kind::Unsettled => Kind::Unbilled,
+                Kind::Unbilled => Kind::Unsettled,
+                kind => kind,
+            };
+            (kind, total(d).map(|total| -total))
+        };
+        prop_assert_eq!(found(&one, |d| (d.kind, total(d))), found(&other, swapped));
+        prop_assert_eq!((one.matched, one.within_tolerance()), (other.matched, other.within_tolerance()));
+    }
+
+    #[test]
+    fn parts_that_add_up_tie_by_totals(
+        parts in vec((-500_i64..500, 0_i64..500), 1..12),
+        on_invoice: bool,
+    ) {
+        let part = |&(amount, quantity): &(i64, i64)| Line {
+            days: ("2026-10-07", "2026-10-07"),
+            quantity: Some(quantity),
+            price: Some(100),
+            ..Line::plain("G-1", amount)
+        };
+        let split: Vec<Line> = parts.iter().map(part).collect();
+        let whole = Line {
+            days: ("2026-10-01", "2026-10-31"),
+            ..part(&parts.iter().fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1)))
+        };
+        let (invoices, settlements) = if on_invoice { (split, vec![whole]) } else { (vec![whole], split) };
+        let passes = vec![pass(&[field(Role::Deal), KeyPart::MonthOfStart], Compare::Totals)];
+        let outcome = run(&cells(&invoices), &cells(&settlements), &Setup { passes, ..Setup::default() }).outcome;
+        prop_assert_eq!((outcome.matched, outcome.discrepancies.len()), (1, 0));
+    }
+
+    #[test]
+    fn the_parts_of_a_variance_sum_to_it_exactly(
+        invoices in wild_rows(),
+        settlements in wild_rows(),
+        passes in passes(),
+    ) {
+        let run = run(&invoices, &settlements, &Setup { passes, ..Setup::default() });
+        for variance in run.outcome.discrepancies.iter().filter_map(|d| d.variance) {
+            let parts: Sum = [variance.volume, variance.price, variance.rounding, variance.other].into_iter().collect();
+            prop_assert_eq!(parts.value(), Some(variance.total), "{:?}", variance);
+        }
+    }
+
+    /// Ten times the delivery is ten times the variance. (What counts as rounding does not grow, so that the
+    /// kinds of what both sides have may change.)
+    #[test]
+    fn ten_times_everything_is_ten_times_the_variance(
+        invoices in lines(),
+        settlements in lines(),
+        passes in passes(),
+    ) {
+        let setup = Setup { passes, ..Setup::default() };
+        let grown = |lines: &[Line]| -> Vec<Cells> {
+            let grow = |line: &Line| Line { quantity: line.quantity.map(|q| q * 10), amount: line.amount * 10, ..line.clone() };
+            lines.iter().map(|line| grow(line).cells()).collect()
+        };
+        let one = run(&cells(&invoices), &cells(&settlements), &setup).outcome;
+        let ten = run(&grown(&invoices), &grown(&settlements), &setup).outcome;
+        let times = |factor: i64| move |d: &Discrepancy| {
+            ([d.invoices.len(), d.settlements.len()], total(d).map(|total| money::multiply(total, factor.into()).unwrap()))
+        };
+        prop_assert_eq!(found(&one, times(10)), found(&ten, times(1)));
+        prop_assert_eq!(one.matched, ten.matched);
+    }
+
+    #[test]
+    fn a_key_made_comparable_twice_is_made_comparable_once(
+        text in "[0 aZ\\-]{0,6}|[\u{a0}0 ßİΣς\t]{0,6}|.{0,8}",
+        trim: bool,
+        fold: bool,
+        strip: bool,
+        with_aliases: bool,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("aliases.csv"), "alias,name\nA,Zone 1\n0 b,007\nz-z,z\n").unwrap();
+        let settings = KeySettings {
+            trim,
+            case: if fold { Case::Fold } else { Case::Keep },
+            leading_zeros: if strip { LeadingZeros::Strip } else { LeadingZeros::Keep },
+            aliases: with_aliases.then(|| "aliases.csv".into()),
+        };
+        let location = Field::of(Role::Location).unwrap();
+        let rules = KeyRules::load([(location, &settings)], &Fields::default(), folder.path()).unwrap();
+        let once = rules.key(location, &text);
+        prop_assert_eq!(rules.key(location, &once), once);
+    }
+
+    /// Where keys are unique, a run is what a person would do with two lists and a ruler.
+    #[test]
+    fn unique_keys_are_judged_as_a_person_would(
+        billed in amounts(),
+        settled in amounts(),
+        limit in 0_i64..4,
+    ) {
+        let side = |amounts: &Amounts| -> Vec<Cells> {
+            let line = |(&amount, deal): (&Option<i64>, _)| Some(Line::plain(deal, amount?).cells());
+            amounts.iter().zip(DEALS).filter_map(line).collect()
+        };
+        let setup = Setup {
+            passes: vec![pass(&[field(Role::Deal)], Compare::Lines)],
+            tolerances: vec![tolerance(Role::Amount, Decimal::new(limit, 2))],
+            check_arithmetic: true,
+        };
+        let outcome = run(&side(&billed), &side(&settled), &setup).outcome;
+
+        let (mut matched, mut within) = (0, 0);
+        let mut expected = Vec::new();
+        for (billed, settled) in billed.into_iter().zip(settled) {
+            let kind = match (billed, settled) {
+                (None, None) => continue,
+                (Some(_), None) => Kind::Unsettled,
+                (None, Some(_)) => Kind::Unbilled,
+                (Some(billed), Some(settled)) if billed == settled => { matched += 1; continue }
+                (Some(billed), Some(settled)) if (billed - settled).abs() <= limit => { within += 1; continue }
+                (Some(billed), Some(settled)) if (billed + settled).abs() <= limit => Kind::Sign,
+                (Some(_), Some(_)) => Kind::Amount,
+            };
+            expected.push((kind, Some(Decimal::new(billed.unwrap_or(0) - settled.unwrap_or(0), 2))));
+        }
+        expected.sort();
+        prop_assert_eq!(found(&outcome, |d| (d.kind, total(d))), expected);
+        prop_assert_eq!((outcome.matched, outcome.within_tolerance()), (matched, within));
+    }
+}

@@ -13,8 +13,11 @@ mod cli;
 #[cfg(feature = "simulator")]
 mod demo;
 mod docs;
+#[cfg(feature = "simulator")]
+mod doctor;
 mod gas_statement;
 mod intake;
+mod interop;
 mod laws;
 mod layers;
 mod platform;

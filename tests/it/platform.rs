@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 use tieout::fault::{Kind, Result};
 use tieout::platform::answer::{self, Page};
-use tieout::platform::{Batch, Fetched, Manner, Piece, Platform, Request, Settings, Values};
+use tieout::platform::{Auth, Batch, Fetched, Manner, Piece, Platform, Request, Settings, Values};
 use tieout::progress::Silent;
 
 /// Recorded answers of a real service; they are not part of the repository.
@@ -265,10 +265,53 @@ fn settings_that_make_no_sense_are_refused_with_their_key() {
         ("http://x/", "auth = \"none\"\ncalls_per_second = \"0.0\"", "calls_per_second"),
         ("http://x/", "auth = \"none\"\nfetch_deadline_seconds = 0", "fetch_deadline_seconds"),
         ("https://x/", "auth = \"none\"\nca_file = \"none.pem\"", "none.pem"),
+        ("https://x/", "auth = \"none\"\nclient_key = \"k.pem\"", "client_key"),
+        ("http://x/", "auth = \"none\"\nclient_certificate = \"c.pem\"", "over http"),
+        ("https://x/", "auth = \"none\"\nclient_certificate = \"c.pem\"", "c.pem"),
     ] {
         let fault = Platform::new(&settings(endpoint, keys, ""), Path::new("/nonexistent")).err().unwrap();
         assert_eq!(fault.kind(), Kind::Configuration, "{fault}");
         assert!(fault.to_string().contains(expected) && !fault.to_string().contains("hunter2"), "{fault}");
+    }
+}
+
+#[test]
+fn a_certificate_of_ours_that_is_not_to_be_used_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let pair = || {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate =
+            rcgen::CertificateParams::new(["us".to_owned()]).unwrap().self_signed(&key).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    };
+    let ((certificate, key), (_, other_key)) = (pair(), pair());
+    write("both.pem", &format!("{key}{certificate}"));
+    write("certificate.pem", &certificate);
+    write("key.pem", &key);
+    write("other.pem", &other_key);
+    write("encrypted.pem", &key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"));
+    write("broken.pem", "-----BEGIN PRIVATE KEY-----\n!!\n-----END PRIVATE KEY-----\n");
+    let platform = |keys: &str| {
+        Platform::new(&settings("https://x/", &format!("auth = \"none\"\n{keys}"), ""), folder.path())
+    };
+    platform("client_certificate = \"both.pem\"").unwrap();
+    platform("client_certificate = \"certificate.pem\"\nclient_key = \"key.pem\"").unwrap();
+    for (certificate, key, expected) in [
+        ("certificate.pem", None, "give the key's file by [platform] client_key"),
+        ("key.pem", None, "no certificate in this file"),
+        ("none.pem", None, "none.pem: our certificate cannot be read"),
+        ("certificate.pem", Some("none.pem"), "none.pem: the key of our certificate cannot be read"),
+        ("certificate.pem", Some("certificate.pem"), "no key to use"),
+        ("certificate.pem", Some("broken.pem"), "no key to use"),
+        ("certificate.pem", Some("encrypted.pem"), "openssl pkey"),
+        ("certificate.pem", Some("other.pem"), "client_key is not the key of client_certificate"),
+    ] {
+        let key = key.map(|key| format!("\nclient_key = \"{key}\"")).unwrap_or_default();
+        let fault = platform(&format!("client_certificate = \"{certificate}\"{key}")).err().unwrap();
+        assert_eq!(fault.kind(), Kind::Configuration, "{fault}");
+        assert!(fault.to_string().contains(expected), "{fault}");
+        assert!(!fault.to_string().contains("BEGIN PRIVATE KEY-----\n"), "{fault}");
     }
 }
 
@@ -568,10 +611,24 @@ fn what_the_sink_refuses_ends_the_fetch() {
 /// A challenge of a real server, which any handshake can answer.
 const CHALLENGE: &str = "WWW-Authenticate: NTLM TlRMTVNTUAACAAAABwAHADgAAAAGgooCgNN5guIahsMAAAAAAAAAAEwATAA/AAAABgIAAAAAAA9QTEFUU1JWAQAOAFAATABBAFQAUwBSAFYAAgAWAFcATwBSAEsAUwBUAEEAVABJAE8ATgADAAQAdgBtAAYABAAAAAAABwAIAPqMWyNaet0BAAAAAA==";
 
-/// Which message of a handshake a request carries, under which scheme.
+/// Which message of a handshake a request carries, under which scheme; 0 is SPNEGO's first.
 fn message(asked: &Asked) -> Option<(&str, u8)> {
     let (scheme, token) = asked.header("authorization")?.split_once(' ')?;
-    Some((scheme, if token.starts_with("TlRMTVNTUAAB") { 1 } else { 3 }))
+    let number = match token {
+        token if token.starts_with("TlRMTVNTUAAB") => 1,
+        token if token.starts_with('Y') => 0,
+        _ => 3,
+    };
+    Some((scheme, number))
+}
+
+fn form((scheme, number): (&str, u8)) -> &'static str {
+    match (scheme, number) {
+        ("NTLM", 1) => "NTLM 1",
+        ("Negotiate", 1) => "Negotiate 1",
+        ("Negotiate", 0) => "SPNEGO",
+        _ => "a proof",
+    }
 }
 
 fn ntlm(url: &str, request: &str) -> (Settings, tempfile::TempDir) {
@@ -648,19 +705,46 @@ fn a_sign_in_that_cannot_work_says_why() {
         assert!(fault.to_string().contains(expected), "{fault}");
         assert!(server.asked.lock().unwrap().len() < 3);
     }
-    // Only Negotiate is on offer: raw NTLM goes under that name. And nobody asks at all.
-    let server = serve(|asked, _| match message(asked) {
-        Some(("Negotiate", 1)) => http("401 Unauthorized", &CHALLENGE.replace("NTLM ", "Negotiate "), ""),
-        Some(("NTLM", 1)) => http("401 Unauthorized", "WWW-Authenticate: Negotiate", ""),
-        _ => ok(&items("<Item>1</Item>")),
-    });
+    // A platform that wants nothing but Kerberos goes on with neither form.
+    let server = serve(|_, _| http("401 Unauthorized", "WWW-Authenticate: Negotiate", ""));
+    let (settings, folder) = ntlm(&server.url, "");
+    let fault = fetch(&settings, folder.path(), &[Values::new()]).unwrap_err();
+    assert!(fault.to_string().contains("Kerberos") && fault.kind() == Kind::SignIn, "{fault}");
+    let forms: Vec<_> = server.asked.lock().unwrap().iter().map(|asked| message(asked).map(form)).collect();
+    assert_eq!(forms, [Some("NTLM 1"), Some("SPNEGO"), Some("Negotiate 1")]);
+
+    // The other way round, auth = "negotiate" does not use NTLM.
+    let server = serve(|_, _| http("401 Unauthorized", "WWW-Authenticate: NTLM", ""));
+    let (settings, folder) = ntlm(&server.url, "");
+    let settings = Settings { auth: Auth::Negotiate, ..settings };
+    let fault = fetch(&settings, folder.path(), &[Values::new()]).unwrap_err();
+    assert!(fault.to_string().contains("does not offer Negotiate\n  found: it offers NTLM"), "{fault}");
+    assert_eq!(server.asked.lock().unwrap().len(), 1);
+
+    // Nobody asks at all.
     let open = serve(|asked, _| {
         if asked.body.is_empty() { http("400 Bad Request", "", "") } else { ok(&items("<Item>1</Item>")) }
     });
-    for server in [server, open] {
-        let (settings, folder) = ntlm(&server.url, "");
-        let _ = fetch(&settings, folder.path(), &[Values::new()]).unwrap();
-    }
+    let (settings, folder) = ntlm(&open.url, "");
+    let _ = fetch(&settings, folder.path(), &[Values::new()]).unwrap();
+}
+
+#[test]
+fn a_connection_near_its_end_is_no_reason_to_give_up() {
+    // Every other connection ends with the challenge, as where it was the last of so many requests.
+    let server = serve(|asked, _| match message(asked) {
+        Some((_, 1)) if asked.connection % 2 == 0 => {
+            let (reply, _) = http("401 Unauthorized", &format!("{CHALLENGE}\r\nConnection: close"), "");
+            (reply, true)
+        }
+        Some((_, 1)) => http("401 Unauthorized", CHALLENGE, ""),
+        _ => (ok(&items("<Item>1</Item>")).0, true),
+    });
+    let (settings, folder) = ntlm(&server.url, "parameters = { v = \"{vendor}\" }");
+    let calls = ["A", "B", "C"].map(values);
+    let settings = Settings { connections: 1, ..settings };
+    let (fetched, _) = fetch(&settings, folder.path(), &calls).unwrap();
+    assert_eq!(fetched.records, 3);
 }
 
 #[test]
@@ -709,7 +793,7 @@ mod against_the_simulator {
     use std::time::Duration;
 
     use tempfile::TempDir;
-    use tieout::simulator::{Faults, NAMESPACE, Simulator, Trouble, User};
+    use tieout::simulator::{Faults, NAMESPACE, Scheme, Simulator, Trouble, User};
 
     use super::*;
 
@@ -838,6 +922,77 @@ mod against_the_simulator {
         let simulator = start(&folder, |settings| settings.faults.close_on_challenge = true);
         let fault = fetch(&settings(simulator.endpoint(), "solo", ""), folder.path(), &both()).unwrap_err();
         assert!(fault.to_string().contains("Connection: close"), "{fault}");
+    }
+
+    #[test]
+    fn under_negotiate_ntlm_is_wrapped_and_bare_where_that_is_not_understood() {
+        let folder = tempfile::tempdir().unwrap();
+        for (schemes, auth) in [
+            (&[Scheme::Negotiate, Scheme::Ntlm][..], "negotiate"),
+            (&[Scheme::Negotiate], "negotiate"),
+            (&[Scheme::Negotiate], "ntlm"),
+            (&[Scheme::BareNegotiate], "negotiate"),
+            (&[Scheme::BareNegotiate], "ntlm"),
+        ] {
+            for forget_after in [None, Some(1)] {
+                let simulator = start(&folder, |settings| {
+                    settings.schemes = schemes;
+                    settings.faults.forget_after = forget_after;
+                });
+                let settings = settings(simulator.endpoint(), r"CORP\svc", &format!("auth = \"{auth}\""));
+                let (fetched, _) = fetch(&settings, folder.path(), &both())
+                    .unwrap_or_else(|fault| panic!("{schemes:?} {auth}: {fault}"));
+                assert_eq!((fetched.calls, fetched.records), (4, 35));
+
+                let wrong = tempfile::tempdir().unwrap();
+                std::fs::write(wrong.path().join("pw"), "wrong").unwrap();
+                let fault = fetch(&settings, wrong.path(), &both()).unwrap_err();
+                assert!(fault.to_string().contains("refused the user or the password"), "{fault}");
+                let log = simulator.log().entries().unwrap();
+                assert_eq!(log.iter().filter(|entry| entry.method == "sign-in").count(), 1, "{log:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_platform_that_wants_a_certificate_gets_ours_beside_any_sign_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let certificate = rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap();
+        let file = |name: &str, text: String| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let (own, own_key) = (file("ca.pem", certificate.pem()), file("key.pem", key.serialize_pem()));
+        let stranger = rcgen::KeyPair::generate().unwrap();
+        let unknown =
+            rcgen::CertificateParams::new(["us".to_owned()]).unwrap().self_signed(&stranger).unwrap();
+        file("unknown.pem", format!("{}{}", unknown.pem(), stranger.serialize_pem()));
+        let simulator = start(&folder, |settings| {
+            settings.tls = Some((own.clone(), own_key));
+            settings.client_ca = Some(own);
+            settings.require_channel_bindings = true;
+            settings.schemes = &[Scheme::Negotiate, Scheme::Ntlm];
+        });
+        let fetch = |keys: &str| {
+            let keys = format!("ca_file = \"ca.pem\"\n{keys}");
+            fetch(&settings(simulator.endpoint(), r"CORP\svc", &keys), folder.path(), &both())
+        };
+        for auth in ["ntlm", "negotiate"] {
+            let keys =
+                format!("auth = \"{auth}\"\nclient_certificate = \"ca.pem\"\nclient_key = \"key.pem\"");
+            assert_eq!(fetch(&keys).unwrap().0.records, 35);
+        }
+        for (keys, expected) in [
+            ("", "wants a certificate of its callers"),
+            ("client_certificate = \"unknown.pem\"", "refused our certificate"),
+        ] {
+            let fault = fetch(keys).unwrap_err();
+            assert_eq!(fault.kind(), Kind::SignIn, "{fault}");
+            assert!(fault.to_string().contains(expected), "{fault}");
+        }
     }
 
     #[test]

@@ -1,0 +1,86 @@
+//! What a person sees at the end of a run: control totals, verdict, notes, discrepancies.
+
+use super::rejects::first_rejects;
+use super::table::{discrepancy_table, summary_table};
+use super::{Report, Summary, summary};
+use crate::judge::Class;
+use crate::money::{self, Decimal};
+use crate::normalise::Side;
+
+/// How many rejects are shown; `rejects.csv` has all.
+const REJECTS: usize = 5;
+
+/// The outcome, `width` columns wide, with at most `limit` discrepancies.
+#[must_use]
+pub fn screen(report: &Report<'_>, width: u16, limit: usize) -> String {
+    let summary = summary(report);
+    let title = [report.name, report.period].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
+    let mut lines = vec![title.join(", "), summary_table(report, width), verdict(&summary)];
+    lines.extend(summary.variance.iter().map(|(currency, variance)| {
+        let shown = |value: Option<Decimal>| match value.map(money::grouped) {
+            None => "over 28 digits".to_owned(),
+            Some(amount) if currency.is_empty() => amount,
+            Some(amount) => format!("{amount} {currency}"),
+        };
+        let underbilled = variance.underbilled.map(|value| value.abs());
+        format!(
+            "overbilled {}, underbilled {}, net {}",
+            shown(variance.overbilled),
+            shown(underbilled),
+            shown(variance.net)
+        )
+    }));
+    lines.extend(notes(report, &summary));
+    if summary.groups.discrepancies > 0 && limit > 0 {
+        lines.extend([String::new(), discrepancy_table(report, width, limit)]);
+        let hidden =
+            usize::try_from(summary.groups.discrepancies).unwrap_or(usize::MAX).saturating_sub(limit);
+        if hidden > 0 {
+            lines.push(format!("… and {hidden} more: see the report, or give --limit"));
+        }
+    }
+    lines.extend(first_rejects(report, REJECTS));
+    lines.join("\n")
+}
+
+fn verdict(summary: &Summary) -> String {
+    let counted =
+        |count: u64, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
+    let groups = summary.groups;
+    let mut text = format!(
+        "{} matched, {} within tolerance, {}",
+        groups.matched,
+        groups.within_tolerance,
+        counted(groups.discrepancies, "discrepancy", "discrepancies")
+    );
+    if !summary.kinds.is_empty() {
+        let kinds: Vec<String> =
+            summary.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        text = format!("{text} ({})", kinds.join(", "));
+    }
+    if groups.rejected_rows > 0 {
+        text = format!("{text}, {} rejected", counted(groups.rejected_rows, "row", "rows"));
+    }
+    text
+}
+
+/// What is no discrepancy, but may be a mistake: a side without entries, a pass without a group.
+fn notes(report: &Report<'_>, summary: &Summary) -> Vec<String> {
+    let control = &report.outcome.control;
+    let empty =
+        [Side::Invoice, Side::Settlement].into_iter().filter(|&side| control.lines(side, Class::Read) == 0);
+    let mut notes: Vec<String> = empty
+        .map(|side| {
+            let outside = match control.lines(side, Class::OutsidePeriod) {
+                0 => String::new(),
+                outside => format!("; all {outside} lines start outside the period"),
+            };
+            format!("note: the {} side has nothing to reconcile{outside}", side.name())
+        })
+        .collect();
+    if notes.is_empty() {
+        let idle = summary.passes.iter().filter(|pass| pass.groups == 0);
+        notes.extend(idle.map(|pass| format!("note: the pass \"{}\" matched nothing", pass.name)));
+    }
+    notes
+}
