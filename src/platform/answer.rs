@@ -94,6 +94,7 @@ fn fault(what: impl Into<String>) -> Fault {
 
 fn cut_off() -> Fault {
     fault("the answer is cut off in the middle")
+        .passing()
         .next("run again; if it happens again, ask for less at once (page_size) or see the platform's log")
 }
 
@@ -112,6 +113,7 @@ fn broken(error: XmlError, place: u64, ended: bool) -> Fault {
                 Limit::Answer => fault("the answer is larger than allowed")
                     .next("ask for less at once (page_size, a shorter window), or raise [platform] answer_limit_mib"),
                 Limit::Deadline => fault("the call takes longer than allowed")
+                    .passing()
                     .next("ask for less at once (page_size, a shorter window), or raise [platform] deadline_seconds"),
                 Limit::Stopped => fault("the call was given up"),
             };
@@ -123,6 +125,7 @@ fn broken(error: XmlError, place: u64, ended: bool) -> Fault {
                 .is_some_and(reqwest::Error::is_timeout);
         if timed_out {
             return fault("the platform stopped sending in the middle of the answer")
+                .passing()
                 .next("run again, or raise [platform] timeout_seconds");
         }
         return cut_off().because(io::Error::new(io.kind(), io.to_string()));

@@ -630,6 +630,7 @@ mod platform {
             // At the first page, and at the second when half of the records are there already.
             for call in [1, 2] {
                 let (setup, simulator) = troubled(Some((call, trouble)));
+                setup.edit(TOML, "[platform.request]", "retries = 0\n\n[platform.request]");
                 let outcome = reconcile(&setup, PASSWORD, &[]);
                 let says = [&says[..], &[simulator.endpoint()]].concat();
                 assert_fails(&format!("{trouble:?} at call {call}"), &setup, &outcome, PLATFORM, &says);
