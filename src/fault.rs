@@ -53,6 +53,7 @@ struct Parts {
     next: Option<String>,
     detail: Option<String>,
     cause: Option<anyhow::Error>,
+    may_pass: bool,
 }
 
 /// What every station returns.
@@ -71,6 +72,7 @@ impl Fault {
             next: None,
             detail: None,
             cause: None,
+            may_pass: false,
         }))
     }
 
@@ -114,6 +116,19 @@ impl Fault {
     pub fn because(mut self, cause: impl Into<anyhow::Error>) -> Self {
         self.0.cause = Some(cause.into());
         self
+    }
+
+    /// Marks a fault that may be gone when the same is tried again: a connection that broke, a platform that was busy.
+    #[must_use]
+    pub fn passing(mut self) -> Self {
+        self.0.may_pass = true;
+        self
+    }
+
+    /// Whether the same may succeed when it is tried again.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        self.0.may_pass
     }
 
     /// What kind of fault this is.

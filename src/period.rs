@@ -74,6 +74,18 @@ impl Zone {
         self.day(at) == at
     }
 
+    /// The first instant of the next hour, local day or local month; hours are counted from each day's first instant.
+    fn next(&self, at: Instant, step: Step) -> Option<Instant> {
+        let date = self.local(at)?.date();
+        let day = || date.tomorrow().ok().and_then(|date| self.midnight(date));
+        let next = match step {
+            Step::Hour => day()?.min(Instant(at.0 + 3600)),
+            Step::Day => day()?,
+            Step::Month => self.midnight(date.first_of_month().checked_add(1.month()).ok()?)?,
+        };
+        (next > at).then_some(next)
+    }
+
     /// ISO 8601: the date alone, or with time and offset.
     #[must_use]
     pub fn show(&self, at: Instant, with_time: bool) -> String {
@@ -91,6 +103,17 @@ impl Zone {
         jiff::fmt::strtime::format(pattern, &timestamp.to_zoned(self.0.clone()))
             .map_err(|error| error.to_string())
     }
+}
+
+/// A part of a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// An hour: 23, 24 or 25 of them make a day.
+    Hour,
+    /// A local day.
+    Day,
+    /// A local month.
+    Month,
 }
 
 /// Which edge of a delivery interval a text stands for: `Aug-00` begins on the 1st and ends on the 31st.
@@ -427,6 +450,15 @@ impl Period {
         self.zone.midnight(self.last).unwrap_or(Instant(i64::MAX))
     }
 
+    /// Where its hours, days or months begin, and where the last one ends. The first and the last part are as
+    /// long as the period has them.
+    pub fn edges(&self, step: Step) -> impl Iterator<Item = Instant> {
+        let end = self.end();
+        std::iter::successors(Some(self.start()), move |at| self.zone.next(*at, step))
+            .take_while(move |at| *at < end)
+            .chain([end])
+    }
+
     /// Whether an interval that starts at `at` belongs to the period.
     #[must_use]
     pub fn contains(&self, at: Instant) -> bool {
@@ -438,6 +470,18 @@ impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}..{}", self.first, self.last)
     }
+}
+
+/// A moment as logs write it: RFC 3339, UTC, milliseconds.
+#[must_use]
+pub fn moment(at: std::time::SystemTime) -> String {
+    Timestamp::try_from(at).map(|at| format!("{at:.3}")).unwrap_or_default()
+}
+
+/// A moment as HTTP writes it (RFC 9110 §5.6.7, its preferred form).
+#[must_use]
+pub fn http_date(text: &str) -> Option<std::time::SystemTime> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok().map(Into::into)
 }
 
 #[cfg(test)]
@@ -536,7 +580,64 @@ mod tests {
         assert!(read("next week").is_err());
     }
 
+    /// A day of the calendar, counted from 1970.
+    fn zone_date(day: i64) -> Date {
+        Date::constant(1970, 1, 1).checked_add(day.days()).unwrap()
+    }
+
+    #[test]
+    fn a_period_is_cut_into_hours_days_and_months_of_the_zone() {
+        let zone = Zone::named("America/Chicago").unwrap();
+        let edges = |text: &str, step| -> Vec<String> {
+            let period = Period::parse(text, &zone, UNIX_EPOCH).unwrap();
+            period.edges(step).map(|at| zone.show(at, true)).collect()
+        };
+        assert_eq!(edges("2026-11-01", Step::Hour).len(), 26, "25 hours");
+        assert_eq!(edges("2026-03-08", Step::Hour).len(), 24, "23 hours");
+        assert_eq!(
+            edges("2026-10-31..2026-11-02", Step::Day),
+            [
+                "2026-10-31T00:00:00-05:00",
+                "2026-11-01T00:00:00-05:00",
+                "2026-11-02T00:00:00-06:00",
+                "2026-11-03T00:00:00-06:00"
+            ]
+        );
+        assert_eq!(
+            edges("2026-10-15..2026-12-02", Step::Month),
+            [
+                "2026-10-15T00:00:00-05:00",
+                "2026-11-01T00:00:00-05:00",
+                "2026-12-01T00:00:00-06:00",
+                "2026-12-03T00:00:00-06:00"
+            ]
+        );
+        assert_eq!(edges("2026-10-05", Step::Month).len(), 2);
+    }
+
+    #[test]
+    fn moments_of_http_are_read_and_those_of_logs_written() {
+        let at = http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        assert_eq!(moment(at), "1994-11-06T08:49:37.000Z");
+        assert_eq!(http_date("soon"), None);
+    }
+
     proptest::proptest! {
+        #[test]
+        fn the_parts_of_a_period_follow_each_other(
+            first in 0i64..20_000, days in 0i64..70, zone in "America/Chicago|Australia/Lord_Howe|America/Havana|America/Sao_Paulo|Pacific/Apia"
+        ) {
+            let zone = Zone::named(&zone).unwrap();
+            let date = |day: i64| zone_date(day);
+            let text = format!("{}..{}", date(first), date(first + days));
+            let period = Period::parse(&text, &zone, UNIX_EPOCH).unwrap();
+            for step in [Step::Hour, Step::Day, Step::Month] {
+                let edges: Vec<Instant> = period.edges(step).collect();
+                proptest::prop_assert_eq!((edges.first(), edges.last()), (Some(&period.start()), Some(&period.end())));
+                proptest::prop_assert!(edges.is_sorted_by(|a, b| a < b));
+            }
+        }
+
         #[test]
         fn any_text_is_a_date_or_refused(text in "[-0-9/:. TZAaPpMmug+]{0,24}|.{0,24}") {
             let _ = chicago(&["month first"]).parse(&text, Edge::End);

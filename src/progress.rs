@@ -24,6 +24,9 @@ pub enum Unit {
 pub trait Progress: Send + Sync {
     /// Opens a task called `label`; `total` units long where that is known.
     fn task(&self, label: &str, unit: Unit, total: Option<u64>) -> Box<dyn Task>;
+
+    /// Says something that is no fault, but that whoever watches should know.
+    fn note(&self, _text: &str) {}
 }
 
 /// Nobody watches.

@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use self::print::Printer;
 use crate::fault::{Fault, Kind, Result};
-use crate::operations::{Context, Finding, Reconcile};
+use crate::operations::{Context, Fetch, Finding, Reconcile};
 use crate::progress::{Progress, Silent};
 
 /// Does what the vendors billed tie out to what the settlement platform recorded, and where it does not, exactly why, to the cent?
@@ -48,6 +48,7 @@ Exit codes:
 #[derive(Subcommand)]
 enum Command {
     Reconcile(Reconcile),
+    Fetch(Fetch),
     #[cfg(feature = "simulator")]
     Demo(crate::operations::Demo),
     /// Work with the settlement platform
@@ -102,8 +103,11 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
-    let watcher: Box<dyn Progress> = if cli.quiet || cli.log.is_some() || !std::io::stderr().is_terminal() {
+    let watcher: Box<dyn Progress> = if cli.quiet || cli.log.is_some() {
+        // The log has the notes.
         Box::new(Silent)
+    } else if !std::io::stderr().is_terminal() {
+        Box::new(watch::Notes)
     } else {
         Box::new(watch::Bars::default())
     };
@@ -115,6 +119,14 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
                 printer.files(files);
             })?;
             Ok(exit_code(finding))
+        }
+        Command::Fetch(operation) => {
+            let pulled = operation.run(&context, &mut print::Pipe::default())?;
+            if let Some(file) = &pulled.file {
+                let (records, calls) = (pulled.records, pulled.calls);
+                printer.line(&format!("wrote {}: {records} records of {calls} calls", file.display()));
+            }
+            Ok(0)
         }
         #[cfg(feature = "simulator")]
         Command::Demo(operation) => {

@@ -1,6 +1,6 @@
 //! What a person sees.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::fault::{Result, shown_lines};
@@ -9,6 +9,46 @@ use crate::report::{Report, screen};
 
 /// Where there is no terminal to measure.
 const WIDTH: u16 = 120;
+
+/// Standard output for bytes. A reader that goes away (`| head`) has had enough; that is no failure.
+#[derive(Default)]
+pub(super) struct Pipe {
+    is_closed: bool,
+}
+
+impl Pipe {
+    fn unless_closed<T: Default>(&mut self, written: io::Result<T>) -> io::Result<T> {
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.is_closed = true;
+                Ok(T::default())
+            }
+            other => other,
+        }
+    }
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.is_closed {
+            let written = io::stdout().write(bytes);
+            let count = self.unless_closed(written)?;
+            if !self.is_closed {
+                return Ok(count);
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.is_closed {
+            Ok(())
+        } else {
+            let flushed = io::stdout().flush();
+            self.unless_closed(flushed)
+        }
+    }
+}
 
 /// Prints to stdout. A reader that goes away (`| head`) ends the printing, not the verdict.
 pub(super) struct Printer {

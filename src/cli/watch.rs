@@ -1,8 +1,11 @@
 //! Progress bars on stderr.
 
+use std::io::Write as _;
+
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::progress::{Progress, Task, Unit};
+use crate::fault::shown_lines;
+use crate::progress::{Progress, Silent, Task, Unit};
 
 /// One bar for each task; a bar goes when its task ends.
 #[derive(Default)]
@@ -43,5 +46,23 @@ impl Progress for Bars {
         let bar = self.bars.add(bar);
         bar.set_message(label.to_owned());
         Box::new(Bar(bar))
+    }
+
+    fn note(&self, text: &str) {
+        self.bars.suspend(|| Notes.note(text));
+    }
+}
+
+/// Nobody watches how far it is, but somebody may read what is said.
+pub(super) struct Notes;
+
+impl Progress for Notes {
+    fn task(&self, label: &str, unit: Unit, total: Option<u64>) -> Box<dyn Task> {
+        Silent.task(label, unit, total)
+    }
+
+    fn note(&self, text: &str) {
+        // If stderr is gone there is nobody to tell.
+        let _ = writeln!(std::io::stderr(), "note: {}", shown_lines(text));
     }
 }

@@ -16,7 +16,7 @@ use crate::matching::{KeyPart, Pass};
 use crate::money::{self, Decimal, DecimalMark};
 use crate::normalise::{Field, Fields, Holds, KeyRules, Reading, Role};
 use crate::period::{Period, Zone};
-use crate::platform;
+use crate::platform::{self, PLACEHOLDERS, split_placeholder};
 use crate::report::Format;
 
 /// Where a side's rows come from.
@@ -414,18 +414,6 @@ fn tolerance(file: ToleranceFile, fields: &Fields, keys: &KeyRules) -> Result<To
     .checked()
 }
 
-/// The placeholders of a request that tieout fills, beside the platform's own for paging.
-pub const PLACEHOLDERS: [&str; 4] = ["vendor", "window.start", "window.end", "window.last"];
-
-/// The name and the strftime pattern of a placeholder such as `window.start:%Y-%m-%d`.
-#[must_use]
-pub fn split_placeholder(placeholder: &str) -> (&str, Option<&str>) {
-    match placeholder.split_once(':') {
-        Some((name, pattern)) if name.starts_with("window.") => (name, Some(pattern)),
-        _ => (placeholder, None),
-    }
-}
-
 fn check_placeholders(
     platform: &platform::Settings,
     period: Option<&Period>,
@@ -440,6 +428,7 @@ fn check_placeholders(
         .chain(PLACEHOLDERS)
         .collect();
     platform.request.check(&known)?;
+    platform.request.check_window()?;
     for placeholder in placeholders {
         let (name, pattern) = split_placeholder(placeholder);
         if name.starts_with("window.") && period.is_none() {

@@ -5,8 +5,10 @@ mod call;
 #[cfg(feature = "simulator")]
 mod demo;
 mod describe;
+mod fetch;
 mod platform_doctor;
 mod reconcile;
+mod settlements;
 #[cfg(feature = "simulator")]
 mod simulate;
 
@@ -20,6 +22,7 @@ pub use self::call::{Asked, Call};
 pub use self::demo::{Demo, Shown};
 pub(crate) use self::describe::answers;
 pub use self::describe::{Described, Operations};
+pub use self::fetch::{Fetch, Pulled};
 pub use self::platform_doctor::{Diagnosis, PlatformDoctor};
 pub use self::reconcile::{Finding, Reconcile};
 #[cfg(feature = "simulator")]

@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use super::reconcile::values;
 use crate::config::{self, Overrides, Settings, Source};
 use crate::fault::{Fault, Kind, Result};
 use crate::normalise::Role;
@@ -135,7 +134,10 @@ impl PlatformDoctor {
             .as_ref()
             .map(|period| first_day(period, &settings.zone, context.now))
             .transpose()?;
-        let values = |period: Option<&Period>| values(platform, &settings.zone, period, &vendor);
+        let values = |period: Option<&Period>| {
+            let window = period.map(|period| (period.start(), period.end()));
+            platform.request.values(&settings.zone, window, &vendor)
+        };
         let questions = Questions {
             smallest: values(day.as_ref()),
             period: values(settings.period.as_ref()),

@@ -1,20 +1,18 @@
 //! Reconcile: invoices and settlement records in, a discrepancy report out.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Context;
+use super::{Context, settlements};
 use crate::config::{self, Overrides, Settings, SideSettings, Source};
-use crate::fault::{Fault, Kind, Result};
-use crate::intake::{self, Answer, FileSettings};
+use crate::fault::Result;
+use crate::intake::{self, FileSettings};
 use crate::judge::{Judge, Rules};
 use crate::matching::{self, Book};
-use crate::normalise::{Field, Ledger, Normaliser, Role, Side};
-use crate::period::{Period, Zone};
-use crate::platform::{self, Platform, Values};
+use crate::normalise::{Ledger, Normaliser, Side};
+use crate::platform::Manner;
 use crate::progress::Unit;
 use crate::report::{self, Input, Report};
 
@@ -40,6 +38,15 @@ pub struct Reconcile {
     /// Where the reports go, in place of [report] directory
     #[arg(short, long, value_name = "DIRECTORY")]
     pub output: Option<PathBuf>,
+
+    /// A file to write each call of the platform to, as a line of JSON; one that exists is continued
+    #[arg(long, value_name = "FILE")]
+    pub evidence: Option<PathBuf>,
+
+    /// Ask the platform for everything, even if a fetch was interrupted
+    #[arg(long)]
+    #[serde(default)]
+    pub refetch: bool,
 
     /// How many rejected rows to put up with before the run ends with exit code 3
     #[arg(long, value_name = "N")]
@@ -73,7 +80,15 @@ impl Reconcile {
     /// Reconciles `tieout.toml` of the working directory, as it stands.
     #[must_use]
     pub fn of(config: PathBuf) -> Self {
-        Self { config, period: None, output: None, allow_rejects: None, limit: DEFAULT_LIMIT }
+        Self {
+            config,
+            period: None,
+            output: None,
+            evidence: None,
+            refetch: false,
+            allow_rejects: None,
+            limit: DEFAULT_LIMIT,
+        }
     }
 
     /// Runs, writes the reports, and shows them to `show` with the paths of the files.
@@ -92,7 +107,8 @@ impl Reconcile {
         };
         let settings = config::load(&self.config, &overrides, context.now)?;
         tracing::info!(name = settings.name, config = %self.config.display(), "run started");
-        let (invoice, settlement) = read_both(&settings, context)?;
+        let manner = settlements::manner(&settings, context, self.evidence.as_deref(), self.refetch)?;
+        let (invoice, settlement) = read_both(&settings, &manner, context)?;
         let book =
             Book::new(&invoice.ledger, &settlement.ledger, &settings.zone, &settings.keys, &settings.fields);
         let rules = Rules {
@@ -147,33 +163,54 @@ struct Taken {
 }
 
 /// Reads both sides, at once where the platform need not know whom to ask for.
-fn read_both(settings: &Settings, context: &Context<'_>) -> Result<(Taken, Taken)> {
-    let read = |side: Side, of: &SideSettings, calls: &[Values]| -> Result<Taken> {
-        let mut normaliser =
-            Normaliser::new(side, &of.reading, &settings.fields, &settings.zone, settings.period.as_ref())?;
-        let inputs = match &of.source {
-            Source::Files(files) => read_files(side, files, &settings.base, &mut normaliser, context)?,
-            Source::Platform(platform) => fetch(platform, calls, &settings.base, &mut normaliser, context)?,
-        };
-        Ok(Taken { ledger: normaliser.finish(), inputs })
-    };
-    let invoices = || read(Side::Invoice, &settings.invoices, &[]);
+fn read_both(settings: &Settings, manner: &Manner<'_>, context: &Context<'_>) -> Result<(Taken, Taken)> {
+    let invoices = || read_invoices(settings, context);
+    let normaliser = || normaliser(Side::Settlement, &settings.settlements, settings);
     match &settings.settlements.source {
-        Source::Platform(platform) if asks_by_vendor(platform) => {
-            let invoices = invoices()?;
-            let calls = calls(platform, settings, &vendors(settings, &invoices.ledger)?);
-            Ok((invoices, read(Side::Settlement, &settings.settlements, &calls)?))
-        }
-        source => {
-            let calls = match source {
-                Source::Platform(platform) => calls(platform, settings, &[String::new()]),
-                Source::Files(_) => Vec::new(),
+        Source::Files(files) => {
+            let settlements = || -> Result<Taken> {
+                let mut normaliser = normaliser()?;
+                let inputs = read_files(Side::Settlement, files, &settings.base, &mut normaliser, context)?;
+                Ok(Taken { ledger: normaliser.finish(), inputs })
             };
-            let settlements = || read(Side::Settlement, &settings.settlements, &calls);
             let (invoices, settlements) = rayon::join(invoices, settlements);
             Ok((invoices?, settlements?))
         }
+        Source::Platform(platform) => {
+            let settlements = |vendors: &[String]| -> Result<Taken> {
+                let mut normaliser = normaliser()?;
+                let inputs =
+                    settlements::pull(platform, settings, vendors, manner, &mut normaliser, context)?;
+                Ok(Taken { ledger: normaliser.finish(), inputs })
+            };
+            if settlements::asks_by_vendor(platform) {
+                let invoices = invoices()?;
+                let vendors = settlements::vendors(settings, &invoices.ledger)?;
+                return Ok((invoices, settlements(&vendors)?));
+            }
+            let (invoices, settlements) = rayon::join(invoices, || settlements(&[String::new()]));
+            Ok((invoices?, settlements?))
+        }
     }
+}
+
+fn normaliser<'s>(side: Side, of: &'s SideSettings, settings: &'s Settings) -> Result<Normaliser<'s>> {
+    Normaliser::new(side, &of.reading, &settings.fields, &settings.zone, settings.period.as_ref())
+}
+
+fn read_invoices(settings: &Settings, context: &Context<'_>) -> Result<Taken> {
+    let mut normaliser = normaliser(Side::Invoice, &settings.invoices, settings)?;
+    let inputs = match &settings.invoices.source {
+        Source::Files(files) => read_files(Side::Invoice, files, &settings.base, &mut normaliser, context)?,
+        // The configuration does not let invoices come from the platform.
+        Source::Platform(_) => Vec::new(),
+    };
+    Ok(Taken { ledger: normaliser.finish(), inputs })
+}
+
+/// The vendors that the invoices name, each once, as the alias table calls them.
+pub(super) fn invoiced_vendors(settings: &Settings, context: &Context<'_>) -> Result<Vec<String>> {
+    settlements::vendors(settings, &read_invoices(settings, context)?.ledger)
 }
 
 fn read_files(
@@ -193,122 +230,4 @@ fn read_files(
         inputs.push(Input { side: side.name(), source: file.label, bytes, sha256 });
     }
     Ok(inputs)
-}
-
-fn fetch(
-    settings: &platform::Settings,
-    calls: &[Values],
-    base: &Path,
-    normaliser: &mut Normaliser<'_>,
-    context: &Context<'_>,
-) -> Result<Vec<Input>> {
-    let platform = Platform::new(settings, base)?;
-    let mut answer = Answer::new(platform.operation());
-    let mut digest = RecordDigest::default();
-    normaliser.begin();
-    let fetched = platform.fetch(calls, context.progress, &mut |record| {
-        digest.add(record);
-        answer.lay_out(record);
-        normaliser.accept(answer.origin(), answer.columns(), answer.row());
-        Ok(())
-    })?;
-    if fetched.records > 0 {
-        normaliser.check(answer.origin(), answer.columns())?;
-    }
-    let (bytes, sha256) = digest.finish();
-    Ok(vec![Input {
-        side: Side::Settlement.name(),
-        source: format!("{} ({}, {} calls)", platform.place(), platform.operation(), fetched.calls),
-        bytes,
-        sha256,
-    }])
-}
-
-/// SHA-256 over the names and texts of all records: what the platform said, whatever the paging.
-#[derive(Default)]
-struct RecordDigest {
-    sha: sha2::Sha256,
-    bytes: u64,
-}
-
-impl RecordDigest {
-    fn add(&mut self, record: &platform::Record<'_>) {
-        use sha2::Digest as _;
-        for (name, value) in record.fields.iter() {
-            for text in [name, "\u{1f}", value.unwrap_or("\u{0}"), "\u{1f}"] {
-                self.sha.update(text);
-                self.bytes += text.len() as u64;
-            }
-        }
-        self.sha.update("\u{1e}");
-    }
-
-    fn finish(self) -> (u64, String) {
-        use sha2::Digest as _;
-        (self.bytes, self.sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-    }
-}
-
-fn asks_by_vendor(platform: &platform::Settings) -> bool {
-    platform.request.placeholders().contains(&"vendor")
-}
-
-/// The vendors that the invoices name, each once, as the alias table calls them.
-fn vendors(settings: &Settings, invoices: &Ledger) -> Result<Vec<String>> {
-    let Some(field) = Field::of(Role::Vendor) else { return Ok(Vec::new()) };
-    let mut by_key: BTreeMap<String, String> = BTreeMap::new();
-    let mut seen = std::collections::HashSet::new();
-    for entry in 0..invoices.len() {
-        if seen.insert(invoices.text_id(field, entry)) {
-            let text = invoices.text(field, entry);
-            let canonical = settings.keys.canonical(field, text);
-            if canonical.is_empty() {
-                // To a platform, no vendor means all of them; and without asking, the line would look unsettled.
-                return Err(Fault::new(Kind::Input, "the line names no vendor, so that its records cannot be asked for")
-                    .at(invoices.source(entry))
-                    .next("name the vendor in [invoices.defaults], or ask for all of them at once: a request without {vendor}"));
-            }
-            by_key
-                .entry(settings.keys.key(field, text))
-                .and_modify(|name| {
-                    // Several spellings of one vendor: the first in order, whatever the order of the files.
-                    if canonical < name.as_str() {
-                        canonical.clone_into(name);
-                    }
-                })
-                .or_insert_with(|| canonical.to_owned());
-        }
-    }
-    Ok(by_key.into_values().collect())
-}
-
-/// The values of the request's placeholders, once for each vendor.
-fn calls(platform: &platform::Settings, settings: &Settings, vendors: &[String]) -> Vec<Values> {
-    let values = |vendor: &String| values(platform, &settings.zone, settings.period.as_ref(), vendor);
-    vendors.iter().map(values).collect()
-}
-
-/// The values of the request's placeholders for one vendor.
-pub(super) fn values(
-    platform: &platform::Settings,
-    zone: &Zone,
-    period: Option<&Period>,
-    vendor: &str,
-) -> Values {
-    let value = |placeholder: &str| -> Option<String> {
-        let (name, pattern) = config::split_placeholder(placeholder);
-        let at = match name {
-            "vendor" => return Some(vendor.to_owned()),
-            "window.start" => period?.start(),
-            "window.end" => period?.end(),
-            "window.last" => period?.last_day(),
-            _ => return None,
-        };
-        zone.format(at, pattern.unwrap_or("%Y-%m-%dT%H:%M:%S")).ok()
-    };
-    let placeholders = platform.request.placeholders();
-    placeholders
-        .into_iter()
-        .filter_map(|placeholder| Some((placeholder.to_owned(), value(placeholder)?)))
-        .collect()
 }

@@ -1,7 +1,6 @@
 //! The body of an answer, freed of all that HTTP wraps around XML: compression, attachments, a charset.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
@@ -14,6 +13,7 @@ use super::charset::{self, Utf8};
 use super::connection::Call;
 use super::media::{essence, parameter};
 use super::multipart::Envelope;
+use super::pace::Halt;
 use crate::fault::{Fault, Kind};
 
 /// What we say we read, in `Accept-Encoding`.
@@ -30,12 +30,13 @@ pub(super) struct Body<'s> {
 }
 
 impl<'s> Body<'s> {
-    pub(super) fn new(platform: &Platform, response: Response, call: &Call, stopped: &'s AtomicBool) -> Self {
+    pub(super) fn new(platform: &Platform, response: Response, call: &Call, halt: &'s Halt) -> Self {
+        let ends = halt.ends().min(call.started + platform.call_deadline);
         Self {
             coding: header(&response, &CONTENT_ENCODING),
             content_type: header(&response, &CONTENT_TYPE),
             limit_bytes: platform.answer_limit_bytes,
-            wire: Some(Wire { response, ends: call.started + platform.call_deadline, stopped }),
+            wire: Some(Wire { response, ends, halt }),
             xml: None,
         }
     }
@@ -142,6 +143,7 @@ impl<R: BufRead> Read for Unpacked<R> {
 fn damaged(error: io::Error) -> io::Error {
     io::Error::other(
         Fault::new(Kind::Platform, "the compressed answer is damaged")
+            .passing()
             .because(error)
             .next("run again; if it happens again, set [platform] compression = false"),
     )
@@ -151,12 +153,12 @@ fn damaged(error: io::Error) -> io::Error {
 struct Wire<'s> {
     response: Response,
     ends: Instant,
-    stopped: &'s AtomicBool,
+    halt: &'s Halt,
 }
 
 impl Read for Wire<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.stopped.load(Ordering::Relaxed) {
+        if self.halt.is_stopped() {
             return Err(Limit::Stopped.into());
         }
         if Instant::now() >= self.ends {

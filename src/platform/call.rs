@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::sync::atomic::AtomicBool;
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use super::answer;
 use super::connection::{Body, Call, Connection, headers};
+use super::pace::Halt;
 use super::record::Batch;
 use super::settings::{Auth, Request, Settings, Soap, Trail, default_action};
 use super::wsdl::element::{Element, leaves};
@@ -295,7 +295,7 @@ impl Platform {
         let status = response.status().as_u16();
         let most = MOST_BYTES.min(self.answer_limit_bytes);
         let mut bytes = Vec::new();
-        Body::new(self, response, &call, &AtomicBool::new(false))
+        Body::new(self, response, &call, &Halt::after(self.call_deadline))
             .take(most + 1)
             .read_to_end(&mut bytes)
             .map_err(|error| answer::broken(error).at(self.place()))?;

@@ -52,6 +52,11 @@ pub(super) fn named(label: &str) -> Result<&'static Encoding, Fault> {
     })
 }
 
+fn untrue(encoding: &str) -> Fault {
+    Fault::new(Kind::Platform, format!("the answer says that it is {encoding}, but is not"))
+        .next("have the service declare the encoding that it sends (the charset of Content-Type)")
+}
+
 impl<R: Read> Utf8<R> {
     pub(super) const fn new(inner: R, known: Option<&'static Encoding>) -> Self {
         Self { inner, raw: Vec::new(), used: 0, known, is_marked: false, mark: b"", stage: Stage::Start }
@@ -75,6 +80,12 @@ impl<R: Read> Utf8<R> {
             (Some(found), _) => found,
             // Which of the two is not said by the name.
             (None, Some(known)) if known == UTF_16LE || known == UTF_16BE => {
+                // A tag of single bytes would be two characters with which no XML begins.
+                if let [b'<', second, ..] = self.raw.as_slice()
+                    && second.is_ascii_graphic()
+                {
+                    return Err(io::Error::other(untrue("utf-16")));
+                }
                 (shape(&self.raw).unwrap_or(known), 0)
             }
             (None, Some(known)) => (known, 0),
@@ -114,11 +125,7 @@ impl<R: Read> Utf8<R> {
             match result {
                 DecoderResult::Malformed(..) if is_last => return Err(io::ErrorKind::UnexpectedEof.into()),
                 DecoderResult::Malformed(..) => {
-                    let name = decoder.encoding().name();
-                    return Err(io::Error::other(
-                        Fault::new(Kind::Platform, format!("the answer says that it is {name}, but is not"))
-                            .next("have the service declare the encoding that it sends (the charset of Content-Type)"),
-                    ));
+                    return Err(io::Error::other(untrue(decoder.encoding().name())));
                 }
                 DecoderResult::InputEmpty if is_last => return Ok((written, true)),
                 _ if written > 0 => return Ok((written, false)),

@@ -4,22 +4,22 @@
 //! client keeps one idle connection at most, why bodies are read to their end
 //! before the next request, and why each answer is asked which local port it came by.
 
+use std::cell::Cell;
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::PoisonError;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
 
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
-    HeaderValue, LOCATION,
+    HeaderValue, LOCATION, RETRY_AFTER,
 };
 use reqwest::tls::TlsInfo;
 use reqwest::{StatusCode, Url};
-use rustls::AlertDescription;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Platform;
@@ -29,9 +29,12 @@ use super::body::{CODINGS, decompressed, header};
 use super::certificate::end_point_binding;
 use super::media::essence;
 use super::ntlm::{Handshake, Offers, Way};
+use super::pace::Halt;
 use super::refusal::{html_title, peek};
 use super::settings::{Auth, Settings, Soap};
+use super::trouble::{about_our_certificate, chain, is_broken};
 use crate::fault::{Fault, Kind, Result, shown};
+use crate::period::http_date;
 
 /// Bytes of a 401's body that are read to keep its connection.
 const DRAINED_BYTES: u64 = 1 << 20;
@@ -117,13 +120,33 @@ pub(super) struct Call {
     pub(super) body: String,
     pub(super) correlation: String,
     pub(super) started: Instant,
+    /// What the last response said: its status, and how long to stay away.
+    status: Cell<Option<u16>>,
+    retry_after: Cell<Option<Duration>>,
     /// The address of a document to ask for, where this is no call of an operation.
     document: Option<Url>,
 }
 
 impl Call {
     pub(super) fn new(body: String, correlation: String) -> Self {
-        Self { body, correlation, started: Instant::now(), document: None }
+        Self {
+            body,
+            correlation,
+            started: Instant::now(),
+            status: Cell::default(),
+            retry_after: Cell::default(),
+            document: None,
+        }
+    }
+
+    /// The HTTP status of the last response; `None` where none came.
+    pub(super) fn status(&self) -> Option<u16> {
+        self.status.get()
+    }
+
+    /// How long the platform asks us to stay away.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after.get()
     }
 
     /// Asks for the document at `url`, which must be at the endpoint's host.
@@ -227,9 +250,19 @@ impl<'p> Connection<'p> {
     }
 
     /// Makes the call. The answer has a status that SOAP uses, and a body that looks like XML.
+    ///
+    /// A fault may pass where the network failed, or the platform was not well. As long as the platform has
+    /// never answered, nothing passes: a wrong address is told at once, and a password that
+    /// nobody has judged is not sent twice.
     pub(super) fn call(&mut self, call: &Call) -> Result<Response> {
-        let response = self.signed(call)?;
-        self.check(response, call)
+        let platform = self.platform;
+        let response = self.signed(call).map_err(|fault| {
+            let has_answered = platform.has_answered.load(Ordering::Relaxed);
+            if has_answered && fault.kind() == Kind::Platform { fault.passing() } else { fault }
+        })?;
+        platform.has_answered.store(true, Ordering::Relaxed);
+        let is_unwell = matches!(response.status().as_u16(), 500 | 502..=504);
+        self.check(response, call).map_err(|fault| if is_unwell { fault.passing() } else { fault })
     }
 
     /// Asks for a document of at most `most` bytes.
@@ -247,7 +280,7 @@ impl<'p> Connection<'p> {
             ));
         }
         let mut bytes = Vec::new();
-        Body::new(platform, response, call, &AtomicBool::new(false))
+        Body::new(platform, response, call, &Halt::after(platform.call_deadline))
             .take(most.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(|error| broken(error).at(place))?;
@@ -415,7 +448,10 @@ impl<'p> Connection<'p> {
                     .next("a proxy or load balancer in between does not keep connections; give [platform] endpoint an address that goes around it, or use auth = \"basic\" over https"));
             }
             drained.map_err(|error| {
-                self.platform.fault("the answer to the sign-in's first message broke off").because(error)
+                self.platform
+                    .fault("the answer to the sign-in's first message broke off")
+                    .because(error)
+                    .next("run again; if it happens again, see the platform's log")
             })?;
             let last = handshake.authenticate(challenge, binding.as_deref()).map_err(ours)?;
             let response = self
@@ -492,7 +528,11 @@ impl<'p> Connection<'p> {
             return self.client.get(url.clone()).headers(headers).send();
         }
         let body = if with_body { call.body.clone() } else { String::new() };
-        self.client.post(self.platform.endpoint.clone()).headers(headers).body(body).send()
+        let sent = self.client.post(self.platform.endpoint.clone()).headers(headers).body(body).send();
+        let response = sent.as_ref().ok();
+        call.status.set(response.map(|response| response.status().as_u16()));
+        call.retry_after.set(response.and_then(retry_after));
+        sent
     }
 
     /// Tells a SOAP answer from everything else that HTTP servers say.
@@ -590,7 +630,7 @@ impl<'p> Connection<'p> {
                 rustls::Error::InvalidCertificate(_) => {
                     "if the platform's certificate is your company's own, give its issuer by [platform] ca_file"
                 }
-                rustls::Error::AlertReceived(AlertDescription::HandshakeFailure)
+                rustls::Error::AlertReceived(rustls::AlertDescription::HandshakeFailure)
                     if platform.identity.is_none() =>
                 {
                     "check that the port speaks TLS 1.2 or newer; or it wants a certificate of its callers: [platform] client_certificate"
@@ -656,6 +696,16 @@ pub(super) fn headers(soap: Soap, action: &str) -> Result<HeaderMap> {
     Ok(headers)
 }
 
+/// Seconds or a date (RFC 9110 §10.2.3).
+fn retry_after(response: &Response) -> Option<Duration> {
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        // A date that has passed asks for no wait.
+        Err(_) => http_date(text).map(|at| at.duration_since(SystemTime::now()).unwrap_or_default()),
+    }
+}
+
 pub(super) fn local_end(response: &Response) -> Option<SocketAddr> {
     response.extensions().get::<HttpInfo>().map(HttpInfo::local_addr)
 }
@@ -681,61 +731,4 @@ pub(super) fn drain(response: Response) -> io::Result<()> {
         return Err(io::Error::other("the connection cannot be kept"));
     }
     Ok(())
-}
-
-/// Whether a connection broke before an answer came. Our calls only read, so asking
-/// once more is safe where the connection had worked before.
-fn is_broken(error: &reqwest::Error) -> bool {
-    !error.is_timeout() && !error.is_connect()
-}
-
-/// What the server's alert says of our certificate (RFC 8446 §6.2), and what to do; `None` where it is about something
-/// else. A server of TLS 1.2 that misses one says no more than `handshake_failure`, which may mean anything.
-fn about_our_certificate(alert: AlertDescription, was_shown: bool) -> Option<(&'static str, &'static str)> {
-    use AlertDescription as Alert;
-    match alert {
-        // A server may also decide that none is as bad as a bad one.
-        Alert::CertificateRequired | Alert::NoCertificate | Alert::BadCertificate | Alert::AccessDenied
-            if !was_shown =>
-        {
-            Some((
-                "the platform wants a certificate of its callers",
-                "give ours by [platform] client_certificate and client_key",
-            ))
-        }
-        Alert::CertificateRequired
-        | Alert::BadCertificate
-        | Alert::UnsupportedCertificate
-        | Alert::CertificateRevoked
-        | Alert::CertificateExpired
-        | Alert::CertificateUnknown
-        | Alert::UnknownCA
-        | Alert::AccessDenied
-        // The signature over it does not hold, under the authority that the server knows by that name.
-        | Alert::DecryptError
-            if was_shown =>
-        {
-            Some((
-                "the platform refused our certificate",
-                "check its expiry and issuer ([platform] client_certificate), and whether the platform knows it",
-            ))
-        }
-        _ => None,
-    }
-}
-
-/// An error and what is underneath it, looking inside I/O errors as well, which hide theirs.
-pub(super) fn chain<'e>(
-    error: &'e (dyn std::error::Error + 'static),
-) -> Vec<&'e (dyn std::error::Error + 'static)> {
-    let mut links = Vec::new();
-    let mut link = Some(error);
-    while let Some(current) = link {
-        links.push(current);
-        link = match current.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(hidden) => Some(hidden),
-            None => current.source(),
-        };
-    }
-    links
 }

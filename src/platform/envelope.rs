@@ -20,12 +20,8 @@ pub(super) fn write(
     values: &Values,
     page: u64,
 ) -> Result<String> {
-    let own = [("page", page.to_string()), ("page_size", request.page_size.to_string())];
-    let value = |name: &str| {
-        own.iter()
-            .find_map(|(known, value)| (*known == name).then_some(value.as_str()))
-            .or_else(|| values.get(name).map(String::as_str))
-    };
+    let filling = Filling::new(request, values, page);
+    let value = |name: &str| filling.value(name);
     let operation = &request.operation;
     let namespace = text("namespace", namespace)?;
     let mut parameters = String::new();
@@ -48,6 +44,25 @@ pub(super) fn wrap(soap: Soap, body: &str) -> String {
     format!(
         r#"<?xml version="1.0" encoding="utf-8"?><soap:Envelope xmlns:soap="{namespace}"><soap:Body>{body}</soap:Body></soap:Envelope>"#
     )
+}
+
+/// What the placeholders of one call stand for, its page among them.
+pub(super) struct Filling<'v> {
+    own: [(&'static str, String); 2],
+    values: &'v Values,
+}
+
+impl<'v> Filling<'v> {
+    pub(super) fn new(request: &Request, values: &'v Values, page: u64) -> Self {
+        Self { own: [("page", page.to_string()), ("page_size", request.page_size.to_string())], values }
+    }
+
+    pub(super) fn value(&self, name: &str) -> Option<&str> {
+        self.own
+            .iter()
+            .find_map(|(known, value)| (*known == name).then_some(value.as_str()))
+            .or_else(|| self.values.get(name).map(String::as_str))
+    }
 }
 
 fn write_table<'v>(

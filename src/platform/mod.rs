@@ -4,16 +4,20 @@
 //! The way of one call: `template` fills the parameters, `envelope` writes
 //! the request, `connection` sends it (with `ntlm` and `certificate` for
 //! the sign-in), `body` unpacks what comes back (with `media`, `multipart` and `charset`), [`answer`]
-//! reads its records, and `fetch` turns pages, keeps the order and checks what was announced against what came.
+//! reads its records, and `paging` checks what was announced against what came.
 //! `refusal` puts into words what a platform says when it says no. [`doctor`] takes the same way step by
 //! step, and says how far it leads.
+//!
+//! The way of a fetch: `plan` cuts it into pieces, each `worker` asks for one after the other at the given
+//! `pace`, `store` keeps them on disk until the fetch is complete, `evidence` writes each call
+//! down, and `fetch` hands the records on in order.
 //!
 //! Beside it, for whoever sets it up: [`wsdl`] reads what a service says of
 //! itself, and `call` makes a single call that is held against that.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::Url;
@@ -28,20 +32,28 @@ mod charset;
 mod connection;
 pub mod doctor;
 mod envelope;
+mod evidence;
 mod fetch;
 mod media;
 mod multipart;
 mod ntlm;
+mod pace;
+mod paging;
+mod plan;
 mod record;
 mod refusal;
 mod settings;
+mod store;
 mod template;
+mod trouble;
+mod worker;
 pub mod wsdl;
 
 pub use call::{Answer, Called, Named, Prepared};
-pub use fetch::{Fetched, Values};
+pub use fetch::{Fetched, Manner, Values};
+pub use plan::{PLACEHOLDERS, Piece, split_placeholder};
 pub use record::{Batch, Fields, Record};
-pub use settings::{Auth, Parameter, Request, Settings, Soap, Trail};
+pub use settings::{Auth, Millionths, Names, Parameter, Request, Settings, Soap, Trail, Window};
 pub use template::Template;
 
 use connection::{Sign, Standing};
@@ -56,6 +68,8 @@ pub struct Platform {
     sign: Sign,
     /// What is known of the password, shared by all connections: one refusal ends every attempt.
     standing: Mutex<Standing>,
+    /// Whether the platform has ever answered a call.
+    has_answered: AtomicBool,
     roots: Vec<reqwest::Certificate>,
     /// Our own certificate with its key.
     identity: Option<reqwest::Identity>,
@@ -64,6 +78,15 @@ pub struct Platform {
     answer_limit_bytes: u64,
     compression: bool,
     connections: usize,
+    calls_per_second: Option<Millionths>,
+    retries: u32,
+    retry_wait: Duration,
+    fetch_deadline: Duration,
+    /// Where what a fetch has so far is kept, and for how long it may be resumed.
+    store: PathBuf,
+    resume: Duration,
+    /// As whom the platform is asked.
+    account: String,
     run: String,
     calls: AtomicU64,
 }
@@ -97,6 +120,7 @@ impl Platform {
             request: settings.request.clone(),
             sign,
             standing: Mutex::new(Standing::Unknown),
+            has_answered: AtomicBool::new(false),
             roots,
             identity,
             read_timeout: Duration::from_secs(settings.timeout_seconds),
@@ -104,6 +128,13 @@ impl Platform {
             answer_limit_bytes: settings.answer_limit_mib.saturating_mul(1 << 20),
             compression: settings.compression,
             connections: settings.connections,
+            calls_per_second: settings.calls_per_second,
+            retries: settings.retries,
+            retry_wait: Duration::from_micros(settings.retry_seconds.0),
+            fetch_deadline: Duration::from_secs(settings.fetch_deadline_seconds),
+            store: base.join(&settings.store),
+            resume: Duration::from_secs(settings.resume_hours.saturating_mul(3600)),
+            account: format!("{:?}", (&settings.username, &settings.client_certificate)),
             run: run_prefix(),
             calls: AtomicU64::new(0),
         };

@@ -1,6 +1,7 @@
 //! Records as they came: names and texts, in the order of the document.
 
 use std::fmt;
+use std::io::{self, Read};
 
 /// Many records in few allocations: all their text in one string.
 ///
@@ -12,6 +13,9 @@ pub struct Batch {
     /// For each record, how many fields there are up to its end.
     ends: Vec<usize>,
 }
+
+/// The bit that marks an encoded number: a name's end where the value is null, a value's where it is a double.
+const MARK: u32 = 1 << 31;
 
 /// A field's name and value follow each other in the text; it starts where the field before it ended.
 #[derive(Clone, Copy, Debug)]
@@ -118,6 +122,66 @@ impl Batch {
         self.ends.push(self.fields.len());
     }
 
+    /// Writes the batch to the end of `out`: three counts, the ends of the records, the fields, the text.
+    ///
+    /// # Errors
+    /// Where the batch is larger than 2 GiB.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        let mut put = |number: usize, flag: bool| {
+            let number = u32::try_from(number).ok().filter(|number| number & MARK == 0);
+            let number = number.ok_or(io::ErrorKind::InvalidInput)?;
+            out.extend_from_slice(&(number | if flag { MARK } else { 0 }).to_le_bytes());
+            io::Result::Ok(())
+        };
+        for count in [self.ends.len(), self.fields.len(), self.text.len()] {
+            put(count, false)?;
+        }
+        for end in &self.ends {
+            put(*end, false)?;
+        }
+        for field in &self.fields {
+            put(field.name_end, field.worth == Worth::Null)?;
+            put(field.value_end, field.worth == Worth::Double)?;
+        }
+        out.extend_from_slice(self.text.as_bytes());
+        Ok(())
+    }
+
+    /// Reads what [`Self::encode`] wrote, in place of what is here.
+    ///
+    /// # Errors
+    /// Where `source` ends, or holds something else.
+    pub(super) fn decode(&mut self, source: &mut impl Read) -> io::Result<()> {
+        self.clear();
+        let mut get = || {
+            let mut bytes = [0; 4];
+            source.read_exact(&mut bytes)?;
+            let number = u32::from_le_bytes(bytes);
+            let size = usize::try_from(number & !MARK).map_err(|_| io::ErrorKind::InvalidData)?;
+            io::Result::Ok((size, number & MARK != 0))
+        };
+        let (ends, fields, text) = (get()?.0, get()?.0, get()?.0);
+        for _ in 0..ends {
+            self.ends.push(get()?.0);
+        }
+        for _ in 0..fields {
+            let ((name_end, is_null), (value_end, is_double)) = (get()?, get()?);
+            let worth = match (is_null, is_double) {
+                (true, _) => Worth::Null,
+                (false, true) => Worth::Double,
+                (false, false) => Worth::Text,
+            };
+            self.fields.push(Field { name_end, value_end, worth });
+        }
+        // Taken piece by piece: a count that is not ours shall not be believed before the bytes are there.
+        let length = u64::try_from(text).unwrap_or(u64::MAX);
+        if source.take(length).read_to_string(&mut self.text)? == text {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        }
+    }
+
     /// The text from a place on, names and values together: what tells one page from another.
     pub(super) fn text_from(&self, start: usize) -> &[u8] {
         self.text.as_bytes().get(start..).unwrap_or_default()
@@ -192,5 +256,68 @@ pub struct Record<'a> {
 impl fmt::Display for Record<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.operation, self.call, self.index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Rows = Vec<Vec<(String, Option<String>, bool)>>;
+
+    fn rows(batch: &Batch) -> Rows {
+        let row = |fields: Fields<'_>| {
+            let owned = |(name, value, is_double): (&str, Option<&str>, bool)| {
+                (name.to_owned(), value.map(str::to_owned), is_double)
+            };
+            fields.marked().map(owned).collect()
+        };
+        batch.records().map(row).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(given in prop::collection::vec(prop::collection::vec((".{0,4}", prop::option::of(".{0,6}"), any::<bool>()), 0..4), 0..5)) {
+            let mut batch = Batch::default();
+            for row in &given {
+                for (name, value, is_double) in row {
+                    let field = batch.start_field(&[name]);
+                    batch.push(value.as_deref().unwrap_or("gone"));
+                    let worth = match value {
+                        None => Worth::Null,
+                        Some(_) if *is_double => Worth::Double,
+                        Some(_) => Worth::Text,
+                    };
+                    batch.end_field(field, worth);
+                }
+                batch.end_record();
+            }
+            let mut bytes = Vec::new();
+            batch.encode(&mut bytes).unwrap();
+            let mut read = Batch::default();
+            read.decode(&mut bytes.as_slice()).unwrap();
+            // A null is no number of any kind.
+            let given: Rows = given.into_iter().map(|row| {
+                row.into_iter().map(|(name, value, is_double)| {
+                    let is_double = is_double && value.is_some();
+                    (name, value, is_double)
+                }).collect()
+            }).collect();
+            prop_assert_eq!(rows(&read), given);
+            for end in 0..bytes.len() {
+                prop_assert!(read.decode(&mut bytes.get(..end).unwrap()).is_err());
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let mut read = Batch::default();
+            if read.decode(&mut bytes.as_slice()).is_ok() {
+                let _ = rows(&read);
+            }
+        }
     }
 }

@@ -57,6 +57,23 @@ pub struct Settings {
     /// Operations that `tieout platform call` may call beside the one of `request`; tieout knows of none whether it only reads.
     #[serde(default)]
     pub allow: Vec<String>,
+    /// How many calls may start in a second, over all connections; as many as there can be where not given.
+    pub calls_per_second: Option<Millionths>,
+    /// How often a call that failed in passing is tried again.
+    #[serde(default = "defaults::retries")]
+    pub retries: u32,
+    /// Seconds before the first of these tries, doubled for each further one, and up to halved at random.
+    #[serde(default = "defaults::retry_seconds")]
+    pub retry_seconds: Millionths,
+    /// Seconds that a whole fetch may take.
+    #[serde(default = "defaults::fetch_deadline_seconds")]
+    pub fetch_deadline_seconds: u64,
+    /// Where finished windows of a fetch are kept until it is complete; relative to the folder of `tieout.toml`.
+    #[serde(default = "defaults::store")]
+    pub store: PathBuf,
+    /// Hours after its start that an interrupted fetch can be resumed.
+    #[serde(default = "defaults::resume_hours")]
+    pub resume_hours: u64,
     /// What to ask.
     pub request: Request,
 }
@@ -83,6 +100,11 @@ pub struct Request {
     pub total: Option<Trail>,
     /// The element, or an attribute of one, that says `true` while there are more pages.
     pub more: Option<Trail>,
+    /// The parts of the period that are asked for one by one; by default the period is asked for whole.
+    pub window: Option<Window>,
+    /// The fields that together tell one record from all others: with them, a record that comes twice is an error.
+    #[serde(default)]
+    pub identity: Names,
     /// What `{page_size}` stands for.
     #[serde(default = "defaults::page_size")]
     pub page_size: u64,
@@ -109,6 +131,21 @@ mod defaults {
     }
     pub(super) const fn qualified() -> bool {
         true
+    }
+    pub(super) const fn retries() -> u32 {
+        3
+    }
+    pub(super) const fn retry_seconds() -> super::Millionths {
+        super::Millionths(1_000_000)
+    }
+    pub(super) const fn fetch_deadline_seconds() -> u64 {
+        14_400
+    }
+    pub(super) fn store() -> std::path::PathBuf {
+        ".tieout/fetched".into()
+    }
+    pub(super) const fn resume_hours() -> u64 {
+        12
     }
     pub(super) const fn page_size() -> u64 {
         1000
@@ -138,6 +175,69 @@ impl Soap {
             Self::V11 => "1.1",
             Self::V12 => "1.2",
         }
+    }
+}
+
+/// A part of a period that is asked for by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Window {
+    /// Each hour.
+    Hour,
+    /// Each local day.
+    Day,
+    /// Each local month.
+    Month,
+}
+
+/// A name, or several.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "OneOrMany")]
+pub struct Names(pub Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a field's name, or a list of them")]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl From<OneOrMany> for Names {
+    fn from(given: OneOrMany) -> Self {
+        match given {
+            OneOrMany::One(name) => Self(vec![name]),
+            OneOrMany::Many(names) => Self(names),
+        }
+    }
+}
+
+/// A number of at most six decimal places, in millionths: a whole number, or a decimal in quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "WholeOrText")]
+pub struct Millionths(pub u64);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a whole number, or a decimal in quotes such as \"0.5\"")]
+enum WholeOrText {
+    Whole(u32),
+    Text(String),
+}
+
+impl TryFrom<WholeOrText> for Millionths {
+    type Error = String;
+
+    fn try_from(given: WholeOrText) -> Result<Self, String> {
+        let text = match given {
+            WholeOrText::Whole(number) => return Ok(Self(u64::from(number) * 1_000_000)),
+            WholeOrText::Text(text) => text,
+        };
+        let wrong = || format!("{text:?} is not a decimal such as \"0.5\", of six places at most");
+        let (whole, places) = text.split_once('.').unwrap_or((&text, "0"));
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(whole) || !is_number(places) || whole.len() > 9 || places.len() > 6 {
+            return Err(wrong());
+        }
+        format!("{whole}{places:0<6}").parse().map(Self).map_err(|_| wrong())
     }
 }
 
@@ -381,9 +481,12 @@ impl Settings {
             ("answer_limit_mib", self.answer_limit_mib),
             ("request.page_size", self.request.page_size),
             ("connections", u64::try_from(self.connections).unwrap_or(u64::MAX)),
+            ("fetch_deadline_seconds", self.fetch_deadline_seconds),
+            ("calls_per_second", self.calls_per_second.map_or(1, |rate| rate.0)),
         ] {
             if number == 0 {
-                return Err(fault(key, "this must be at least 1").value(number));
+                let expected = if key == "calls_per_second" { "more than 0" } else { "1 or more" };
+                return Err(fault(key, "this cannot be nothing").value(number).expected(expected));
             }
         }
         Ok(url)
@@ -446,6 +549,12 @@ impl Settings {
             compression: defaults::compression(),
             wsdl: None,
             allow: Vec::new(),
+            calls_per_second: None,
+            retries: 0,
+            retry_seconds: defaults::retry_seconds(),
+            fetch_deadline_seconds: defaults::fetch_deadline_seconds(),
+            store: defaults::store(),
+            resume_hours: defaults::resume_hours(),
             request: Request {
                 operation: "nothing".to_owned(),
                 action: None,
@@ -456,6 +565,8 @@ impl Settings {
                 more: None,
                 page_size: defaults::page_size(),
                 first_page: defaults::first_page(),
+                window: None,
+                identity: Names::default(),
             },
         }
     }
@@ -470,4 +581,31 @@ fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct One {
+        number: Millionths,
+    }
+
+    #[test]
+    fn numbers_are_exact_to_six_places() {
+        let read = |text: &str| toml::from_str::<One>(&format!("number = {text}")).map(|one| one.number.0);
+        for (text, millionths) in
+            [("2", 2_000_000), ("\"0.5\"", 500_000), ("\"12\"", 12_000_000), ("\"0.000001\"", 1)]
+        {
+            assert_eq!(read(text).unwrap(), millionths, "{text}");
+        }
+        for text in
+            ["0.5", "-1", "\"\"", "\".5\"", "\"1.\"", "\"-1\"", "\"1e3\"", "\"0.0000001\"", "\"99999999999\""]
+        {
+            let wrong = read(text).unwrap_err().to_string();
+            assert!(wrong.contains("decimal"), "{text}: {wrong}");
+        }
+    }
 }

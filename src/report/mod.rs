@@ -7,6 +7,7 @@ mod csv;
 mod json;
 mod line;
 mod rejects;
+mod rows;
 mod screen;
 mod summary;
 mod table;
@@ -21,6 +22,7 @@ use crate::normalise::Side;
 
 pub use self::json::to_json;
 pub use self::line::COLUMNS;
+pub use self::rows::Rows;
 pub use self::screen::screen;
 pub use self::summary::{Summary, summary};
 pub use self::table::{records_table, table};
@@ -156,6 +158,24 @@ pub fn write(report: &Report<'_>, directory: &Path, formats: &[Format]) -> Resul
                 .next("see whether another program holds the file, and run again")),
         })
         .collect()
+}
+
+/// Writes one file by `fill`, under a temporary name beside its own, and renames it when it is whole.
+///
+/// # Errors
+/// What `fill` returns, and [`Kind::Output`] where the file cannot be written; what stood there before stays as it was.
+pub fn write_file(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let failed = |error: anyhow::Error| match error.downcast::<Fault>() {
+        Ok(fault) => fault,
+        Err(error) => Fault::new(Kind::Output, "the file cannot be written")
+            .at(path.display())
+            .because(error)
+            .next("make room, or choose another place with --output"),
+    };
+    // A bare name lies in the working directory.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = write_aside(directory, |out| Ok(fill(out)?)).map_err(failed)?;
+    file.persist(path).map(drop).map_err(|error| failed(error.error.into()))
 }
 
 fn write_aside(

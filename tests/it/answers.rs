@@ -10,7 +10,7 @@ use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use proptest::prelude::*;
 use tieout::fault::{Kind, Result};
 use tieout::platform::answer::{self, Page};
-use tieout::platform::{Batch, Platform, Request, Settings, Values};
+use tieout::platform::{Batch, Manner, Platform, Request, Settings, Values};
 use tieout::progress::Silent;
 
 /// Recorded answers of a real service; they are not part of the repository.
@@ -606,14 +606,16 @@ fn serve(headers: &str, body: Vec<u8>) -> String {
 /// All fields of all records of one call, as `name=value`.
 fn fetch(url: &str, keys: &str) -> Result<Vec<String>> {
     let settings: Settings = toml::from_str(&format!(
-        "endpoint = \"{url}\"\nnamespace = \"urn:x/\"\nauth = \"none\"\n{keys}\n[request]\noperation = \"Get\"\n{ITEMS}\n"
+        "endpoint = \"{url}\"\nnamespace = \"urn:x/\"\nauth = \"none\"\nretries = 0\n{keys}\n[request]\noperation = \"Get\"\n{ITEMS}\n"
     ))
     .unwrap();
     let mut seen = Vec::new();
-    Platform::new(&settings, Path::new(""))?.fetch(&[Values::new()], &Silent, &mut |record| {
+    let platform = Platform::new(&settings, Path::new(""))?;
+    let fetched = platform.fetch(&[Values::new().into()], &Manner::default(), &Silent, &mut |record| {
         seen.extend(record.fields.iter().map(|(name, value)| format!("{name}={}", value.unwrap())));
         Ok(())
     })?;
+    fetched.close()?;
     Ok(seen)
 }
 
@@ -707,6 +709,8 @@ fn the_charset_of_the_header_counts() {
         let url = serve("Content-Type: text/xml; charset=utf-16", wide(big));
         assert_eq!(fetch(&url, "").unwrap(), ["a=Zł", "a=2"]);
     }
+    let untrue = serve("Content-Type: text/xml; charset=utf-16", plain().into_bytes());
+    assert!(fetch(&untrue, "").unwrap_err().to_string().contains("says that it is utf-16, but is not"));
     assert!(fetch(&serve(XML, latin), "").unwrap_err().to_string().contains("is not UTF-8"));
 }
 
@@ -814,7 +818,7 @@ fn the_simulator_answers_in_three_forms_compressed_when_asked() {
             let mut rows: Vec<BTreeMap<String, String>> = Vec::new();
             let platform = Platform::new(&settings, folder.path()).unwrap();
             let fetched = platform
-                .fetch(&[Values::new()], &Silent, &mut |record| {
+                .fetch(&[Values::new().into()], &Manner::default(), &Silent, &mut |record| {
                     // Null and absent come to the same.
                     let there = record
                         .fields
@@ -825,6 +829,7 @@ fn the_simulator_answers_in_three_forms_compressed_when_asked() {
                 })
                 .unwrap_or_else(|fault| panic!("{operation} in {soap}: {fault}"));
             assert_eq!((fetched.calls, rows.len()), (3, 25), "{operation}");
+            fetched.close().unwrap();
             answers.push(rows);
         }
     }

@@ -630,6 +630,7 @@ mod platform {
             // At the first page, and at the second when half of the records are there already.
             for call in [1, 2] {
                 let (setup, simulator) = troubled(Some((call, trouble)));
+                setup.edit(TOML, "[platform.request]", "retries = 0\n\n[platform.request]");
                 let outcome = reconcile(&setup, PASSWORD, &[]);
                 let says = [&says[..], &[simulator.endpoint()]].concat();
                 assert_fails(&format!("{trouble:?} at call {call}"), &setup, &outcome, PLATFORM, &says);
@@ -650,6 +651,9 @@ mod platform {
         assert_fails("a SOAP fault", &setup, &outcome, PLATFORM, &says);
         let trace = "   at Simulator.Settlement.Store.Select(String counterparty";
         assert!(outcome.stderr.contains("--verbose shows all") && !outcome.stderr.contains(trace.trim()));
+        let (setup, simulator) = troubled(None);
+        setup.edit(ALFA, "ALFA GAS", "BETA GAS");
+        let says = [simulator.endpoint(), "refused GetSettlements", "next: "];
         let outcome = reconcile(&setup, PASSWORD, &["--verbose"]);
         let says = [&says[..], &["detail:\n", "faultcode: soap:Server\n", trace]].concat();
         assert_fails("a SOAP fault in full", &setup, &outcome, PLATFORM, &says);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use tieout::fault::{Kind, Result};
-use tieout::platform::{Platform, Settings, Values};
+use tieout::platform::{Manner, Piece, Platform, Settings, Values};
 use tieout::progress::Silent;
 
 const USER: &str = r"CORP\svc_recon";
@@ -96,7 +96,9 @@ impl<'s> Asking<'s> {
         ))
         .unwrap();
         let mut records = Vec::new();
-        Platform::new(&settings, folder.path())?.fetch(calls, &Silent, &mut |record| {
+        let pieces: Vec<Piece> = calls.iter().cloned().map(Piece::from).collect();
+        let platform = Platform::new(&settings, folder.path())?;
+        let _ = platform.fetch(&pieces, &Manner::default(), &Silent, &mut |record| {
             let fields = record.fields.iter();
             records.push(fields.map(|(name, value)| (name.to_owned(), value.map(str::to_owned))).collect());
             Ok(())

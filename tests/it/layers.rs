@@ -44,7 +44,7 @@ const PACKAGES: &str = "
         csv                → operations report normalise simulator
         schemars           → operations report money
         serde              → operations config report judge matching normalise intake platform secret money
-        serde_json         → report simulator
+        serde_json         → report platform simulator
         toml               → config
 
     files as vendors send them
@@ -86,7 +86,7 @@ const PACKAGES: &str = "
         anyhow             → operations report intake platform simulator fault
         secrecy            → operations platform secret simulator
         sha2               → operations config judge intake platform simulator
-        tempfile           → report
+        tempfile           → report platform
 ";
 
 /// Rooms that see nothing of the world: the same inputs give the same outputs, whatever the machine and the hour.

@@ -22,6 +22,10 @@ mod interop;
 mod laws;
 mod layers;
 mod platform;
+#[cfg(feature = "simulator")]
+mod proxy;
 mod service;
 mod simulator;
 mod support;
+#[cfg(feature = "simulator")]
+mod survive;

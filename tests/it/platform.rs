@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 use tieout::fault::{Kind, Result};
 use tieout::platform::answer::{self, Page};
-use tieout::platform::{Auth, Batch, Fetched, Platform, Request, Settings, Values};
+use tieout::platform::{Auth, Batch, Fetched, Manner, Piece, Platform, Request, Settings, Values};
 use tieout::progress::Silent;
 
 /// Recorded answers of a real service; they are not part of the repository.
@@ -272,6 +272,8 @@ fn settings_that_make_no_sense_are_refused_with_their_key() {
         ("http://x/", "auth = \"basic\"\nusername = \"u\"\npassword = \"file:pw\"", "auth"),
         ("http://x/", "username = \"u\"\npassword = \"env:TIEOUT_NO_SUCH\"", "TIEOUT_NO_SUCH"),
         ("http://x/", "auth = \"none\"\nconnections = 0", "connections"),
+        ("http://x/", "auth = \"none\"\ncalls_per_second = \"0.0\"", "calls_per_second"),
+        ("http://x/", "auth = \"none\"\nfetch_deadline_seconds = 0", "fetch_deadline_seconds"),
         ("https://x/", "auth = \"none\"\nca_file = \"none.pem\"", "none.pem"),
         ("https://x/", "auth = \"none\"\nclient_key = \"k.pem\"", "client_key"),
         ("http://x/", "auth = \"none\"\nclient_certificate = \"c.pem\"", "over http"),
@@ -409,14 +411,20 @@ fn values(vendor: &str) -> Values {
     Values::from([("vendor".to_owned(), vendor.to_owned())])
 }
 
+fn pieces(calls: &[Values]) -> Vec<Piece> {
+    calls.iter().cloned().map(Piece::from).collect()
+}
+
 /// Fetches and gives each record as `operation:call:index=first field`.
 fn fetch(settings: &Settings, base: &Path, calls: &[Values]) -> Result<(Fetched, Vec<String>)> {
     let mut seen = Vec::new();
-    let fetched = Platform::new(settings, base)?.fetch(calls, &Silent, &mut |record| {
-        let (_, value) = record.fields.iter().next().unwrap();
-        seen.push(format!("{record}={}", value.unwrap()));
-        Ok(())
-    })?;
+    let pieces = pieces(calls);
+    let fetched =
+        Platform::new(settings, base)?.fetch(&pieces, &Manner::default(), &Silent, &mut |record| {
+            let (_, value) = record.fields.iter().next().unwrap();
+            seen.push(format!("{record}={}", value.unwrap()));
+            Ok(())
+        })?;
     assert_eq!(fetched.records, seen.len() as u64);
     Ok((fetched, seen))
 }
@@ -465,7 +473,7 @@ fn pages_come_in_order_over_several_connections_with_the_right_headers() {
 
 #[test]
 fn a_platform_that_answers_something_else_is_named_with_a_next_step() {
-    let keys = "auth = \"none\"\ntimeout_seconds = 1";
+    let keys = "auth = \"none\"\ntimeout_seconds = 1\nretries = 0";
     let html = |title: &str| format!("<!DOCTYPE html><html><head><title>{title}</title></head></html>");
     for (reply, kind, expected) in [
         (
@@ -569,7 +577,7 @@ fn a_call_that_trickles_on_ends_at_its_deadline() {
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
     });
-    let settings = settings(&url, "auth = \"none\"\ndeadline_seconds = 1", "");
+    let settings = settings(&url, "auth = \"none\"\ndeadline_seconds = 1\nretries = 0", "");
     let fault = fetch(&settings, Path::new(""), &[Values::new()]).unwrap_err();
     assert!(fault.to_string().contains("deadline_seconds"), "{fault}");
 }
@@ -591,15 +599,17 @@ fn a_connection_that_broke_between_calls_is_asked_once_more() {
 #[test]
 fn what_the_sink_refuses_ends_the_fetch() {
     let server = serve(|_, _| ok(&items(&"<Item><I>1</I></Item>".repeat(20_000))));
-    let platform = Platform::new(&settings(&server.url, "auth = \"none\"", ""), Path::new("")).unwrap();
+    let asks = settings(&server.url, "auth = \"none\"", "parameters = { v = \"{vendor}\" }");
+    let platform = Platform::new(&asks, Path::new("")).unwrap();
     let mut seen = 0;
-    let calls = vec![Values::new(); 50];
+    let calls: Vec<Values> = (0..50).map(|number| values(&number.to_string())).collect();
     let fault = platform
-        .fetch(&calls, &Silent, &mut |_| {
+        .fetch(&pieces(&calls), &Manner::default(), &Silent, &mut |_| {
             seen += 1;
             if seen == 3 { Err(tieout::fault::Fault::new(Kind::Input, "enough")) } else { Ok(()) }
         })
-        .unwrap_err();
+        .err()
+        .unwrap();
     assert_eq!((fault.to_string(), seen), ("enough".to_owned(), 3));
     assert!(server.asked.lock().unwrap().len() < 50, "nobody goes on asking");
 }
@@ -669,7 +679,8 @@ fn a_refused_password_is_sent_once_whatever_the_number_of_connections() {
     let platform = Platform::new(&settings, folder.path()).unwrap();
     let calls = [values("A"), values("B"), values("C"), values("D")];
     for _ in 0..2 {
-        let fault = platform.fetch(&calls, &Silent, &mut |_| Ok(())).unwrap_err();
+        let fault =
+            platform.fetch(&pieces(&calls), &Manner::default(), &Silent, &mut |_| Ok(())).err().unwrap();
         assert_eq!(fault.kind(), Kind::SignIn);
         assert!(fault.to_string().contains(r"refused the user or the password of CORP\svc"), "{fault}");
         assert!(!fault.to_string().contains("s3cret"));
@@ -721,7 +732,7 @@ fn a_sign_in_that_cannot_work_says_why() {
         if asked.body.is_empty() { http("400 Bad Request", "", "") } else { ok(&items("<Item>1</Item>")) }
     });
     let (settings, folder) = ntlm(&open.url, "");
-    fetch(&settings, folder.path(), &[Values::new()]).unwrap();
+    let _ = fetch(&settings, folder.path(), &[Values::new()]).unwrap();
 }
 
 #[test]
@@ -735,8 +746,8 @@ fn a_connection_near_its_end_is_no_reason_to_give_up() {
         Some((_, 1)) => http("401 Unauthorized", CHALLENGE, ""),
         _ => (ok(&items("<Item>1</Item>")).0, true),
     });
-    let (settings, folder) = ntlm(&server.url, "");
-    let calls = vec![Values::new(); 3];
+    let (settings, folder) = ntlm(&server.url, "parameters = { v = \"{vendor}\" }");
+    let calls = ["A", "B", "C"].map(values);
     let settings = Settings { connections: 1, ..settings };
     let (fetched, _) = fetch(&settings, folder.path(), &calls).unwrap();
     assert_eq!(fetched.records, 3);
@@ -906,7 +917,7 @@ mod against_the_simulator {
             (Trouble::Unavailable, "not available"),
         ] {
             let simulator = start(&folder, |settings| settings.faults.troubles = vec![(2..=2, trouble)]);
-            let settings = settings(simulator.endpoint(), r"CORP\svc", "connections = 1");
+            let settings = settings(simulator.endpoint(), r"CORP\svc", "connections = 1\nretries = 0");
             let fault = fetch(&settings, folder.path(), &both()).unwrap_err();
             assert!(fault.to_string().contains(expected), "{fault}");
         }

@@ -17,6 +17,7 @@ pub(super) fn fault(what: impl Into<String>) -> Fault {
 
 pub(super) fn cut_off() -> Fault {
     fault("the answer is cut off in the middle")
+        .passing()
         .next("run again; if it happens again, ask for less at once (page_size) or see the platform's log")
 }
 
@@ -60,7 +61,7 @@ pub(in crate::platform) fn broken(error: io::Error) -> Fault {
             Limit::Answer => fault("the answer is larger than allowed").next(
                 "ask for less at once (page_size, a shorter window), or raise [platform] answer_limit_mib",
             ),
-            Limit::Deadline => fault("the call takes longer than allowed").next(
+            Limit::Deadline => fault("the call takes longer than allowed").passing().next(
                 "ask for less at once (page_size, a shorter window), or raise [platform] deadline_seconds",
             ),
             Limit::Stopped => fault("the call was given up"),
@@ -73,6 +74,7 @@ pub(in crate::platform) fn broken(error: io::Error) -> Fault {
             .is_some_and(reqwest::Error::is_timeout);
     if timed_out {
         return fault("the platform stopped sending in the middle of the answer")
+            .passing()
             .next("run again, or raise [platform] timeout_seconds");
     }
     cut_off().because(error)

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use quick_xml::events::Event;
@@ -16,6 +15,7 @@ use crate::fault::{Fault, Kind, Result, nearest};
 use crate::platform::answer::{self, Page};
 use crate::platform::connection::{Body, Call, Connection, local_end};
 use crate::platform::fetch::Values;
+use crate::platform::pace::Halt;
 use crate::platform::record::Batch;
 use crate::platform::refusal::html_title;
 use crate::platform::settings::Request;
@@ -63,8 +63,8 @@ pub(super) fn wsdl(platform: &Platform, connection: &mut Connection<'_>) -> Chec
     let response = connection.signed(&call)?;
     let status = response.status();
     let mut text = Vec::new();
-    let stopped = AtomicBool::new(false);
-    Body::new(platform, response, &call, &stopped)
+    let halt = Halt::after(platform.call_deadline);
+    Body::new(platform, response, &call, &halt)
         .take(WSDL_BYTES)
         .read_to_end(&mut text)
         .map_err(|error| answer::broken(error).at(platform.place()))?;
@@ -277,9 +277,8 @@ fn ask(
     let call = Call::new(body, platform.correlation());
     let response = connection.call(&call)?;
     let (status, local) = (response.status(), local_end(&response));
-    let stopped = AtomicBool::new(false);
-    let mut source =
-        Tee { inner: Body::new(platform, response, &call, &stopped), head: Vec::new(), bytes: 0 };
+    let halt = Halt::after(platform.call_deadline);
+    let mut source = Tee { inner: Body::new(platform, response, &call, &halt), head: Vec::new(), bytes: 0 };
     let (mut names, mut known) = (Vec::new(), HashSet::new());
     let mut note = |batch: &mut Batch| -> Result<()> {
         for (name, _) in batch.records().flat_map(|record| record.iter()) {

@@ -28,7 +28,7 @@ use crate::fault::{Fault, Kind, Result, shown};
 use crate::period::{Instant, Zone};
 use crate::platform::Platform;
 use crate::platform::certificate::end_point_binding;
-use crate::platform::connection::chain;
+use crate::platform::trouble::chain;
 
 /// Days before the end of a certificate at which somebody should see to the next one.
 const DAYS_OF_NOTICE: i64 = 30;
