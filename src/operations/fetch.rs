@@ -76,6 +76,15 @@ impl Fetch {
     /// # Errors
     /// Whatever ends a fetch, and [`Kind::Output`] where the table cannot be written.
     pub fn run(&self, context: &Context<'_>, out: &mut dyn Write) -> Result<Pulled> {
+        let same = |evidence: &PathBuf| {
+            let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            real(evidence) == real(&self.output)
+        };
+        if self.evidence.as_ref().is_some_and(same) {
+            return Err(Fault::new(Kind::Usage, "the evidence and the table cannot be one file")
+                .at("--evidence")
+                .next("name another file for one of the two"));
+        }
         let overrides = Overrides { period: self.period.clone(), ..Overrides::default() };
         let settings = config::load(&self.config, &overrides, context.now)?;
         let manner = settlements::manner(&settings, context, self.evidence.as_deref(), self.refetch)?;

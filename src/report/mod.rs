@@ -160,22 +160,39 @@ pub fn write(report: &Report<'_>, directory: &Path, formats: &[Format]) -> Resul
         .collect()
 }
 
-/// Writes one file by `fill`, under a temporary name beside its own, and renames it when it is whole.
+/// Writes one file by `fill`, under a temporary name beside its own, and renames it when it is whole. A link is
+/// followed; what is no file (a device, a pipe) is written to as it is, and never replaced.
 ///
 /// # Errors
 /// What `fill` returns, and [`Kind::Output`] where the file cannot be written; what stood there before stays as it was.
 pub fn write_file(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> Result<()>) -> Result<()> {
-    let failed = |error: anyhow::Error| match error.downcast::<Fault>() {
+    let failed = |error: anyhow::Error| {
+        match error.downcast::<Fault>() {
         Ok(fault) => fault,
         Err(error) => Fault::new(Kind::Output, "the file cannot be written")
             .at(path.display())
             .because(error)
-            .next("make room, or choose another place with --output"),
+            .next("see whether the folder is there, may be written to and has room, or choose another place with --output"),
+    }
+    };
+    let existing = std::fs::metadata(path).ok();
+    if existing.as_ref().is_some_and(|existing| !existing.is_file()) {
+        let mut through = || -> anyhow::Result<()> {
+            let mut out = BufWriter::new(std::fs::OpenOptions::new().write(true).open(path)?);
+            fill(&mut out)?;
+            Ok(out.flush()?)
+        };
+        return through().map_err(failed);
+    }
+    let target = if existing.is_some() {
+        path.canonicalize().map_err(|error| failed(error.into()))?
+    } else {
+        path.into()
     };
     // A bare name lies in the working directory.
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = write_aside(directory, |out| Ok(fill(out)?)).map_err(failed)?;
-    file.persist(path).map(drop).map_err(|error| failed(error.error.into()))
+    file.persist(&target).map(drop).map_err(|error| failed(error.error.into()))
 }
 
 fn write_aside(
@@ -194,4 +211,31 @@ fn write_aside(
     drop(out);
     file.as_file().sync_all()?;
     Ok(file)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn links_are_followed_and_what_is_no_file_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let put = |path: &Path| {
+            write_file(path, &mut |out| out.write_all(b"new").map_err(|_| Fault::new(Kind::Bug, "?")))
+        };
+        std::fs::write(at("target"), "old").unwrap();
+        std::os::unix::fs::symlink("target", at("link")).unwrap();
+        put(&at("link")).unwrap();
+        assert!(at("link").is_symlink());
+        assert_eq!(std::fs::read_to_string(at("target")).unwrap(), "new");
+        // Neither a file nor to be written to: it must still be there afterwards.
+        let _socket = UnixListener::bind(at("socket")).unwrap();
+        assert!(put(&at("socket")).is_err());
+        assert!(!at("socket").is_file());
+        assert!(put(folder.path()).is_err(), "a folder is no file");
+    }
 }
