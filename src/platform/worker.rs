@@ -262,17 +262,26 @@ impl Worker<'_, '_> {
             &mut self.batch,
             &mut |batch| writer.batch(batch),
         )
-        .map_err(|fault| if fault.kind() == Kind::Platform { fault.at(platform.place()) } else { fault })?;
-        if !is_success {
-            return Err(platform
-                .fault("the platform reports an error, but its answer does not say which")
-                .value(format!(
-                    "HTTP {}, correlation id {}",
-                    call.status().unwrap_or_default(),
-                    call.correlation
-                ))
+        .map_err(|fault| if fault.kind() == Kind::Platform { fault.at(platform.place()) } else { fault });
+        let troubled = |what: &str| {
+            let status = call.status().unwrap_or_default();
+            platform
+                .fault(what)
+                .value(format!("HTTP {status}, correlation id {}", call.correlation))
                 .passing()
-                .next("ask the platform's operators, who find the call by its correlation id"));
+                .next("ask the platform's operators, who find the call by its correlation id")
+        };
+        let answer = match answer {
+            // An error whose body says nothing in SOAP is the server's trouble, not the service's refusal.
+            Err(fault) if !is_success && fault.kind() == Kind::Platform && !fault.has_detail() => {
+                return Err(
+                    troubled("the platform reports an error, and no SOAP fault says which").because(fault)
+                );
+            }
+            answer => answer?,
+        };
+        if !is_success {
+            return Err(troubled("the platform reports an error, but its answer does not say which"));
         }
         let request = &platform.request;
         let is_last = so_far
