@@ -10,6 +10,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod digest;
 pub mod fault;
 pub mod intake;
 pub mod judge;

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use sha2::{Digest as _, Sha256};
 
 use self::file::{File, PassFile, SideFile, ToleranceFile};
+use crate::digest::hexadecimal;
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::FileSettings;
 use crate::judge::Tolerance;
@@ -224,7 +225,7 @@ fn settings(
         tolerances,
         directory: overrides.directory.clone().unwrap_or_else(|| base.join(&file.report.directory)),
         formats,
-        digest: digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+        digest: hexadecimal(&digest.finalize()),
         base,
     })
 }

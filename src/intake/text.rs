@@ -1,6 +1,5 @@
 //! A text file as chunks of UTF-8, hashed as it is read.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Digest;
 use super::files::{Encoding, Input};
+use crate::digest::hexadecimal;
 use crate::fault::{Fault, Kind, Result};
 use crate::progress::Task;
 
@@ -33,11 +33,7 @@ impl Hashed {
     }
 
     pub(super) fn finish(&self) -> Digest {
-        let mut sha256 = String::with_capacity(64);
-        for byte in self.hasher.clone().finalize() {
-            let _ = write!(sha256, "{byte:02x}");
-        }
-        Digest { bytes: self.bytes, sha256 }
+        Digest { bytes: self.bytes, sha256: hexadecimal(&self.hasher.clone().finalize()) }
     }
 }
 

@@ -141,11 +141,6 @@ impl<'a> Normaliser<'a> {
         Ok(())
     }
 
-    /// Forgets the header of the rows before.
-    pub fn begin(&mut self) {
-        self.layout = None;
-    }
-
     /// Takes one row. The header of a stream may grow (answers name their
     /// fields record by record); a column that is needed need not be there yet.
     pub fn accept(&mut self, origin: &Origin, columns: &[String], row: &Row) {

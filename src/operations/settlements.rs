@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::Context;
 use crate::config::{Settings, Source};
+use crate::digest::hexadecimal;
 use crate::fault::{Fault, Kind, Result};
 use crate::intake::Answer;
 use crate::normalise::{Field, Ledger, Normaliser, Role, Side};
@@ -42,7 +43,6 @@ pub(super) fn pull(
     let platform = Platform::new(platform, &settings.base)?;
     let mut answer = Answer::new(platform.operation());
     let mut digest = RecordDigest::default();
-    normaliser.begin();
     let fetched = platform.fetch(&pieces, manner, context.progress, &mut |record| {
         digest.add(record);
         answer.lay_out(record);
@@ -84,7 +84,7 @@ impl RecordDigest {
 
     fn finish(self) -> (u64, String) {
         use sha2::Digest as _;
-        (self.bytes, self.sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        (self.bytes, hexadecimal(&self.sha.finalize()))
     }
 }
 

@@ -19,8 +19,9 @@ use super::pace::{Halt, Pace};
 use super::plan::Piece;
 use super::record::{Batch, Fields, Record};
 use super::store::{Next, Opening, Reader, Store};
-use super::worker::{self, Finished, News, Shared, hexadecimal};
+use super::worker::{self, Finished, News, Shared};
 use super::{Platform, envelope};
+use crate::digest::hexadecimal;
 use crate::fault::{Fault, Kind, Result};
 use crate::progress::{Progress, Unit};
 

@@ -17,6 +17,7 @@ use super::plan::Piece;
 use super::record::Batch;
 use super::store::{Store, Writer};
 use super::{Platform, envelope};
+use crate::digest::hexadecimal;
 use crate::fault::{Fault, Kind, Result};
 use crate::period::moment;
 use crate::progress::Progress;
@@ -325,9 +326,4 @@ impl<R: Read> Read for Metered<'_, R> {
         }
         Ok(count)
     }
-}
-
-/// `bytes` as digits.
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

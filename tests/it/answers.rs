@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
@@ -13,17 +13,7 @@ use tieout::platform::answer::{self, Page};
 use tieout::platform::{Batch, Manner, Platform, Request, Settings, Values};
 use tieout::progress::Silent;
 
-/// Recorded answers of a real service; they are not part of the repository.
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn shared() -> Option<PathBuf> {
-    let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared"));
-    let found =
-        std::env::var_os("TIEOUT_SHARED").map(PathBuf::from).or(Some(beside)).filter(|path| path.is_dir());
-    if found.is_none() {
-        eprintln!("skipped: there are no recorded answers here");
-    }
-    found
-}
+use super::support::shared;
 
 fn request(keys: &str) -> Request {
     toml::from_str(&format!("operation = \"Get\"\n{keys}")).unwrap()
@@ -271,7 +261,7 @@ fn no_form_gives_less_when_it_is_cut_off() {
 
 #[test]
 fn recorded_answers_of_all_three_operations_hold_the_same_records() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("") else { return };
     let requests = [
         (
             "GetSettlements",

@@ -540,7 +540,7 @@ fn a_workbook_that_cannot_be_opened_says_why() {
         let says = ["invoices/alfa.xlsx", "damaged or cut off", "next: ask for the file again"];
         assert_fails(&format!("{length} bytes"), &setup, &setup.reconcile(&[]), INPUT, &says);
     }
-    let Some(protected) = shared("excel/password-protected-password123.xlsx") else { return };
+    let Some(protected) = shared("data/excel/password-protected-password123.xlsx") else { return };
     setup.write("invoices/alfa.xlsx", fs::read(protected).unwrap());
     let says = ["invoices/alfa.xlsx", "password", "next: "];
     assert_fails("a password", &setup, &setup.reconcile(&[]), INPUT, &says);

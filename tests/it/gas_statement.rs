@@ -42,7 +42,7 @@ fn without(report: &[Vec<String>], header: &str) -> Vec<Vec<String>> {
 
 #[test]
 fn every_seeded_difference_is_found_with_its_kind_and_nothing_else() {
-    let Some(data) = shared("enron") else { return };
+    let Some(data) = shared("data/enron") else { return };
     let setup = setup(&data, "csv");
     let report = discrepancies(&setup, &setup.reconcile(&[]));
 
@@ -102,7 +102,7 @@ fn every_seeded_difference_is_found_with_its_kind_and_nothing_else() {
 
 #[test]
 fn the_workbook_and_the_text_of_one_statement_give_the_same_report() {
-    let Some(data) = shared("enron") else { return };
+    let Some(data) = shared("data/enron") else { return };
     let [text, workbook] = ["csv", "xlsx"].map(|extension| {
         let setup = setup(&data, extension);
         discrepancies(&setup, &setup.reconcile(&[]))
@@ -119,7 +119,7 @@ fn the_platform_and_the_file_of_the_same_records_give_the_same_report() {
 
     const ALL: &str = "counterparty = \"\"";
     const EACH: &str = "counterparty = \"{vendor}\"";
-    let Some(data) = shared("enron") else { return };
+    let Some(data) = shared("data/enron") else { return };
     // The seller signs with its full name, the records have a short one.
     let with_aliases = |setup: &Setup| {
         setup.write("vendors.csv", "alias,name\nEnron North America Corp.,ENRON NORTH AMERICA\n");

@@ -1,7 +1,7 @@
 //! Tests of the room `intake` from outside.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use proptest::prelude::*;
 use sha2::Digest as _;
@@ -9,17 +9,7 @@ use tieout::fault::{Fault, Kind};
 use tieout::intake::{self, Digest, FileSettings, Mark, Row};
 use tieout::progress::Silent;
 
-/// The folder of real files, where there is one.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests should know what was skipped")]
-fn shared() -> Option<PathBuf> {
-    let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared"));
-    let folder = std::env::var_os("TIEOUT_SHARED").map_or(beside, PathBuf::from).join("data");
-    if !folder.is_dir() {
-        eprintln!("skipped: {} does not exist", folder.display());
-        return None;
-    }
-    Some(folder)
-}
+use super::support::shared;
 
 fn settings(toml: &str) -> FileSettings {
     toml::from_str(toml).unwrap()
@@ -444,7 +434,7 @@ fn a_workbook_that_asks_for_too_much_is_refused() {
 
 #[test]
 fn every_real_file_reads_or_says_why_not() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("data") else { return };
     let mut told = String::new();
     for folder in ["csv", "excel", "enron"] {
         let mut paths: Vec<_> =
@@ -477,7 +467,7 @@ fn every_real_file_reads_or_says_why_not() {
 
 #[test]
 fn a_sheet_of_four_formats_equals_its_csv() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("data") else { return };
     let excel = shared.join("excel");
     let oracle = read(&excel.join("AutoFilter.sheet0.csv"), "").unwrap();
     for kind in ["ods", "xls", "xlsb", "xlsx"] {
@@ -488,7 +478,7 @@ fn a_sheet_of_four_formats_equals_its_csv() {
 
 #[test]
 fn both_epochs_agree_in_four_formats() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("data") else { return };
     for epoch in ["1900", "1904"] {
         for kind in ["ods", "xls", "xlsb", "xlsx"] {
             let path = shared.join(format!("excel/{epoch}.{kind}"));
@@ -504,7 +494,7 @@ fn both_epochs_agree_in_four_formats() {
 
 #[test]
 fn the_real_statement_is_the_same_in_csv_and_in_a_workbook() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("data") else { return };
     let text = read(&shared.join("enron/statement-15464SA.csv"), "").unwrap();
     let book = read(&shared.join("enron/statement-15464SA.xlsx"), "").unwrap();
     assert_eq!(text.columns, book.columns);

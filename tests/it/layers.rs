@@ -9,17 +9,18 @@ use std::path::{Path, PathBuf};
 /// below it, and from no others.
 const ROOMS: &str = "
     cli         → operations report progress fault
-    operations  → config simulator report judge matching normalise intake platform period secret progress fault
-    config      → report judge matching normalise intake platform period money fault
+    operations  → config simulator report judge matching normalise intake platform period secret progress digest fault
+    config      → report judge matching normalise intake platform period money digest fault
     simulator   → fault
     report      → judge matching normalise period money fault
     judge       → matching normalise period money fault
     matching    → normalise period money progress
     normalise   → intake period money fault
-    intake      → platform progress fault
-    platform    → secret progress period fault
+    intake      → platform progress digest fault
+    platform    → secret progress period digest fault
     period      → fault
     secret      → fault
+    digest      →
     money       →
     progress    →
     fault       →

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
@@ -11,17 +11,7 @@ use tieout::platform::answer::{self, Page};
 use tieout::platform::{Auth, Batch, Fetched, Manner, Piece, Platform, Request, Settings, Values};
 use tieout::progress::Silent;
 
-/// Recorded answers of a real service; they are not part of the repository.
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
-fn shared() -> Option<PathBuf> {
-    let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared"));
-    let found =
-        std::env::var_os("TIEOUT_SHARED").map(PathBuf::from).or(Some(beside)).filter(|path| path.is_dir());
-    if found.is_none() {
-        eprintln!("skipped: there are no recorded answers here");
-    }
-    found
-}
+use super::support::shared;
 
 /// Records as they came, one inner list each; `None` is null.
 type Rows = Vec<Vec<(String, Option<String>)>>;
@@ -190,7 +180,7 @@ fn nothing_is_told_from_a_path_that_leads_nowhere() {
 
 #[test]
 fn recorded_answers_of_a_real_service_are_read() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("") else { return };
     let file = |name: &str| std::fs::read(shared.join("platform").join(name)).unwrap();
     let page = request(
         "records = \"GetSettlementsResult/Items/SettlementRecord\"\ntotal = \"GetSettlementsResult/TotalCount\"\nmore = \"GetSettlementsResult/HasMore\"",

@@ -3,26 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tieout::fault::Result;
 use tieout::platform::wsdl::{Answers, Operation, Source, Wsdl};
 
-use super::support::{Outcome, Setup, tieout};
-
-/// The folder of real files, where there is one.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests should know what was skipped")]
-fn shared() -> Option<PathBuf> {
-    let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared"));
-    let found = std::env::var_os("TIEOUT_SHARED").map_or(beside, PathBuf::from);
-    if !found.join("data/wsdl").is_dir() {
-        eprintln!("skipped: there are no real WSDLs here");
-        return None;
-    }
-    Some(found)
-}
+use super::support::{Outcome, Setup, shared, tieout};
 
 fn read(path: &Path) -> Result<Wsdl> {
     Wsdl::read(&Source::File(path.to_owned()), None)
@@ -73,7 +61,7 @@ fn fields(operation: &Operation) -> (String, Vec<String>) {
 
 #[test]
 fn every_real_wsdl_is_read() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("") else { return };
     let mut seen = 0;
     for folder in ["data/wsdl", "data/wsdl/recursive-import", "platform"] {
         for entry in std::fs::read_dir(shared.join(folder)).unwrap() {
@@ -102,7 +90,7 @@ fn every_real_wsdl_is_read() {
 
 #[test]
 fn the_platform_that_was_recorded_is_described_in_full() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("") else { return };
     let wsdl = read(&shared.join("platform/SettlementService.wsdl")).unwrap();
     let ports: Vec<String> =
         wsdl.ports.iter().map(|port| format!("{} {}", port.name, port.soap.name())).collect();
@@ -143,7 +131,7 @@ fn the_platform_that_was_recorded_is_described_in_full() {
 
 #[test]
 fn other_real_services_are_described_as_they_are() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("") else { return };
     let wsdl = |name: &str| read(&shared.join("data/wsdl").join(name)).unwrap();
 
     // RPC, encoded, from before document style.
@@ -544,7 +532,7 @@ fn a_request_is_checked_against_the_wsdl_and_shown_without_a_word_to_the_platfor
 
 #[test]
 fn rpc_and_unqualified_services_get_what_they_expect() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("") else { return };
     let claim = shared.join("data/wsdl/claim.wsdl");
     let more = format!("wsdl = '{}'\nallow = [\"GetClaimDetails\"]", claim.display());
     let setup = configured("127.0.0.1:9", &more, "operation = \"Get\"\nqualified = false\nrecords = \"Row\"");
@@ -591,7 +579,7 @@ fn an_operation_that_nobody_allowed_is_not_called() {
 
 #[test]
 fn answers_are_shown_whatever_their_shape() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("") else { return };
     let answer =
         |name: &str| std::fs::read_to_string(shared.join(format!("platform/soap11-{name}.xml"))).unwrap();
     let one_row = {

@@ -59,11 +59,11 @@ field = "amount"
 absolute = "0.01"
 "#;
 
-/// The folder of real files, where there is one.
+/// A file or folder of the real data, which is not part of the repository; `None`, said aloud, where it is not there.
 #[expect(clippy::print_stderr, reason = "whoever runs the tests should know what was skipped")]
 pub(super) fn shared(what: &str) -> Option<PathBuf> {
     let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared"));
-    let path = std::env::var_os("TIEOUT_SHARED").map_or(beside, PathBuf::from).join("data").join(what);
+    let path = std::env::var_os("TIEOUT_SHARED").map_or(beside, PathBuf::from).join(what);
     if !path.exists() {
         eprintln!("skipped: {} does not exist", path.display());
         return None;
