@@ -176,7 +176,7 @@ impl Line {
         };
         match (message_type(&token), before) {
             (Some(1), _) => {
-                let Ok((handshake, challenge)) = Handshake::challenge(&token) else {
+                let Some((handshake, challenge)) = Handshake::challenge(&token) else {
                     return ControlFlow::Break(self.shared.unauthorised());
                 };
                 state.sign_in = SignIn::Challenged(Box::new(handshake));

@@ -1,17 +1,15 @@
 //! NTLM as the server sees it ([MS-NLMP]): one [`Handshake`] for one TCP connection.
 //!
-//! `sspi` writes the challenge, and checks the message integrity code and the channel bindings. Three things
-//! it leaves to its caller, and they are here: whose password is tried (sspi would try any on any name), the
-//! proof itself (sspi takes a client that sends no integrity code at its word), and bindings that are missing.
+//! This is code of its own, and none of that which signs in: a mistake that both made alike would show in no test. (And
+//! `sspi`, which can accept as well, tells a time that is 61 seconds behind: its year 1601 begins at 00:01:01.)
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
 use md4::{Digest, Md4};
 use md5::Md5;
+use rustls::crypto::ring;
 use secrecy::ExposeSecret;
-use sspi::{
-    AuthIdentityBuffers, BufferType, DataRepresentation, Ntlm, SecurityBuffer, ServerRequestFlags, Sspi,
-    SspiImpl,
-};
 
 use super::User;
 
@@ -19,12 +17,32 @@ use super::User;
 const SIGNATURE: &[u8] = b"NTLMSSP\0";
 /// `NTLMSSP_NEGOTIATE_UNICODE` (§2.2.2.5, bit A).
 const UNICODE: u32 = 1;
-/// `MsvAvChannelBindings` (§2.2.2.1).
-const CHANNEL_BINDINGS: u16 = 0x000A;
+/// What we answer with, whatever is asked for: Unicode, a target that is a server, NTLM, extended session security, target
+/// information, a version. Sessions that are signed, sealed or have a key of their own are not for HTTP.
+const FLAGS: u32 =
+    UNICODE | 0x0000_0004 | 0x0000_0200 | 0x0002_0000 | 0x0008_0000 | 0x0080_0000 | 0x0200_0000;
+/// What we answer with where it is asked for: always sign, 128 and 56 bits.
+const FLAGS_IF_ASKED: u32 = 0x0000_8000 | 0x2000_0000 | 0x8000_0000;
+/// `VERSION` (§2.2.2.10): that of a Windows Server 2019, and NTLMSSP_REVISION_W2K3.
+const VERSION: [u8; 8] = [10, 0, 0x63, 0x45, 0, 0, 0, 15];
+/// What the server calls itself.
+const NAME: &str = "SIMULATOR";
+
+/// `AV_PAIR`s (§2.2.2.1).
+const END: u16 = 0;
+const COMPUTER: u16 = 1;
+const DOMAIN: u16 = 2;
+const AV_FLAGS: u16 = 6;
+const TIMESTAMP: u16 = 7;
+const CHANNEL_BINDINGS: u16 = 10;
+
+/// Where an `AUTHENTICATE_MESSAGE` that has an integrity code has it (§2.2.1.3).
+const CODE: std::ops::Range<usize> = 72..88;
 
 /// A sign-in under way: the challenge is out.
 pub(super) struct Handshake {
-    context: Ntlm,
+    negotiate: Vec<u8>,
+    challenge: Vec<u8>,
     server_challenge: [u8; 8],
 }
 
@@ -50,21 +68,45 @@ pub(super) fn message_type(message: &[u8]) -> Option<u32> {
 }
 
 impl Handshake {
-    /// Answers a negotiate message (Type 1) with the challenge (Type 2) to send back.
-    pub(super) fn challenge(negotiate: &[u8]) -> sspi::Result<(Self, Vec<u8>)> {
-        let mut context = Ntlm::new();
-        let challenge = step(&mut context, &mut None, unicode(negotiate))?;
-        // CHALLENGE_MESSAGE.ServerChallenge (§2.2.1.2).
-        let server_challenge =
-            challenge.get(24..).and_then(|rest| rest.first_chunk()).copied().ok_or_else(|| {
-                sspi::Error::new(sspi::ErrorKind::InternalError, "the challenge is too short")
-            })?;
-        Ok((Self { context, server_challenge }, challenge))
+    /// Answers a negotiate message (Type 1) with the challenge (Type 2) to send back; `None` where it is none.
+    pub(super) fn challenge(negotiate: &[u8]) -> Option<(Self, Vec<u8>)> {
+        if message_type(negotiate)? != 1 {
+            return None;
+        }
+        // NEGOTIATE_MESSAGE.NegotiateFlags (§2.2.1.1). curl asks for OEM alone, yet speaks Unicode as the challenge does.
+        let asked = u32::from_le_bytes(*negotiate.get(12..)?.first_chunk()?);
+        let mut server_challenge = [0; 8];
+        ring::default_provider().secure_random.fill(&mut server_challenge).ok()?;
+        let name = utf16_bytes(NAME);
+        let information = [
+            pair(DOMAIN, &name),
+            pair(COMPUTER, &name),
+            pair(TIMESTAMP, &file_time(SystemTime::now())?.to_le_bytes()),
+            pair(END, &[]),
+        ]
+        .concat();
+        // CHALLENGE_MESSAGE (§2.2.1.2): the fixed part takes 56 bytes.
+        let challenge = [
+            SIGNATURE,
+            &2_u32.to_le_bytes(),
+            &field(name.len(), 56),
+            &(FLAGS | asked & FLAGS_IF_ASKED).to_le_bytes(),
+            &server_challenge,
+            &[0; 8],
+            &field(information.len(), 56 + name.len()),
+            &VERSION,
+            &name,
+            &information,
+        ]
+        .concat();
+        let handshake =
+            Self { negotiate: negotiate.to_vec(), challenge: challenge.clone(), server_challenge };
+        Some((handshake, challenge))
     }
 
     /// Checks an authenticate message (Type 3) and gives whose it is.
     pub(super) fn verify<'a>(
-        mut self,
+        self,
         authenticate: &[u8],
         users: &'a [User],
         bindings: &Bindings,
@@ -72,50 +114,34 @@ impl Handshake {
         let message = Authenticate::read(authenticate).ok_or(Refused { user: String::new() })?;
         let refused = || Refused { user: message.claimed() };
         let user = users.iter().find(|user| message.is_of(&user.name)).ok_or_else(refused)?;
-        let password = user.password.expose_secret();
-        if !message.proves(password, self.server_challenge) || bindings.required && !message.is_bound() {
-            return Err(refused());
-        }
-        if let Some(token) = &bindings.token {
-            self.context.set_channel_bindings(token);
-        }
-        let identity = AuthIdentityBuffers::from_utf8(&message.user, &message.domain, password);
-        step(&mut self.context, &mut Some(identity), authenticate.to_vec())
-            .and_then(|_| self.context.complete_auth_token(&mut []))
-            .map_err(|_| refused())?;
-        Ok(user)
+        let is_right = message.key(user.password.expose_secret()).is_some_and(|key| {
+            message.proves(&key, self.server_challenge)
+                && message.fits(bindings)
+                && message.is_intact(&key, &[&self.negotiate, &self.challenge], authenticate)
+        });
+        if is_right { Ok(user) } else { Err(refused()) }
     }
 }
 
-fn step(
-    context: &mut Ntlm,
-    identity: &mut Option<AuthIdentityBuffers>,
-    message: Vec<u8>,
-) -> sspi::Result<Vec<u8>> {
-    let mut input = [SecurityBuffer::new(message, BufferType::Token)];
-    let mut output = [SecurityBuffer::new(Vec::new(), BufferType::Token)];
-    let builder = context
-        .accept_security_context()
-        .with_credentials_handle(identity)
-        .with_context_requirements(ServerRequestFlags::ALLOCATE_MEMORY)
-        .with_target_data_representation(DataRepresentation::Native)
-        .with_input(&mut input)
-        .with_output(&mut output);
-    context.accept_security_context_impl(builder)?.resolve_to_result()?;
-    let [output] = output;
-    Ok(output.buffer)
+/// An `AV_PAIR`: what it is, how long it is, itself.
+fn pair(id: u16, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(value.len()).unwrap_or_default();
+    [&id.to_le_bytes(), length.to_le_bytes().as_slice(), value].concat()
 }
 
-/// The negotiate message with Unicode asked for. curl names only OEM, yet speaks Unicode when the challenge
-/// does, as Windows' always does; sspi insists on the flag. An integrity code over the original would no
-/// longer tie, so this admits only clients that send none.
-fn unicode(negotiate: &[u8]) -> Vec<u8> {
-    let mut message = negotiate.to_vec();
-    // NEGOTIATE_MESSAGE.NegotiateFlags (§2.2.1.1), little-endian.
-    if let Some(flags) = message.get_mut(12) {
-        *flags |= 1;
-    }
-    message
+/// A field of a message: its length, the space for it, its offset (§2.2.1.2).
+fn field(length: usize, offset: usize) -> [u8; 8] {
+    let [a, b] = u16::try_from(length).unwrap_or_default().to_le_bytes();
+    let [c, d, e, f] = u32::try_from(offset).unwrap_or_default().to_le_bytes();
+    [a, b, a, b, c, d, e, f]
+}
+
+/// A FILETIME (§2.3.1): units of 100 ns since 1601 in UTC.
+fn file_time(at: SystemTime) -> Option<u64> {
+    const TO_1970_SECONDS: u64 = 11_644_473_600;
+    let since_1970 = at.duration_since(UNIX_EPOCH).ok()?;
+    let ticks = (since_1970.as_secs() + TO_1970_SECONDS).checked_mul(10_000_000)?;
+    Some(ticks + u64::from(since_1970.subsec_nanos() / 100))
 }
 
 /// What counts of an `AUTHENTICATE_MESSAGE` (§2.2.1.3).
@@ -177,29 +203,62 @@ impl Authenticate {
                 || (domain.contains('.') != own_domain.contains('.') && short(&domain) == short(&own_domain)))
     }
 
-    /// NTLM v2 authentication (§3.3.2): the proof is
-    /// `HMAC_MD5(NTOWFv2, ServerChallenge ‖ NTLMv2_CLIENT_CHALLENGE)`.
-    fn proves(&self, password: &str, server_challenge: [u8; 8]) -> bool {
-        // NTOWFv2: the user's name in capitals, the domain as it was sent.
+    /// `NTOWFv2` (§3.3.2): the user's name in capitals, the domain as it was sent.
+    fn key(&self, password: &str) -> Option<[u8; 16]> {
         let name = [utf16_bytes(&self.user.to_uppercase()), utf16_bytes(&self.domain)].concat();
         hmac_md5(&Md4::digest(utf16_bytes(password)), &name)
-            .and_then(|key| hmac_md5(&key, &[&server_challenge, self.client_challenge.as_slice()].concat()))
+    }
+
+    /// NTLM v2 authentication (§3.3.2): the proof is
+    /// `HMAC_MD5(NTOWFv2, ServerChallenge ‖ NTLMv2_CLIENT_CHALLENGE)`.
+    fn proves(&self, key: &[u8], server_challenge: [u8; 8]) -> bool {
+        hmac_md5(key, &[&server_challenge, self.client_challenge.as_slice()].concat())
             .is_some_and(|proof| proof == self.proof)
     }
 
-    /// Whether channel bindings were sent (§2.2.2.1: an `AV_PAIR`; all zeros means none).
-    fn is_bound(&self) -> bool {
-        let mut rest = self.client_challenge.get(28..).unwrap_or_default();
+    /// Whether the integrity code over the `earlier` messages and this one ties (§3.2.5.1.2), where it says that it has one.
+    /// Its key is the session's, `HMAC_MD5(NTOWFv2, proof)`: no other is exchanged.
+    fn is_intact(&self, key: &[u8], earlier: &[&[u8]; 2], authenticate: &[u8]) -> bool {
+        const HAS_CODE: u8 = 2;
+        if self.pair(AV_FLAGS).and_then(<[u8]>::first).is_none_or(|flags| flags & HAS_CODE == 0) {
+            return true;
+        }
+        let mut blank = authenticate.to_vec();
+        let Some(code) = blank.get_mut(CODE) else { return false };
+        let given = code.to_vec();
+        code.fill(0);
+        hmac_md5(key, &self.proof)
+            .and_then(|key| hmac_md5(&key, &[earlier.concat(), blank].concat()))
+            .is_some_and(|code| code == *given)
+    }
+
+    /// Whether it is bound to the channel: all zeros, and nothing at all, mean that it is not.
+    fn fits(&self, bindings: &Bindings) -> bool {
+        let given = self.pair(CHANNEL_BINDINGS).filter(|value| value.iter().any(|byte| *byte != 0));
+        match (given, &bindings.token) {
+            (None, _) => !bindings.required,
+            (Some(_), None) => true,
+            (Some(given), Some(token)) => {
+                // MD5 over a gss_channel_bindings_struct without addresses (§3.1.5.1.2, RFC 2744 §3.11).
+                let length = u32::try_from(token.len()).unwrap_or_default().to_le_bytes();
+                *given == *Md5::digest([&[0; 16], length.as_slice(), token].concat())
+            }
+        }
+    }
+
+    /// What the client says of itself (§2.2.2.1).
+    fn pair(&self, wanted: u16) -> Option<&[u8]> {
+        let mut rest = self.client_challenge.get(28..)?;
         while let Some((&[id, id_high, length, length_high], tail)) = rest.split_first_chunk() {
-            let length = usize::from(u16::from_le_bytes([length, length_high]));
-            let Some((value, tail)) = tail.split_at_checked(length) else { return false };
+            let (value, tail) =
+                tail.split_at_checked(usize::from(u16::from_le_bytes([length, length_high])))?;
             match u16::from_le_bytes([id, id_high]) {
-                CHANNEL_BINDINGS => return value.iter().any(|byte| *byte != 0),
-                0 => return false,
+                id if id == wanted => return Some(value),
+                END => return None,
                 _ => rest = tail,
             }
         }
-        false
+        None
     }
 }
 
@@ -256,29 +315,31 @@ mod tests {
             client_challenge,
         };
         let server_challenge = [0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef];
-        assert!(message.proves("Password", server_challenge));
-        assert!(!message.proves("password", server_challenge));
-        assert!(!message.is_bound());
+        assert!(message.proves(&message.key("Password").unwrap(), server_challenge));
+        assert!(!message.proves(&message.key("password").unwrap(), server_challenge));
+        assert!(message.pair(CHANNEL_BINDINGS).is_none() && message.pair(DOMAIN).is_some());
     }
 
-    /// An authenticate message without an integrity code, as curl writes it.
-    fn type3(user: &str, password: &str, server_challenge: [u8; 8], client_challenge: &[u8]) -> Vec<u8> {
+    fn negotiate() -> Vec<u8> {
+        // curl's flags: OEM, target, NTLM, always sign, extended session security.
+        [SIGNATURE, &1u32.to_le_bytes(), &0x0008_8206u32.to_le_bytes(), &[0; 16]].concat()
+    }
+
+    /// An authenticate message that an integrity code has room in, and the key of that.
+    fn type3(user: &str, password: &str, server_challenge: [u8; 8], av_pairs: &[u8]) -> (Vec<u8>, [u8; 16]) {
+        let client_challenge = [&[1, 1], [0; 26].as_slice(), av_pairs, &[0; 8]].concat();
         let name = utf16_bytes(&user.to_uppercase());
         let key = hmac_md5(&Md4::digest(utf16_bytes(password)), &name).unwrap();
-        let proof = hmac_md5(&key, &[&server_challenge, client_challenge].concat()).unwrap();
-        let response = [proof.as_slice(), client_challenge].concat();
+        let proof = hmac_md5(&key, &[&server_challenge, client_challenge.as_slice()].concat()).unwrap();
+        let response = [proof.as_slice(), &client_challenge].concat();
         let user = utf16_bytes(user);
-        let field = |length: usize, offset: usize| {
-            let length = u16::try_from(length).unwrap().to_le_bytes();
-            [length.as_slice(), &length, &u32::try_from(offset).unwrap().to_le_bytes()].concat()
-        };
-        let empty = field(0, 64);
-        let response_field = field(response.len(), 80 + user.len());
-        // Flags: Unicode, NTLM, target information. sspi reads an integrity code after them, hence the zeros.
+        let empty = field(0, 88);
+        // Flags: Unicode, NTLM, target information.
         let flags = 0x0080_0201u32.to_le_bytes();
-        let head = [SIGNATURE, &3u32.to_le_bytes(), &empty, &response_field, &empty, &field(user.len(), 80)]
-            .concat();
-        [&head, &empty, &empty, flags.as_slice(), &[0; 16], &user, &response].concat()
+        let response_field = field(response.len(), 88 + user.len());
+        let fields = [empty, response_field, empty, field(user.len(), 88), empty, empty].concat();
+        let head = [SIGNATURE, &3u32.to_le_bytes(), &fields, &flags, &[0; 24]].concat();
+        ([head, user, response].concat(), hmac_md5(&key, &proof).unwrap())
     }
 
     #[test]
@@ -286,12 +347,8 @@ mod tests {
         let users = [("CORP\\svc", "right"), ("CORP\\other", "theirs")]
             .map(|(name, password)| User { name: name.into(), password: password.to_owned().into() });
         let attempt = |user: &str, password: &str, av_pairs: &[u8], bindings: &Bindings| {
-            // curl's flags: OEM, target, NTLM, always sign, extended session security.
-            let negotiate =
-                [SIGNATURE, &1u32.to_le_bytes(), &0x0008_8206u32.to_le_bytes(), &[0; 16]].concat();
-            let (handshake, _) = Handshake::challenge(&negotiate).unwrap();
-            let client_challenge = [&[1, 1], [0; 26].as_slice(), av_pairs, &[0; 8]].concat();
-            let message = type3(user, password, handshake.server_challenge, &client_challenge);
+            let (handshake, _) = Handshake::challenge(&negotiate()).unwrap();
+            let (message, _) = type3(user, password, handshake.server_challenge, av_pairs);
             handshake.verify(&message, &users, bindings).map(|user| user.name.clone())
         };
         let free = Bindings::default();
@@ -302,9 +359,40 @@ mod tests {
         }
         let bound = Bindings { token: Some(b"tls-server-end-point:x".to_vec()), required: true };
         assert!(attempt("svc", "right", &[], &bound).is_err());
-        let others = [&[10, 0, 16, 0], [7; 16].as_slice()].concat();
+        let others = pair(CHANNEL_BINDINGS, &[7; 16]);
         assert!(attempt("svc", "right", &others, &bound).is_err());
         assert!(attempt("svc", "right", &others, &Bindings { required: false, ..bound }).is_err());
+    }
+
+    #[test]
+    fn an_integrity_code_covers_every_byte_of_the_three_messages() {
+        let users = [User { name: "svc".into(), password: "right".to_owned().into() }];
+        // In which message a byte is changed after the code was made.
+        for changed in [None, Some(0), Some(1), Some(2)] {
+            let (mut handshake, mut challenge) = Handshake::challenge(&negotiate()).unwrap();
+            let mut first = negotiate();
+            let (mut message, key) =
+                type3("svc", "right", handshake.server_challenge, &pair(AV_FLAGS, &[2, 0, 0, 0]));
+            let code = hmac_md5(&key, &[first.as_slice(), &challenge, &message].concat()).unwrap();
+            message.get_mut(CODE).unwrap().copy_from_slice(&code);
+            match changed {
+                Some(0) => *first.last_mut().unwrap() ^= 1,
+                Some(1) => *challenge.last_mut().unwrap() ^= 1,
+                // The version, which nothing else depends on.
+                Some(_) => *message.get_mut(64).unwrap() ^= 1,
+                None => {}
+            }
+            (handshake.negotiate, handshake.challenge) = (first, challenge);
+            let verified = handshake.verify(&message, &users, &Bindings::default());
+            assert_eq!(verified.is_ok(), changed.is_none(), "{changed:?}");
+        }
+    }
+
+    #[test]
+    fn times_are_counted_from_the_first_day_of_1601() {
+        assert_eq!(file_time(UNIX_EPOCH), Some(116_444_736_000_000_000));
+        let later = UNIX_EPOCH + std::time::Duration::new(1, 200);
+        assert_eq!(file_time(later), Some(116_444_736_010_000_002));
     }
 
     #[test]
@@ -331,9 +419,9 @@ mod tests {
         assert!(Authenticate::read(&message).is_none());
         for length in 0..message.len() {
             assert!(Authenticate::read(message.get(..length).unwrap()).is_none());
-            assert!(Handshake::challenge(message.get(..length).unwrap()).is_err());
+            assert!(Handshake::challenge(message.get(..length).unwrap()).is_none());
         }
         message.fill(0);
-        assert!(Handshake::challenge(&message).is_err());
+        assert!(Handshake::challenge(&message).is_none());
     }
 }

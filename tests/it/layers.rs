@@ -65,7 +65,7 @@ const PACKAGES: &str = "
         reqwest            → platform
         rustls-platform-verifier → platform
         rustls             → platform simulator
-        sspi               → platform simulator
+        sspi               → platform
         x509-parser        → platform
 
     the platform's other end, for the demo and the tests
