@@ -29,6 +29,12 @@ pub trait Progress: Send + Sync {
     fn note(&self, _text: &str) {}
 }
 
+/// Says what a person should know to whoever watches, and to the log.
+pub fn say(progress: &dyn Progress, text: &str) {
+    tracing::warn!("{text}");
+    progress.note(text);
+}
+
 /// Nobody watches.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;

@@ -122,9 +122,9 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
         }
         Command::Fetch(operation) => {
             let pulled = operation.run(&context, &mut print::Pipe::default())?;
-            if let Some(file) = &pulled.file {
-                let (records, calls) = (pulled.records, pulled.calls);
-                printer.line(&format!("wrote {}: {records} records of {calls} calls", file.display()));
+            if let Some(file) = pulled.file {
+                let (records, origin) = (pulled.records, pulled.origin);
+                printer.line(&format!("wrote {}: {records} records of {origin}", file.display()));
             }
             Ok(0)
         }

@@ -11,7 +11,9 @@ use super::{Context, reconcile, settlements};
 use crate::config::{self, Overrides, Settings, Source};
 use crate::fault::{Fault, Kind, Result};
 use crate::intake::Answer;
+use crate::normalise::Side;
 use crate::platform::{Fetched, Platform};
+use crate::progress;
 use crate::report::{self, Rows};
 
 /// Fetch the settlement records of a period as CSV
@@ -62,10 +64,10 @@ fn default_output() -> PathBuf {
 /// What was fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pulled {
-    /// Pages.
-    pub calls: u64,
     /// Records, which is rows of the table.
     pub records: u64,
+    /// Where they come from, in words.
+    pub origin: String,
     /// The file, unless it was standard output.
     pub file: Option<PathBuf>,
 }
@@ -96,6 +98,9 @@ impl Fetch {
             .at("[settlements] source")
             .expected("source = \"platform\", and a [platform] table"));
         };
+        let file = (self.output != Path::new("-")).then(|| self.output.clone());
+        // A night of calls shall not be made for a file that cannot be written.
+        file.as_deref().map_or(Ok(()), report::check_file)?;
         let vendors = self.vendors(settlements::asks_by_vendor(platform), &settings, context)?;
         let pieces = platform.request.plan(&settings.zone, settings.period.as_ref(), &vendors)?;
         let platform = Platform::new(platform, &settings.base)?;
@@ -105,12 +110,18 @@ impl Fetch {
             answer.lay_out(record);
             Ok(())
         })?;
-        let file = (self.output != Path::new("-")).then(|| self.output.clone());
+        if fetched.records > 0 {
+            // A reconciliation would end here. Whoever looks at the records wants to see them all the more.
+            let mut normaliser = reconcile::normaliser(Side::Settlement, &settings.settlements, &settings)?;
+            if let Err(fault) = normaliser.check(answer.origin(), answer.columns()) {
+                progress::say(context.progress, &format!("a reconciliation would end here: {fault}"));
+            }
+        }
         match &file {
             Some(path) => report::write_file(path, &mut |out| write(&fetched, &mut answer, out))?,
             None => write(&fetched, &mut answer, out)?,
         }
-        let pulled = Pulled { calls: fetched.calls, records: fetched.records, file };
+        let pulled = Pulled { records: fetched.records, origin: fetched.origin(), file };
         fetched.close()?;
         Ok(pulled)
     }

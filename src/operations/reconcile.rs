@@ -108,6 +108,7 @@ impl Reconcile {
         let settings = config::load(&self.config, &overrides, context.now)?;
         tracing::info!(name = settings.name, config = %self.config.display(), "run started");
         let manner = settlements::manner(&settings, context, self.evidence.as_deref(), self.refetch)?;
+        report::check_directory(&settings.directory)?;
         let (invoice, settlement) = read_both(&settings, &manner, context)?;
         let book =
             Book::new(&invoice.ledger, &settlement.ledger, &settings.zone, &settings.keys, &settings.fields);
@@ -194,7 +195,11 @@ fn read_both(settings: &Settings, manner: &Manner<'_>, context: &Context<'_>) ->
     }
 }
 
-fn normaliser<'s>(side: Side, of: &'s SideSettings, settings: &'s Settings) -> Result<Normaliser<'s>> {
+pub(super) fn normaliser<'s>(
+    side: Side,
+    of: &'s SideSettings,
+    settings: &'s Settings,
+) -> Result<Normaliser<'s>> {
     Normaliser::new(side, &of.reading, &settings.fields, &settings.zone, settings.period.as_ref())
 }
 

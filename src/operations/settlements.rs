@@ -49,15 +49,16 @@ pub(super) fn pull(
         normaliser.accept(answer.origin(), answer.columns(), answer.row());
         Ok(())
     })?;
-    let (calls, records) = (fetched.calls, fetched.records);
-    fetched.close()?;
-    if records > 0 {
+    // Before it is closed: who corrects a column need not ask for the records again.
+    if fetched.records > 0 {
         normaliser.check(answer.origin(), answer.columns())?;
     }
+    let origin = fetched.origin();
+    fetched.close()?;
     let (bytes, sha256) = digest.finish();
     Ok(vec![Input {
         side: Side::Settlement.name(),
-        source: format!("{} ({}, {calls} calls)", platform.place(), platform.operation()),
+        source: format!("{} ({}, {origin})", platform.place(), platform.operation()),
         bytes,
         sha256,
     }])

@@ -23,7 +23,7 @@ use super::worker::{self, Finished, News, Shared};
 use super::{Platform, envelope};
 use crate::digest::hexadecimal;
 use crate::fault::{Fault, Kind, Result};
-use crate::progress::{Progress, Unit};
+use crate::progress::{self, Progress, Unit};
 
 /// What the placeholders of one call stand for.
 pub type Values = BTreeMap<String, String>;
@@ -43,9 +43,9 @@ pub struct Manner<'a> {
 #[derive(Debug)]
 #[must_use = "a fetch that is not closed is resumed by the next one"]
 pub struct Fetched {
-    /// Pages, each of which was one call that succeeded, in this fetch or the one that it resumed.
+    /// Calls of this fetch that succeeded, each a page. What was kept took none.
     pub calls: u64,
-    /// Records that the sink was given.
+    /// Records that the sink was given, those of kept pieces among them.
     pub records: u64,
     /// Pieces that an interrupted fetch had finished already.
     pub kept: u64,
@@ -55,13 +55,27 @@ pub struct Fetched {
 }
 
 impl Fetched {
+    /// Where the records come from, in words: `3 calls, 2 windows kept from an interrupted fetch`.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        let counted = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        match self.kept {
+            0 => counted(self.calls, "call"),
+            kept => format!(
+                "{}, {} kept from an interrupted fetch",
+                counted(self.calls, "call"),
+                counted(kept, "window")
+            ),
+        }
+    }
+
     /// Gives all records to `sink` once more, in the same order.
     ///
     /// # Errors
     /// [`Kind::Output`] where they cannot be read back, and whatever `sink` returns.
     pub fn again(&self, sink: &mut dyn FnMut(&Record<'_>) -> Result<()>) -> Result<()> {
         let mut batch = Batch::default();
-        let mut place = Place { operation: &self.operation, calls: 0, records: 0, index: 0 };
+        let mut place = Place { operation: &self.operation, pages: 0, records: 0, index: 0 };
         for key in &self.keys {
             let mut reader = self.store.read(key)?;
             reader.allow(u64::MAX);
@@ -178,7 +192,7 @@ impl Platform {
             resume: self.resume,
             refetch: manner.refetch,
         };
-        Store::open(&opening, &|text| worker::note(progress, &text))
+        Store::open(&opening, &|text| progress::say(progress, &text))
     }
 }
 
@@ -194,9 +208,9 @@ fn consume(
         identity.check(record)?;
         sink(record)
     };
-    let mut place = Place { operation, calls: 0, records: 0, index: 0 };
+    let mut place = Place { operation, pages: 0, records: 0, index: 0 };
     let mut batch = Batch::default();
-    let mut kept = 0;
+    let (mut calls, mut kept) = (0, 0);
     let mut early: BTreeMap<usize, VecDeque<News>> = BTreeMap::new();
     for (index, (piece, key)) in shared.pieces.iter().enumerate() {
         let mut waiting = early.remove(&index).unwrap_or_default();
@@ -223,7 +237,8 @@ fn consume(
                     };
                     reader.allow(end);
                     place.read(reader, &mut batch, &mut sink)?;
-                    log(operation, &piece.window, place.calls, &finished);
+                    calls += 1;
+                    log(operation, &piece.window, place.pages, &finished);
                 }
                 News::Kept => {
                     let mut reader = shared.store.read(key)?;
@@ -238,7 +253,7 @@ fn consume(
             }
         }
     }
-    Ok((place.calls, place.records, kept))
+    Ok((calls, place.records, kept))
 }
 
 fn log(operation: &str, window: &str, call: u64, finished: &Finished) {
@@ -260,7 +275,7 @@ fn log(operation: &str, window: &str, call: u64, finished: &Finished) {
 /// How far the consumer is.
 struct Place<'a> {
     operation: &'a str,
-    calls: u64,
+    pages: u64,
     records: u64,
     index: u64,
 }
@@ -280,12 +295,12 @@ impl Place<'_> {
                     for fields in batch.records() {
                         self.index += 1;
                         self.records += 1;
-                        let Self { operation, calls, index, .. } = *self;
-                        sink(&Record { operation, call: calls + 1, index, fields })?;
+                        let Self { operation, pages, index, .. } = *self;
+                        sink(&Record { operation, call: pages + 1, index, fields })?;
                     }
                 }
                 Next::Page => {
-                    self.calls += 1;
+                    self.pages += 1;
                     return Ok(true);
                 }
                 Next::End => return Ok(false),

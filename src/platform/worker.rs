@@ -20,7 +20,7 @@ use super::{Platform, envelope};
 use crate::digest::hexadecimal;
 use crate::fault::{Fault, Kind, Result};
 use crate::period::moment;
-use crate::progress::Progress;
+use crate::progress::{self, Progress};
 
 /// What a worker tells the consumer about a piece, in order.
 pub(super) enum News {
@@ -62,7 +62,7 @@ pub(super) struct Shared<'a> {
 impl Shared<'_> {
     /// Says what a person should know, and the log.
     pub(super) fn note(&self, text: &str) {
-        note(self.progress, text);
+        progress::say(self.progress, text);
     }
 
     fn is_wanted(&self) -> bool {
@@ -81,11 +81,6 @@ impl Shared<'_> {
             thread::sleep(GLANCE);
         }
     }
-}
-
-pub(super) fn note(progress: &dyn Progress, text: &str) {
-    tracing::warn!("{text}");
-    progress.note(text);
 }
 
 /// Works until no piece is left; all but the first worker let that one find out whether the platform is there.

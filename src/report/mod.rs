@@ -166,15 +166,7 @@ pub fn write(report: &Report<'_>, directory: &Path, formats: &[Format]) -> Resul
 /// # Errors
 /// What `fill` returns, and [`Kind::Output`] where the file cannot be written; what stood there before stays as it was.
 pub fn write_file(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> Result<()>) -> Result<()> {
-    let failed = |error: anyhow::Error| {
-        match error.downcast::<Fault>() {
-        Ok(fault) => fault,
-        Err(error) => Fault::new(Kind::Output, "the file cannot be written")
-            .at(path.display())
-            .because(error)
-            .next("see whether the folder is there, may be written to and has room, or choose another place with --output"),
-    }
-    };
+    let failed = |error| unwritable(path, error);
     let existing = std::fs::metadata(path).ok();
     if existing.as_ref().is_some_and(|existing| !existing.is_file()) {
         let mut through = || -> anyhow::Result<()> {
@@ -189,10 +181,56 @@ pub fn write_file(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> Result<()
     } else {
         path.into()
     };
-    // A bare name lies in the working directory.
-    let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = write_aside(directory, |out| Ok(fill(out)?)).map_err(failed)?;
+    let file = write_aside(folder(&target), |out| Ok(fill(out)?)).map_err(failed)?;
     file.persist(&target).map(drop).map_err(|error| failed(error.error.into()))
+}
+
+/// Whether [`write_file`] could write there, as far as that can be told before there is anything to write.
+///
+/// # Errors
+/// [`Kind::Output`] where it could not.
+pub fn check_file(path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        // What is no file is not touched before its time: to open a pipe waits for its reader.
+        Ok(existing) if !existing.is_file() && !existing.is_dir() => Ok(()),
+        Ok(existing) if existing.is_dir() => {
+            Err(unwritable(path, std::io::Error::from(std::io::ErrorKind::IsADirectory).into()))
+        }
+        _ => {
+            let target = path.canonicalize().unwrap_or_else(|_| path.into());
+            tempfile::tempfile_in(folder(&target)).map(drop).map_err(|error| unwritable(path, error.into()))
+        }
+    }
+}
+
+/// Whether [`write`] could write into `directory`, which need not be there yet, as far as that can be told.
+///
+/// # Errors
+/// [`Kind::Output`] where it could not.
+pub fn check_directory(directory: &Path) -> Result<()> {
+    let existing = directory.ancestors().find(|ancestor| ancestor.exists());
+    let existing = existing.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::tempfile_in(existing).map(drop).map_err(|error| {
+        Fault::new(Kind::Output, "the reports cannot be written there")
+            .at(directory.display())
+            .because(error)
+            .next("choose another place with --output or [report] directory")
+    })
+}
+
+/// The folder that a file is in. A bare name lies in the working directory.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn unwritable(path: &Path, error: anyhow::Error) -> Fault {
+    match error.downcast::<Fault>() {
+        Ok(fault) => fault,
+        Err(error) => Fault::new(Kind::Output, "the file cannot be written")
+            .at(path.display())
+            .because(error)
+            .next("see whether the folder is there, may be written to and has room, or choose another place with --output"),
+    }
 }
 
 fn write_aside(

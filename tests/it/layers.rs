@@ -34,7 +34,7 @@ const PACKAGES: &str = "
         indicatif          → cli
         strsim             → fault
         terminal_size      → cli
-        tracing            → cli operations platform simulator
+        tracing            → cli operations platform simulator progress
         tracing-subscriber → cli
 
     exact decimals, and time zones
