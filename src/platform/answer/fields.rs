@@ -8,6 +8,7 @@ use quick_xml::events::BytesStart;
 use super::limits::{LONGEST_RECORD_BYTES, fault, malformed};
 use super::schema::Schema;
 use super::space::Space;
+use super::within::Within;
 use super::{ANSWER, Parser, RESPONSE, attachment, is_blank, is_true};
 use crate::fault::{Fault, Result};
 use crate::platform::record::{Batch, Worth};
@@ -154,6 +155,9 @@ impl Parser<'_> {
         }
         meet_all(&self.schema, self.columns_met, self.batch);
         self.batch.end_record();
+        if self.page.records == 0 {
+            self.within = self.batch.records().last().and_then(Within::of);
+        }
         if self.is_paged {
             self.digest.write(self.batch.text_from(self.record_start));
         }

@@ -2,7 +2,8 @@
 //!
 //! `scan` finds tags and texts in the pieces of a document; [`Parser`] follows the paths of the request through
 //! them, `fields` makes fields of what is in a record (`express` does so for the plain ones), and `nested` goes on
-//! where a text is itself XML. `space` knows prefixes, `schema` the description of a `DataSet`, `limits` what is too much.
+//! where a text is itself XML. `space` knows prefixes, `schema` the description of a `DataSet`, `limits` what is too much;
+//! `within` sees where a record holds the records.
 
 mod express;
 mod fields;
@@ -11,6 +12,7 @@ mod nested;
 mod scan;
 mod schema;
 mod space;
+mod within;
 
 use std::hash::Hasher;
 use std::io::Read;
@@ -24,6 +26,7 @@ use self::nested::Host;
 use self::scan::Scanner;
 use self::schema::Schema;
 use self::space::{Space, Spaces};
+use self::within::Within;
 use super::charset::Utf8;
 use super::record::{Batch, Open, Worth};
 use super::refusal::Refusal;
@@ -164,6 +167,8 @@ struct Parser<'r> {
     columns_met: usize,
 
     lost: Lost,
+    /// What stands several times in the first record.
+    within: Option<Within>,
 }
 
 /// What is known about a search for records that found none.
@@ -215,6 +220,7 @@ impl<'r> Parser<'r> {
             express: Express::default(),
             columns_met: 0,
             lost: Lost::default(),
+            within: None,
         }
     }
 
@@ -512,8 +518,10 @@ impl<'r> Parser<'r> {
         if !self.has_response {
             return Err(fault("the SOAP body of the answer is empty"));
         }
-        if self.page.records == 0 {
-            self.check_absence()?;
+        match self.page.records {
+            0 => self.check_absence()?,
+            1 => self.check_level()?,
+            _ => {}
         }
         // What is null, or announced to be nothing, has no more to say.
         let is_nothing = self.page.records == 0 && (self.lost.is_nil || self.page.total == Some(0));
@@ -562,6 +570,29 @@ impl<'r> Parser<'r> {
             fault.value(format!("the text {}", lost.text.trim()))
         }
         .next("correct [platform.request] records; where an empty answer leaves its elements out, name the announced count in total"))
+    }
+
+    /// One record was found. Where it is made of nothing but elements of one name, or where what is said of all
+    /// pages stands in it, the path ends too early, at what holds the records.
+    fn check_level(&self) -> Result<()> {
+        let Some(within) = &self.within else { return Ok(()) };
+        let request = &self.request;
+        let lacks = |trail: &Option<Trail>, is_there: bool| {
+            trail
+                .as_ref()
+                .is_some_and(|trail| !is_there && trail.names().starts_with(request.records.names()))
+        };
+        let is_above = within.is_all
+            || lacks(&request.total, self.page.total.is_some())
+            || lacks(&request.more, self.page.more.is_some());
+        if !is_above {
+            return Ok(());
+        }
+        let (records, Within { path, count, .. }) = (&request.records, within);
+        Err(fault(format!("{records} is no record, but holds them: {path} stands in it {count} times"))
+            .at("[platform.request] records")
+            .value(records)
+            .next(format!("set records = \"{records}/{path}\"")))
     }
 
     fn missing(&self, key: &str, trail: Option<&Trail>) -> Fault {
