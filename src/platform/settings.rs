@@ -529,6 +529,11 @@ impl Settings {
         Url::parse(&self.endpoint).is_ok_and(|endpoint| endpoint.origin() == url.origin())
     }
 
+    /// The same, for who does not say who he is.
+    pub(super) fn anonymous(&self) -> Self {
+        Self { auth: Auth::None, username: None, password: None, ..self.clone() }
+    }
+
     /// Settings to ask an address for its WSDL, without telling it who we are; limits and certificates as in `like`.
     pub(super) fn stranger(url: &Url, like: Option<&Self>) -> Self {
         let nothing = Trail { names: vec!["nothing".into()], attribute: None };

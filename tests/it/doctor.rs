@@ -107,7 +107,7 @@ fn a_platform_in_good_health_passes_every_check_that_applies() {
         ("name resolution", "127.0.0.1"),
         ("authentication offered", "offers NTLM"),
         ("connection kept open", "open through the challenge"),
-        ("NTLM challenge", "the server's clock"),
+        ("NTLM challenge", "the server's clock agrees with ours"),
         ("NTLM challenge", "target information"),
         ("sign-in", r"accepted as CORP\svc_recon"),
         ("WSDL", "6 operations, among them GetSettlements (SOAP 1.1 and 1.2)"),
@@ -176,13 +176,53 @@ fn a_configuration_that_cannot_be_used_is_the_first_check() {
     let setup = set_up("http://127.0.0.1:9/x?key=hidden");
     setup.edit("tieout.toml", &format!("env:{VARIABLE}"), "env:TIEOUT_NO_SUCH");
     let diagnosis = examine(&setup, &[]);
-    diagnosis.fails(&["secret and certificates"], 2);
+    diagnosis.fails(&["secret and certificates", "TCP connection"], 2);
     diagnosis.says("secret and certificates", "fail", "TIEOUT_NO_SUCH is not set");
     assert_eq!(diagnosis.json["endpoint"], "http://127.0.0.1:9/x", "a query may hold a key");
     setup.edit("tieout.toml", "http://", "http://user:hidden@");
     let diagnosis = examine(&setup, &[]);
     diagnosis.says("secret and certificates", "fail", "the URL holds a user or a password");
     assert!(!diagnosis.json.to_string().contains("hidden"), "{:#}", diagnosis.json);
+}
+
+#[test]
+fn without_the_secret_all_is_examined_that_needs_none() {
+    let (setup, simulator) = over_tls(&NAMES, -1..90);
+    setup.edit("tieout.toml", &format!("env:{VARIABLE}"), "env:TIEOUT_NO_SUCH");
+    let diagnosis = examine(&setup, &[]);
+    diagnosis.fails(&["secret and certificates"], 2);
+    for name in [
+        "name resolution",
+        "TCP connection",
+        "TLS handshake",
+        "certificate: trust",
+        "certificate: dates",
+        "certificate: name",
+        "authentication offered",
+        "connection kept open",
+        "NTLM challenge",
+    ] {
+        diagnosis.says(name, "pass", "");
+    }
+    diagnosis.says("WSDL", "skipped", "gives out none to who does not sign in");
+    for name in ["sign-in", "Extended Protection", "harmless call", "time per call"] {
+        diagnosis.says(name, "skipped", "because this failed: secret and certificates");
+    }
+    assert!(simulator.log().entries().unwrap().is_empty(), "nobody signed in");
+    // The next thing that is wrong is found in the same run.
+    setup.write("ca.pem", authority("Another Authority", &(-9..99), None).0);
+    let diagnosis = examine(&setup, &[]);
+    diagnosis.fails(&["secret and certificates", "certificate: trust"], 2);
+
+    // Where nobody asks who we are, there is nothing that needs it.
+    let (setup, _) = serve(|_| {
+        "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nwhat"
+            .to_owned()
+    });
+    setup.edit("tieout.toml", &format!("env:{VARIABLE}"), "env:TIEOUT_NO_SUCH");
+    let diagnosis = examine(&setup, &[]);
+    diagnosis.fails(&["secret and certificates", "harmless call"], 2);
+    diagnosis.says("sign-in", "skipped", "nobody asks who we are");
 }
 
 #[test]
@@ -749,7 +789,7 @@ fn a_platform_without_sign_in_or_wsdl_passes() {
         let diagnosis = examine(&setup, &[]);
         diagnosis.fails(&[], 0);
         diagnosis.says("authentication offered", "pass", "no sign-in is asked for (HTTP 500");
-        diagnosis.says("sign-in", "skipped", if auth == "none" { "is \"none\"" } else { "nobody asks" });
+        diagnosis.says("sign-in", "skipped", "nobody asks");
         diagnosis.says("WSDL", "skipped", "an HTML page \"Service\"");
         diagnosis.says("page of records", "pass", "1 of 1 record");
     }

@@ -90,6 +90,17 @@ pub(super) fn wsdl(platform: &Platform, connection: &mut Connection<'_>) -> Chec
     }
 }
 
+/// The same by whoever cannot sign in.
+pub(super) fn public_wsdl(platform: &Platform, connection: &mut Connection<'_>) -> Checked<()> {
+    match wsdl(platform, connection) {
+        Err(fault) if fault.kind() == Kind::SignIn => Ok(Finding::skip(
+            (),
+            "the platform gives out none to who does not sign in, and the secret for that is missing",
+        )),
+        found => found,
+    }
+}
+
 /// The configured operation for one record of the smallest window.
 pub(super) fn harmless(
     platform: &Platform,

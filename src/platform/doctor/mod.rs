@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use super::connection::Connection;
 use super::settings::{Auth, Settings};
 use super::{Platform, Values};
 use crate::fault::{Fault, Kind};
@@ -144,7 +145,13 @@ pub fn examine(patient: Result<&Patient<'_>, Fault>, progress: &dyn Progress) ->
 
 fn walk(patient: &Patient<'_>, sheet: &mut Sheet<'_>) -> Option<()> {
     let Patient { settings, questions, .. } = patient;
-    let platform = &sheet.check(Step::Credentials, || credentials(patient))?;
+    let signing = sheet.check(Step::Credentials, || credentials(patient));
+    // Most of the way to a platform can be walked without a password.
+    let platform = &match signing {
+        Some(platform) => platform,
+        None => Platform::new(&settings.anonymous(), patient.base).ok()?,
+    };
+    let is_anonymous = sheet.has_failed_since(Step::Credentials);
     let addresses = sheet.check(Step::Name, || network::resolve(platform))?;
     let stream = sheet.check(Step::Tcp, || network::connect(platform, &addresses))?;
 
@@ -155,7 +162,7 @@ fn walk(patient: &Patient<'_>, sheet: &mut Sheet<'_>) -> Option<()> {
         sheet.check(Step::Trust, || tls::trust(&greeting, file.as_deref()));
         sheet.check(Step::Dates, || tls::dates(&greeting));
         sheet.check(Step::CertificateName, || tls::names(&greeting));
-        if sheet.has_failed() {
+        if sheet.has_failed_since(Step::Tls) {
             return None;
         }
     } else {
@@ -173,6 +180,11 @@ fn walk(patient: &Patient<'_>, sheet: &mut Sheet<'_>) -> Option<()> {
         let because = if wants.sign_in { "only NTLM depends on it" } else { "nobody asks who we are" };
         sheet.skip(Step::Kept, because);
         sheet.skip(Step::Challenge, because);
+    }
+    if is_anonymous && wants.sign_in {
+        let mut connection = Connection::new(platform, &platform.action).ok()?;
+        sheet.check(Step::Wsdl, || calls::public_wsdl(platform, &mut connection));
+        return None;
     }
     let mut connection = sheet.check(Step::SignIn, || sign_in::sign_in(platform, &wants, over_tls))?;
     sheet.check(Step::Protection, || sign_in::protection(platform, &wants, over_tls));

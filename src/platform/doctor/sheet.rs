@@ -118,8 +118,9 @@ impl<'t> Sheet<'t> {
         self.check(step, || Ok(Finding::skip((), because)));
     }
 
-    pub(super) fn has_failed(&self) -> bool {
-        self.checks.iter().any(|check| check.verdict == Verdict::Fail)
+    /// Whether `step` failed, or one behind it.
+    pub(super) fn has_failed_since(&self, step: Step) -> bool {
+        self.checks.iter().any(|check| check.verdict == Verdict::Fail && check.step >= step)
     }
 
     /// All steps: those that nobody came to are skipped because of the last failure before them.

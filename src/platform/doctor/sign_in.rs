@@ -211,9 +211,6 @@ fn period(seconds: i64) -> String {
 /// Signs in, once, with a request that no service can take for a call.
 pub(super) fn sign_in<'p>(platform: &'p Platform, wants: &Wants, over_tls: bool) -> Checked<Connection<'p>> {
     let mut connection = Connection::new(platform, &platform.action)?;
-    if matches!(platform.sign, Sign::Not) {
-        return Ok(Finding::skip(connection, "[platform] auth is \"none\""));
-    }
     if !wants.sign_in {
         return Ok(Finding::skip(connection, "nobody asks who we are"));
     }
