@@ -261,7 +261,7 @@ impl<'p> Connection<'p> {
             if has_answered && fault.kind() == Kind::Platform { fault.passing() } else { fault }
         })?;
         platform.has_answered.store(true, Ordering::Relaxed);
-        let is_unwell = matches!(response.status().as_u16(), 500 | 502..=504);
+        let is_unwell = matches!(response.status().as_u16(), 429 | 500 | 502..=504);
         self.check(response, call).map_err(|fault| if is_unwell { fault.passing() } else { fault })
     }
 
@@ -577,7 +577,8 @@ impl<'p> Connection<'p> {
             400 => {
                 "the platform could not read the request at all; check [platform] soap and the request's parameters"
             }
-            408 | 429 | 502..=504 => "the platform is busy or down; run again later",
+            429 => "run again later, with fewer connections or with calls_per_second in [platform]",
+            408 | 502..=504 => "the platform is busy or down; run again later",
             _ => "ask the platform's operators, who find the call by its correlation id",
         };
         let what = match status.as_u16() {
@@ -594,6 +595,7 @@ impl<'p> Connection<'p> {
                     .next(next));
             }
             404 | 405 | 410 => format!("there is no service at this address{page}"),
+            429 => format!("the platform is asked too often{page}"),
             503 => format!("the platform is not available{page}"),
             _ if start.trim().is_empty() => "an answer without content came instead of SOAP".to_owned(),
             _ if status.is_success() => {

@@ -103,6 +103,46 @@ impl Proxy {
     }
 }
 
+/// Stands in front of `endpoint` and passes bytes on, whatever they are; the connections (counted from 0) for
+/// which `script` gives a number are reset when so many bytes of the platform's have passed. Gives the endpoint.
+pub(super) fn cut_connections(
+    endpoint: &str,
+    script: impl Fn(usize) -> Option<usize> + Send + Sync + 'static,
+) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = endpoint.split('/').nth(2).unwrap();
+    let shown = endpoint.replace(address, &listener.local_addr().unwrap().to_string());
+    let upstream: SocketAddr = address.parse().unwrap();
+    std::thread::spawn(move || {
+        for (number, client) in listener.incoming().enumerate() {
+            let left = script(number);
+            std::thread::spawn(move || pass(client?, upstream, left));
+        }
+    });
+    shown
+}
+
+fn pass(mut client: TcpStream, upstream: SocketAddr, left: Option<usize>) -> std::io::Result<()> {
+    let mut upstream = TcpStream::connect(upstream)?;
+    if let Some(left) = left {
+        let mut greeting = vec![0; 16 << 10];
+        let count = client.read(&mut greeting)?;
+        upstream.write_all(&greeting[..count])?;
+        let mut answer = vec![0; left];
+        upstream.read_exact(&mut answer)?;
+        client.write_all(&answer)?;
+        reset(client);
+        return Ok(());
+    }
+    let (mut from_client, mut to_upstream) = (client.try_clone()?, upstream.try_clone()?);
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from_client, &mut to_upstream);
+        let _ = to_upstream.shutdown(std::net::Shutdown::Both);
+    });
+    let _ = std::io::copy(&mut upstream, &mut client);
+    client.shutdown(std::net::Shutdown::Both)
+}
+
 /// A request or a response.
 struct Message {
     head: String,

@@ -13,7 +13,7 @@ use tieout::platform::{Manner, Platform, Settings};
 use tieout::progress::{Progress, Silent, Task, Unit};
 use tieout::simulator::{Faults, NAMESPACE, Simulator, User};
 
-use super::proxy::{Harm, Proxy, Seen};
+use super::proxy::{self, Harm, Proxy, Seen};
 use super::support::{Outcome, Setup, tieout};
 
 const USER: &str = r"CORP\svc";
@@ -192,6 +192,78 @@ fn a_connection_that_is_reset_in_the_middle_of_the_fetch_costs_no_record() {
 }
 
 #[test]
+fn a_compressed_answer_that_is_cut_off_or_damaged_is_asked_for_again() {
+    let night = Night::with(|settings| settings.gzip = true);
+    let truth = night.truth();
+    let harms: [(fn(Vec<u8>) -> Vec<u8>, &str); 5] = [
+        (|body| cut(&body, 2), "cut off"),
+        (|body| cut(&body, body.len() / 2), "cut off"),
+        // Nothing but the length at its end is missing.
+        (|body| cut(&body, body.len() - 4), "cut off"),
+        (
+            |mut body| {
+                let last = body.len() - 6;
+                body[last] ^= 1;
+                body
+            },
+            "is damaged",
+        ),
+        (|body| [body, b"more than that".to_vec()].concat(), "is damaged"),
+    ];
+    for (harm, phrase) in harms {
+        let once = at(0, |before| before == 2, Harm::Bytes(harm));
+        let (fetched, _) = night.through("connections = 1", "", once);
+        assert_eq!(fetched.unwrap_or_else(|fault| panic!("{phrase}: {fault}")), truth);
+        // For good, it is an error and no record.
+        let (fetched, proxy) = night.through("connections = 1", "", on_second_page(Harm::Bytes(harm)));
+        assert_says(&fetched.unwrap_err(), Kind::Platform, phrase);
+        assert_eq!(proxy.seen().iter().filter(|seen| seen.parameter("page") == "2").count(), 4);
+    }
+}
+
+/// The start of a compressed body.
+fn cut(body: &[u8], length: usize) -> Vec<u8> {
+    assert!(body.starts_with(&[0x1f, 0x8b]), "it is not compressed");
+    body[..length].to_vec()
+}
+
+#[test]
+fn a_connection_that_is_reset_inside_of_the_tls_handshake_costs_no_record_and_no_password() {
+    let pems = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let certificate = certificate.self_signed(&key).unwrap();
+    let (own, own_key) = (pems.path().join("ca.pem"), pems.path().join("key.pem"));
+    std::fs::write(&own, certificate.pem()).unwrap();
+    std::fs::write(&own_key, key.serialize_pem()).unwrap();
+    let night = Night::with(|settings| {
+        settings.tls = Some((own.clone(), own_key));
+        settings.require_channel_bindings = true;
+        // Every connection ends soon, so that there are many.
+        settings.faults = Faults { drop_after: Some(5), ..Faults::default() };
+    });
+    std::fs::copy(own, night.folder.path().join("ca.pem")).unwrap();
+    let keys = "ca_file = \"ca.pem\"\nconnections = 1";
+    let truth = night.fetch(night.endpoint(), keys, "").unwrap();
+    assert_eq!(truth.len(), 2 * DAYS * PER_DAY);
+    // Bytes that arrive of the platform's side: nothing, a record's head, half a ServerHello, what follows it. A
+    // handshake that resumes a session has no more than some 200.
+    for bytes in [0, 3, 60, 160] {
+        let calls = night.simulator.log().entries().unwrap().len();
+        let endpoint =
+            proxy::cut_connections(night.endpoint(), move |connection| (connection == 0).then_some(bytes));
+        let fault = night.fetch(&endpoint, keys, "").unwrap_err();
+        assert_says(&fault, Kind::Platform, "");
+        assert_eq!(night.simulator.log().entries().unwrap().len(), calls, "nobody signed in");
+        let endpoint = proxy::cut_connections(night.endpoint(), move |connection| {
+            (connection % 3 == 1).then_some(bytes)
+        });
+        let fetched = night.fetch(&endpoint, keys, "window = \"day\"");
+        assert_eq!(fetched.unwrap_or_else(|fault| panic!("after {bytes} bytes: {fault}")), truth);
+    }
+}
+
+#[test]
 fn a_connection_that_is_reset_in_the_first_handshake_is_told_and_the_password_sent_once_at_most() {
     let night = Night::new();
     let truth = night.truth();
@@ -253,11 +325,20 @@ fn a_platform_that_is_unwell_for_a_while_is_asked_again() {
         ("500 Internal Server Error", "Content-Type: text/xml", ""),
         ("500 Internal Server Error", "Content-Type: text/xml", "<s:Envelope>"),
         ("500 Internal Server Error", "Content-Type: text/xml", envelope),
+        ("500 Internal Server Error", "Content-Type: text/xml", "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"),
+        ("500 Internal Server Error", "Content-Type: text/xml; charset=utf-16", "odd"),
+        ("500 Internal Server Error", "Content-Type: text/xml\r\nContent-Encoding: gzip", "not packed"),
+        ("500 Internal Server Error", "Content-Type: text/xml\r\nContent-Encoding: br", "unknown"),
+        ("500 Internal Server Error", "Content-Type: multipart/related", "no boundary"),
+        ("500 Internal Server Error", "Content-Type: application/json", "{\"error\":null}"),
+        ("500 Internal Server Error", "", "plain"),
         ("502 Bad Gateway", "Content-Type: text/html", html),
         ("503 Service Unavailable", "", ""),
         ("503 Service Unavailable", "Retry-After: soon", ""),
         ("503 Service Unavailable", "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT", ""),
         ("504 Gateway Timeout", "Connection: close", ""),
+        ("429 Too Many Requests", "Content-Type: text/html", html),
+        ("429 Too Many Requests", "Retry-After: 0", ""),
     ] {
         let harm = Harm::Instead(status, headers, body.into());
         let (fetched, _) =
@@ -277,11 +358,13 @@ fn a_platform_that_is_unwell_for_a_while_is_asked_again() {
 fn what_the_platform_says_about_coming_back_is_heeded() {
     let night = Night::new();
     let truth = night.truth();
-    let rest = Harm::Instead("503 Service Unavailable", "Retry-After: 1", String::new());
-    let started = Instant::now();
-    let (fetched, _) = night.through("connections = 1", "", at(0, |before| before == 1, rest));
-    assert_eq!(fetched.unwrap(), truth);
-    assert!(started.elapsed() >= Duration::from_secs(1));
+    for status in ["503 Service Unavailable", "429 Too Many Requests"] {
+        let rest = Harm::Instead(status, "Retry-After: 1", String::new());
+        let started = Instant::now();
+        let (fetched, _) = night.through("connections = 1", "", at(0, |before| before == 1, rest));
+        assert_eq!(fetched.unwrap(), truth);
+        assert!(started.elapsed() >= Duration::from_secs(1), "{status}");
+    }
     // Longer than the fetch may take: it ends now, and not then.
     let rest = Harm::Instead("503 Service Unavailable", "Retry-After: 200", String::new());
     let started = Instant::now();
@@ -303,7 +386,6 @@ fn what_cannot_pass_is_not_tried_again() {
         (Harm::Instead("400 Bad Request", "", String::new()), Kind::Platform, "HTTP 400"),
         (Harm::Instead("403 Forbidden", "", String::new()), Kind::SignIn, "does not let us"),
         (Harm::Instead("404 Not Found", "", String::new()), Kind::Platform, "no service at this address"),
-        (Harm::Instead("429 Too Many Requests", "Retry-After: 0", String::new()), Kind::Platform, "busy"),
         (Harm::Instead("302 Found", "Location: /login", String::new()), Kind::Platform, "elsewhere"),
         (Harm::Type("text/html"), Kind::Platform, "of type text/html"),
         (Harm::Type("application/json"), Kind::Platform, "of type application/json"),
@@ -676,7 +758,14 @@ fn a_fetch_that_is_killed_goes_on_where_it_was() {
         "{}",
         resumed.stderr
     );
-    assert_eq!(resumed.stdout, "wrote records.csv.out: 96 records of 24 calls\n");
+    // Each window has two pages.
+    assert_eq!(
+        resumed.stdout,
+        format!(
+            "wrote records.csv.out: 96 records of {} calls, {kept} windows kept from an interrupted fetch\n",
+            2 * (2 * DAYS - kept)
+        )
+    );
     let written = std::fs::read_to_string(night.folder.path().join("records.csv.out")).unwrap();
     assert_eq!(written, whole.stdout);
     let asked_after = asked(&night.simulator);
@@ -714,6 +803,17 @@ fn a_reconciliation_resumes_too_and_says_the_same() {
     let resumed = night.run(&["reconcile", "--evidence", "calls.jsonl"]);
     assert_eq!(resumed.code, Some(0), "{}", resumed.stderr);
     assert!(resumed.stderr.contains("finished windows are kept"), "{}", resumed.stderr);
+    let source = |summary: &str| {
+        let summary: serde_json::Value = serde_json::from_str(summary).unwrap();
+        summary["inputs"][1]["source"].as_str().unwrap().to_owned()
+    };
+    assert!(source(&before).ends_with("(GetSettlements, 24 calls)"), "{}", source(&before));
+    // How many windows were finished depends on which connection was faster; each has two pages.
+    let resumed_from = source(&summary());
+    let numbers: Vec<usize> = resumed_from.split([' ', '(']).filter_map(|word| word.parse().ok()).collect();
+    let [calls, kept] = numbers[..] else { panic!("{resumed_from}") };
+    assert!(kept > 0 && calls + 2 * kept == 24, "{resumed_from}");
+    assert!(resumed_from.ends_with(" kept from an interrupted fetch)"), "{resumed_from}");
     let digest = |summary: &str| {
         let summary: serde_json::Value = serde_json::from_str(summary).unwrap();
         summary["inputs"].as_array().unwrap().iter().map(|input| input["sha256"].clone()).collect::<Vec<_>>()
@@ -795,9 +895,91 @@ fn vendors_may_be_named_and_a_file_is_whole_or_not_there() {
         "{}",
         outcome.stderr
     );
-    // What was fetched is not lost for that.
+}
+
+#[test]
+fn whether_the_output_can_be_written_is_tried_before_the_first_call() {
+    let night = Night::new();
+    night.configure(night.endpoint(), "");
+    std::fs::create_dir(night.folder.path().join("folder")).unwrap();
+    for arguments in [
+        &["fetch", "--output", "nowhere/out.csv"][..],
+        &["fetch", "--output", "folder"],
+        &["fetch", "--evidence", "nowhere/calls.jsonl"],
+        &["fetch", "--evidence", "folder"],
+        &["reconcile", "--output", "tieout.toml/reports"],
+        &["reconcile", "--evidence", "folder"],
+    ] {
+        let outcome = night.run(arguments);
+        assert_eq!(outcome.code, Some(2), "{arguments:?}: {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains(arguments[2]) && outcome.stderr.contains("next: "),
+            "{arguments:?}: {}",
+            outcome.stderr
+        );
+    }
+    assert!(night.simulator.log().entries().unwrap().is_empty());
+    // Nothing is left behind of the trial, and folders that are not there yet are no hindrance.
+    assert_eq!(std::fs::read_dir(night.folder.path().join("folder")).unwrap().count(), 0);
+    assert_eq!(night.run(&["reconcile", "--output", "reports/of/today"]).code, Some(0));
+    assert_eq!(night.run(&["fetch", "--output", "folder/out.csv"]).code, Some(0));
+    assert_eq!(std::fs::read_dir(night.folder.path().join("folder")).unwrap().count(), 1);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_was_fetched_is_not_lost_where_it_cannot_be_written() {
+    let night = Night::new();
+    night.configure(night.endpoint(), "");
+    let outcome = night.run(&["fetch", "--output", "/dev/full"]);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
     let outcome = night.run(&["fetch", "--output", "out.csv"]);
     assert!(outcome.stderr.contains("12 finished windows are kept"), "{}", outcome.stderr);
+    assert_eq!(
+        outcome.stdout,
+        "wrote out.csv: 96 records of 0 calls, 12 windows kept from an interrupted fetch\n"
+    );
+}
+
+#[test]
+fn a_column_that_no_record_has_is_told_with_the_nearest() {
+    let night = Night::new();
+    night.configure(night.endpoint(), "");
+    night.edit("amount = \"Amount\" }\n\n[[pass]]", "amount = \"Ammount\" }\n\n[[pass]]");
+    let outcome = night.run(&["fetch"]);
+    // The records are there to be looked at all the same.
+    assert_eq!((outcome.code, outcome.stdout.lines().count()), (Some(0), 97), "{}", outcome.stderr);
+    for part in ["note: ", "there is no column \"Ammount\" for amount", "did you mean \"Amount\"?"] {
+        assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
+    }
+    let outcome = night.run(&["--log", "json", "fetch"]);
+    assert!(outcome.stderr.contains("did you mean"), "{}", outcome.stderr);
+    let outcome = night.run(&["reconcile"]);
+    assert_eq!(outcome.code, Some(3));
+    assert!(outcome.stderr.contains("did you mean \"Amount\"?"), "{}", outcome.stderr);
+    // Corrected, it goes on with what has come.
+    let before = night.simulator.log().entries().unwrap().len();
+    night.edit("Ammount", "Amount");
+    assert_eq!(night.run(&["reconcile"]).code, Some(0));
+    assert_eq!(night.simulator.log().entries().unwrap().len(), before);
+}
+
+#[test]
+fn a_records_path_that_ends_at_what_holds_the_records_is_told() {
+    let night = Night::new();
+    night.configure(night.endpoint(), "");
+    night.edit("GetSettlementsResult/Items/SettlementRecord", "GetSettlementsResult/Items");
+    let outcome = night.run(&["fetch"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(4), ""), "{}", outcome.stderr);
+    for part in [
+        "SettlementRecord stands in it 5 times",
+        "set records = \"GetSettlementsResult/Items/SettlementRecord\"",
+    ] {
+        assert!(outcome.stderr.contains(part), "{part}: {}", outcome.stderr);
+    }
+    night.edit("\"GetSettlementsResult/Items\"", "\"GetSettlementsResult\"");
+    let outcome = night.run(&["fetch"]);
+    assert!(outcome.stderr.contains("Items/SettlementRecord stands in it 5 times"), "{}", outcome.stderr);
 }
 
 /// A platform without any sign-in that has `records` records, on pages of 1,000.
