@@ -113,6 +113,17 @@ impl Batch {
         self.text.truncate(open.start);
     }
 
+    /// How far it is, to come back to.
+    pub(super) fn mark(&self) -> (usize, usize) {
+        (self.text.len(), self.fields.len())
+    }
+
+    /// Takes back the fields that were written since.
+    pub(super) fn rewind(&mut self, (text, fields): (usize, usize)) {
+        self.text.truncate(text);
+        self.fields.truncate(fields);
+    }
+
     /// Whether the record that is being written has fields already.
     pub(super) fn has_open_record(&self) -> bool {
         self.ends.last().copied().unwrap_or_default() < self.fields.len()

@@ -542,6 +542,48 @@ fn encodings_are_recognised_and_nothing_is_misread() {
     }
 }
 
+#[test]
+fn rows_of_attributes_are_the_same_whether_they_look_like_those_before_or_not() {
+    let data = |rows: &str| {
+        result(&format!(
+            "<data xmlns:z=\"urn:z\" xmlns:n=\"http://www.w3.org/2001/XMLSchema-instance\"><z:row a=\"1\" z:b=\"2\" />{rows}</data>"
+        ))
+    };
+    let first = row(&[("@a", Some("1")), ("@b", Some("2"))]);
+    for (written, expected) in [
+        ("<z:row a=\"3\" z:b=\"\"/>", vec![("@a", Some("3")), ("@b", Some(""))]),
+        (" \r\n\t<z:row z:b=\"4\" />", vec![("@b", Some("4"))]),
+        ("<z:row z:b=\"4\" a=\"3\" />", vec![("@b", Some("4")), ("@a", Some("3"))]),
+        ("<z:row a='3'\n z:b = \"4\" />", vec![("@a", Some("3")), ("@b", Some("4"))]),
+        ("<z:row a=\"&lt;&#x41;&#10;&apos;>\" />", vec![("@a", Some("<A\n'>"))]),
+        ("<z:row a=\"x\ny\" />", vec![("@a", Some("x y"))]),
+        ("<z:row a=\"3\" c=\"5\" />", vec![("@a", Some("3")), ("@c", Some("5"))]),
+        ("<z:row a=\"3\" xml:space=\"preserve\" z:b=\"4\" />", vec![("@a", Some("3")), ("@b", Some("4"))]),
+        ("<z:row a=\"3\"><c>5</c></z:row>", vec![("@a", Some("3")), ("c", Some("5"))]),
+        ("<row a=\"3\" />", vec![("@a", Some("3"))]),
+        ("<z:row a=\"3\" n:nil=\"true\" />", vec![("@a", Some("3"))]),
+        ("<z:row a=\"3\" />text", vec![("@a", Some("3"))]),
+    ] {
+        for piece in [1, 7, usize::MAX] {
+            let xml = data(&format!("{written}{written}"));
+            let (rows, _) =
+                read_in_pieces(xml.as_bytes(), &request("records = \"GetResult/data/row\""), piece)
+                    .unwrap_or_else(|fault| panic!("{written}: {fault}"));
+            assert_eq!(rows, [first.clone(), row(&expected), row(&expected)], "{written}");
+        }
+    }
+    for (written, expected) in [
+        ("<z:row a=\"3\" a=\"4\" />", "not well-formed"),
+        ("<z:row a=\"&nbsp;\" />", "not well-formed"),
+        ("<z:row a=\"3\"", "cut off"),
+    ] {
+        let xml = data(written);
+        let end = if expected == "cut off" { xml.find(written).unwrap() + written.len() } else { xml.len() };
+        let fault = read(&xml[..end], &request("records = \"GetResult/data/row\"")).unwrap_err().to_string();
+        assert!(fault.contains(expected), "{written}: {fault}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_records_come_back_from_any_form(

@@ -61,6 +61,7 @@ const PACKAGES: &str = "
     the platform: SOAP over HTTP, TLS and NTLM
         base64             → platform simulator
         flate2             → platform simulator
+        foldhash           → platform
         hyper-util         → platform simulator
         reqwest            → platform
         rustls-platform-verifier → platform

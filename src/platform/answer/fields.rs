@@ -24,6 +24,9 @@ impl Parser<'_> {
         self.path_ends.clear();
         self.columns_met = 0;
         self.express.restart();
+        if !start.attributes_raw().is_empty() {
+            self.rows.restart(start.name().as_ref());
+        }
         let nil = self.attributes(start, "")?;
         // A record that has no elements is a value by itself, as in an array of strings.
         self.leaf = Some((self.batch.start_field(&[name]), worth(nil)));
@@ -37,9 +40,11 @@ impl Parser<'_> {
         if self.is_in_host() {
             return self.express_host(text);
         }
-        // Only between the fields of a record.
-        if self.record != Some(self.level) {
-            return Ok(0);
+        match self.record {
+            // Only between the fields of a record, and between records.
+            Some(record) if record == self.level => {}
+            None if self.is_between_records() => return self.express_rows(text),
+            _ => return Ok(0),
         }
         let mut taken = 0;
         while let Some(found) = self.express.find(text.get(taken..).unwrap_or_default()) {
@@ -53,6 +58,30 @@ impl Parser<'_> {
             self.check_record_size()?;
         }
         Ok(taken)
+    }
+
+    /// Whether a record may come next.
+    fn is_between_records(&self) -> bool {
+        let depth = self.level.checked_sub(RESPONSE);
+        depth.is_some_and(|depth| {
+            self.records.continues_below(depth) && depth + 1 == self.request.records.names().len()
+        }) && self.refusal.is_none()
+            && self.scalar.is_none()
+            && !self.schema.is_open()
+    }
+
+    fn express_rows(&mut self, text: &str) -> Result<usize> {
+        let mut taken = 0;
+        loop {
+            let start = self.batch.bytes();
+            let Some(length) = self.rows.take(text.get(taken..).unwrap_or_default(), self.batch) else {
+                return Ok(taken);
+            };
+            taken += length;
+            self.record_start = start;
+            self.check_record_size()?;
+            self.end_record()?;
+        }
     }
 
     pub(super) fn open_in_record(&mut self, start: &BytesStart<'_>) -> Result<()> {
@@ -120,8 +149,12 @@ impl Parser<'_> {
                     let separator = if owner.is_empty() { "@" } else { "/@" };
                     let parts = [&self.path, owner, separator, local.as_ref()];
                     let mut kind = Worth::Text;
-                    if self.record == Some(self.level) && !self.schema.columns.is_empty() {
-                        kind = meet(&self.schema, &mut self.columns_met, self.batch, &parts.concat());
+                    if self.record == Some(self.level) {
+                        if self.schema.columns.is_empty() {
+                            self.rows.learn(attribute.key.0, local.as_ref());
+                        } else {
+                            kind = meet(&self.schema, &mut self.columns_met, self.batch, &parts.concat());
+                        }
                     }
                     let field = self.batch.start_field(&parts);
                     self.batch.push(&value);
@@ -154,6 +187,13 @@ impl Parser<'_> {
             }
         }
         meet_all(&self.schema, self.columns_met, self.batch);
+        self.record = None;
+        self.walks_close(self.level + 1 - RESPONSE);
+        self.end_record()
+    }
+
+    /// All fields of a record are in the batch.
+    fn end_record(&mut self) -> Result<()> {
         self.batch.end_record();
         if self.page.records == 0 {
             self.within = self.batch.records().last().and_then(Within::of);
@@ -162,8 +202,6 @@ impl Parser<'_> {
             self.digest.write(self.batch.text_from(self.record_start));
         }
         self.page.records += 1;
-        self.record = None;
-        self.walks_close(self.level + 1 - RESPONSE);
         if self.batch.bytes() >= BATCH_BYTES {
             (self.sink)(self.batch)?;
             self.batch.clear();

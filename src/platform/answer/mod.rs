@@ -1,7 +1,7 @@
 //! An answer, read as it arrives: never more of it in memory than one batch of records.
 //!
 //! `scan` finds tags and texts in the pieces of a document; [`Parser`] follows the paths of the request through
-//! them, `fields` makes fields of what is in a record (`express` does so for the plain ones), and `nested` goes on
+//! them, `fields` makes fields of what is in a record (`express` and `rows` do so for the plain ones), and `nested` goes on
 //! where a text is itself XML. `space` knows prefixes, `schema` the description of a `DataSet`, `limits` what is too much;
 //! `within` sees where a record holds the records.
 
@@ -9,20 +9,23 @@ mod express;
 mod fields;
 mod limits;
 mod nested;
+mod rows;
 mod scan;
 mod schema;
 mod space;
 mod within;
 
-use std::hash::Hasher;
+use std::hash::{BuildHasher, Hasher};
 use std::io::Read;
 
+use foldhash::fast::{FixedState, FoldHasher};
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, BytesStart};
 
 use self::express::Express;
 use self::limits::{DEEPEST, Limited, fault, malformed};
 use self::nested::Host;
+use self::rows::Rows;
 use self::scan::Scanner;
 use self::schema::Schema;
 use self::space::{Space, Spaces};
@@ -131,7 +134,7 @@ struct Parser<'r> {
     batch: &'r mut Batch,
     sink: &'r mut dyn FnMut(&mut Batch) -> Result<()>,
     page: Page,
-    digest: std::hash::DefaultHasher,
+    digest: FoldHasher<'static>,
     is_paged: bool,
 
     /// Open elements, those of XML inside a text included.
@@ -163,6 +166,7 @@ struct Parser<'r> {
     /// The innermost open element of a record, as long as it has no elements in it.
     leaf: Option<(Open, Worth)>,
     express: Express,
+    rows: Rows,
     /// The columns of a `DataSet` that the record has had, or is known not to have.
     columns_met: usize,
 
@@ -196,7 +200,8 @@ impl<'r> Parser<'r> {
             batch,
             sink,
             page: Page::default(),
-            digest: std::hash::DefaultHasher::new(),
+            // Without a secret seed: digests of answers are compared.
+            digest: FixedState::default().build_hasher(),
             is_paged: request.is_paged(),
             level: 0,
             has_root: false,
@@ -218,6 +223,7 @@ impl<'r> Parser<'r> {
             path_ends: Vec::new(),
             leaf: None,
             express: Express::default(),
+            rows: Rows::default(),
             columns_met: 0,
             lost: Lost::default(),
             within: None,
@@ -235,7 +241,7 @@ impl<'r> Parser<'r> {
             return Err(fault(format!("the answer nests elements more than {DEEPEST} deep")));
         }
         if !start.attributes_raw().is_empty() && self.spaces.open(self.level, start)? {
-            self.express.forget_null();
+            self.forget();
         }
         if self.record.is_some() {
             return self.open_in_record(start);
@@ -340,7 +346,7 @@ impl<'r> Parser<'r> {
         let level = self.level;
         self.level -= 1;
         if self.spaces.close(level) {
-            self.express.forget_null();
+            self.forget();
         }
         if let Some(record) = self.record {
             return if level == record { self.close_record() } else { self.close_in_record() };
@@ -365,6 +371,12 @@ impl<'r> Parser<'r> {
         }
         self.walks_close(level - RESPONSE);
         Ok(())
+    }
+
+    /// Prefixes have changed: what was learnt of how fields are written may be wrong now.
+    fn forget(&mut self) {
+        self.express.forget_null();
+        self.rows.forget();
     }
 
     fn walks_close(&mut self, depth: usize) {
