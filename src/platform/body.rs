@@ -12,8 +12,9 @@ use super::answer::Limit;
 use super::charset::{self, Utf8};
 use super::connection::Call;
 use super::media::{essence, parameter};
-use super::multipart::Envelope;
+use super::multipart::Parts;
 use super::pace::Halt;
+use super::xop;
 use crate::fault::{Fault, Kind};
 
 /// What we say we read, in `Accept-Encoding`.
@@ -64,9 +65,10 @@ pub(super) fn open<'s>(
 ) -> io::Result<Box<dyn Read + 's>> {
     let unpacked = decompressed(wire, coding)?;
     if essence(content_type) == "multipart/related" {
-        let envelope = Envelope::open(unpacked, content_type, limit_bytes)?;
-        let content_type = envelope.content_type.clone();
-        return in_charset(Box::new(envelope), &content_type);
+        let (parts, head) = Parts::open(unpacked, content_type, limit_bytes)?;
+        return Ok(Box::new(xop::whole(parts, |envelope| {
+            in_charset(Box::new(envelope), &head.content_type)
+        })?));
     }
     in_charset(unpacked, content_type)
 }

@@ -3,7 +3,7 @@
 //!
 //! The way of one call: `template` fills the parameters, `envelope` writes
 //! the request, `connection` sends it (with `ntlm` and `certificate` for
-//! the sign-in), `body` unpacks what comes back (with `media`, `multipart` and `charset`), [`answer`]
+//! the sign-in), `body` unpacks what comes back (with `media`, `multipart`, `xop` and `charset`), [`answer`]
 //! reads its records, and `paging` checks what was announced against what came.
 //! `refusal` puts into words what a platform says when it says no. [`doctor`] takes the same way step by
 //! step, and says how far it leads.
@@ -48,6 +48,7 @@ mod template;
 mod trouble;
 mod worker;
 pub mod wsdl;
+mod xop;
 
 pub use call::{Answer, Called, Named, Prepared};
 pub use fetch::{Fetched, Manner, Values};

@@ -756,7 +756,7 @@ fn mtom(xml: &str, part: &str) -> Vec<u8> {
 const MTOM: &str = "Content-Type: multipart/related; type=\"application/xop+xml\"; start=\"<root@x>\"; boundary=\"uuid:1+x\"; start-info=\"text/xml\"";
 
 #[test]
-fn an_envelope_with_attachments_is_read_and_an_attachment_is_no_value() {
+fn an_envelope_with_attachments_is_read_and_they_are_values_in_it() {
     let body = mtom(&plain(), "");
     assert_eq!(fetch(&serve(MTOM, body.clone()), "").unwrap(), ["a=Zł", "a=2"]);
     let packed = serve(&format!("{MTOM}\r\nContent-Encoding: gzip"), gzip(&body));
@@ -773,19 +773,41 @@ fn an_envelope_with_attachments_is_read_and_an_attachment_is_no_value() {
     let quoted = mtom(&plain(), "Content-Transfer-Encoding: quoted-printable\r\n");
     let quoted =
         String::from_utf8(quoted).unwrap().replace("Encoding: binary", "Encoding: base64").into_bytes();
+    let encoded = String::from_utf8(mtom(&inside, "")).unwrap();
+    let encoded = encoded.replace("<1@x>\r\n", "<1@x>\r\nContent-Transfer-Encoding: base64\r\n").into_bytes();
     for (headers, body, expected) in [
-        (MTOM, mtom(&inside, ""), "scan of record 1 is not in the envelope but in an attachment (MTOM)"),
-        (MTOM, mtom(&instead, ""), "what the request looks for is not in the envelope"),
+        (XML, inside.clone().into_bytes(), "scan of record 1 is said to be in an attachment (MTOM), but"),
+        (XML, instead.clone().into_bytes(), "what the request looks for is said to be in an attachment"),
+        (MTOM, mtom(&inside.replace("cid:1", "cid:2"), ""), "is not there: 2@x"),
+        (MTOM, mtom(&inside.replace("<scan>", "<scan>1<b/>"), ""), "has text beside elements"),
+        (MTOM, mtom(&inside.replace("</scan>", "</scam>"), ""), "not well-formed"),
+        (MTOM, mtom(&format!("<!DOCTYPE a>{inside}"), ""), "DOCTYPE"),
+        (MTOM, mtom(&result(&"x".repeat(17 << 20)), ""), "too long"),
+        (MTOM, encoded, "encoded once more: 1@x"),
         (MTOM, quoted, "encoded once more"),
         (&MTOM.replace("root@x", "other@x"), body.clone(), "its envelope is not the first part"),
         (&MTOM.replace("boundary", "bound"), body.clone(), "does not say what separates its parts"),
         (&MTOM.replace("1+x", "2"), body, "cut off in the middle"),
-        (&MTOM.replace("1+x", "2"), vec![b'x'; 100_000], "the envelope is not where it should be"),
+        (&MTOM.replace("1+x", "2"), vec![b'x'; 100_000], "is not where it should be"),
     ] {
         let fault = fetch(&serve(headers, body), "").unwrap_err().to_string();
         assert!(fault.contains(expected), "{fault}");
     }
     assert_eq!(fetch(&serve(MTOM, mtom(&outside, "")), "").unwrap(), ["a=1"]);
+    // The bytes of the attachment: what stands between its headers and the delimiter, with what looks like one.
+    let scan = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, b"%PDF\r\n--uuid:1\r\n\0");
+    let longhand = inside.replace("'/>", "'></x:Include>").replace("1@x", "%31@x");
+    for xml in [&inside, &longhand] {
+        let fetched = fetch(&serve(MTOM, mtom(xml, "")), "").unwrap();
+        assert_eq!(fetched, ["a=1".to_owned(), format!("scan={scan}")]);
+        let packed = serve(&format!("{MTOM}\r\nContent-Encoding: gzip"), gzip(&mtom(xml, "")));
+        assert_eq!(fetch(&packed, "").unwrap(), fetched);
+    }
+    // A record has its limit with its attachments too.
+    let huge =
+        String::from_utf8(mtom(&inside, "")).unwrap().replace("%PDF", &"x".repeat(13 << 20)).into_bytes();
+    let fault = fetch(&serve(MTOM, huge), "").unwrap_err().to_string();
+    assert!(fault.contains("a single record has more than"), "{fault}");
     // Attachments count towards the limit as well.
     let heavy =
         String::from_utf8(mtom(&plain(), "")).unwrap().replace("%PDF", &"x".repeat(2 << 20)).into_bytes();

@@ -622,9 +622,9 @@ impl Lost {
     }
 }
 
-/// MTOM: the bytes of a value travel beside the envelope, behind it.
+/// MTOM: the bytes of a value travel beside the envelope. Where they came, the value is in its place by now.
 fn attachment(what: &str) -> Fault {
-    fault(format!("{what} is not in the envelope but in an attachment (MTOM), which tieout does not read"))
+    fault(format!("{what} is said to be in an attachment (MTOM), but the answer has none"))
         .next("have the service send it inline, or leave the field out of the answer")
 }
 
