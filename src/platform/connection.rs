@@ -7,113 +7,33 @@
 use std::cell::Cell;
 use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
-    HeaderValue, LOCATION, RETRY_AFTER,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
 use reqwest::tls::TlsInfo;
 use reqwest::{StatusCode, Url};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::Platform;
 use super::answer::broken;
 pub(super) use super::body::Body;
-use super::body::{CODINGS, decompressed, header};
+use super::body::CODINGS;
 use super::certificate::end_point_binding;
-use super::media::essence;
 use super::ntlm::{Handshake, Offers, Way};
 use super::pace::Halt;
-use super::refusal::{html_title, peek};
-use super::settings::{Auth, Settings, Soap};
-use super::trouble::{about_our_certificate, chain, is_broken};
-use crate::fault::{Fault, Kind, Result, shown};
+use super::settings::Soap;
+use super::sign::{Sign, Standing, authorization};
+use super::trouble::{chain, is_broken};
+use crate::fault::{Fault, Kind, Result};
 use crate::period::http_date;
 
 /// Bytes of a 401's body that are read to keep its connection.
 const DRAINED_BYTES: u64 = 1 << 20;
-
-/// How calls are signed.
-pub(super) enum Sign {
-    Not,
-    Basic(HeaderValue),
-    Ntlm {
-        user: String,
-        password: SecretString,
-        /// Whether the scheme `NTLM` may be used, or `Negotiate` alone.
-        takes_ntlm: bool,
-    },
-}
-
-impl Sign {
-    /// Fetches the password, where one is needed.
-    pub(super) fn new(settings: &Settings, base: &Path) -> Result<Self> {
-        if settings.auth == Auth::None {
-            return Ok(Self::Not);
-        }
-        let missing = |key: &str| {
-            Fault::new(Kind::Configuration, format!("to sign in, a {key} is needed"))
-                .at(format!("[platform] {key}"))
-                .next(format!("give {key}, or set auth = \"none\""))
-        };
-        let user =
-            settings.username.clone().filter(|user| !user.is_empty()).ok_or_else(|| missing("username"))?;
-        let password = settings.password.as_ref().ok_or_else(|| missing("password"))?.resolve(base)?;
-        match settings.auth {
-            Auth::Basic if user.contains(':') => {
-                // RFC 7617 §2: what follows the first colon is the password.
-                Err(Fault::new(Kind::Configuration, "basic cannot carry a colon in the user's name")
-                    .at("[platform] username")
-                    .value(&user))
-            }
-            Auth::Basic => {
-                let pair = SecretString::from(format!("{user}:{}", password.expose_secret()));
-                Ok(Self::Basic(authorization("Basic", &encode(pair.expose_secret()))?))
-            }
-            _ => {
-                // A user that NTLM cannot carry shall be known before the first call.
-                Handshake::new(Way::Ntlm, &user, &password).map_err(|error| {
-                    Fault::new(Kind::Configuration, "this is not a user to sign in with")
-                        .at("[platform] username")
-                        .value(&user)
-                        .expected(r"DOMAIN\user, user@domain or user")
-                        .because(error)
-                })?;
-                Ok(Self::Ntlm { user, password, takes_ntlm: settings.auth != Auth::Negotiate })
-            }
-        }
-    }
-}
-
-fn encode(text: &str) -> String {
-    use base64::Engine;
-    base64::engine::general_purpose::STANDARD.encode(text)
-}
-
-/// An `Authorization` header, marked so that nobody logs it.
-pub(super) fn authorization(scheme: &str, token: &str) -> Result<HeaderValue> {
-    let mut header = HeaderValue::from_str(&format!("{scheme} {token}"))
-        .map_err(|_| Fault::new(Kind::Bug, "a sign-in token does not fit in a header"))?;
-    header.set_sensitive(true);
-    Ok(header)
-}
-
-/// What is known about our password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Nobody has tried it yet; whoever tries it first makes the others wait.
-    Unknown,
-    /// The platform took it.
-    Proven,
-    /// The platform refused it. It is never sent again: accounts lock.
-    Refused,
-}
 
 /// A call that is ready to go out.
 pub(super) struct Call {
@@ -193,29 +113,6 @@ impl Platform {
             fault.because(error)
         })
     }
-
-    /// A fault of signing in.
-    fn sign_in_fault(&self, what: impl Into<String>) -> Fault {
-        Fault::new(Kind::SignIn, what).at(self.place())
-    }
-
-    fn refused(&self) -> Fault {
-        let (user, also) = match &self.sign {
-            Sign::Ntlm { user, .. } if self.endpoint.scheme() == "https" => {
-                (format!(" of {}", shown(user)), ". A proxy that ends TLS in between has the same effect")
-            }
-            Sign::Ntlm { user, .. } => (format!(" of {}", shown(user)), ""),
-            _ => (String::new(), ""),
-        };
-        self.sign_in_fault(format!("the platform refused the user or the password{user}")).next(format!(
-            "correct [platform] username and password; tieout asked once and does not try again, so that the account is not locked{also}",
-        ))
-    }
-
-    fn standing(&self) -> std::sync::MutexGuard<'_, Standing> {
-        // The value is one word; a thread that panicked cannot have left it half written.
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A connection, signed in or not.
@@ -262,7 +159,10 @@ impl<'p> Connection<'p> {
         })?;
         platform.has_answered.store(true, Ordering::Relaxed);
         let is_unwell = matches!(response.status().as_u16(), 429 | 500 | 502..=504);
-        self.check(response, call).map_err(|fault| if is_unwell { fault.passing() } else { fault })
+        if closes(&response) {
+            self.signed_in = None;
+        }
+        platform.check(response, call).map_err(|fault| if is_unwell { fault.passing() } else { fault })
     }
 
     /// Asks for a document of at most `most` bytes.
@@ -345,7 +245,7 @@ impl<'p> Connection<'p> {
                     }
                 }
                 Err(error) if is_broken(&error) => self.renew()?,
-                Err(error) => return Err(self.unreached(error)),
+                Err(error) => return Err(self.platform.unreached(error)),
             }
         }
         self.judged(|connection| connection.handshake(call, user, password))
@@ -385,7 +285,7 @@ impl<'p> Connection<'p> {
             }
             sent => sent,
         }
-        .map_err(|error| self.unreached(error))
+        .map_err(|error| self.platform.unreached(error))
     }
 
     /// Signs the connection in and makes the call with the last message of the handshake.
@@ -406,13 +306,14 @@ impl<'p> Connection<'p> {
             let scheme = self.way.scheme();
             let mut handshake = Handshake::new(self.way, user, password).map_err(ours)?;
             let first = authorization(scheme, &handshake.negotiate().map_err(ours)?)?;
-            let response = self.post(call, false, Some(first)).map_err(|error| self.unreached(error))?;
+            let response =
+                self.post(call, false, Some(first)).map_err(|error| self.platform.unreached(error))?;
             if response.status() != StatusCode::UNAUTHORIZED {
                 // It does not ask who we are: the first message went with an empty body, the call itself is still due.
                 if drain(response).is_err() {
                     self.renew()?;
                 }
-                let response = self.post(call, true, None).map_err(|error| self.unreached(error))?;
+                let response = self.post(call, true, None).map_err(|error| self.platform.unreached(error))?;
                 if response.status() == StatusCode::UNAUTHORIZED {
                     return Err(platform
                         .sign_in_fault("the platform ignores the first message of a sign-in, then wants one")
@@ -456,7 +357,7 @@ impl<'p> Connection<'p> {
             let last = handshake.authenticate(challenge, binding.as_deref()).map_err(ours)?;
             let response = self
                 .post(call, true, Some(authorization(scheme, &last)?))
-                .map_err(|error| self.unreached(error))?;
+                .map_err(|error| self.platform.unreached(error))?;
             let there = local_end(&response);
             if response.status() != StatusCode::UNAUTHORIZED {
                 // SPNEGO's last answer is not looked at: it protects the choice among mechanisms, and we offer one.
@@ -533,143 +434,6 @@ impl<'p> Connection<'p> {
         call.status.set(response.map(|response| response.status().as_u16()));
         call.retry_after.set(response.and_then(retry_after));
         sent
-    }
-
-    /// Tells a SOAP answer from everything else that HTTP servers say.
-    fn check(&mut self, response: Response, call: &Call) -> Result<Response> {
-        let platform = self.platform;
-        let status = response.status();
-        if closes(&response) {
-            self.signed_in = None;
-        }
-        let fault = |what: String| platform.fault(what).value(format!("HTTP {status}"));
-        if status.is_redirection() {
-            let to =
-                response.headers().get(LOCATION).map(|to| shown(&String::from_utf8_lossy(to.as_bytes())));
-            return Err(fault(match to {
-                Some(to) => format!("the platform sends us elsewhere, to {}", to.split(['?', '#']).next().unwrap_or_default()),
-                None => "the platform sends us elsewhere".to_owned(),
-            })
-            .next("this is probably a login page or a moved service; set [platform] endpoint to the service's own address"));
-        }
-        let content_type = header(&response, &CONTENT_TYPE);
-        // Where no type is given, the parser finds out (RFC 9110 §8.3).
-        let is_soap = matches!(
-            essence(&content_type).as_str(),
-            "" | "text/xml" | "application/soap+xml" | "application/xml" | "multipart/related"
-        );
-        // SOAP faults come with 500, by some with 400 (SOAP 1.2 Part 2 §7.5.2.2).
-        let may_be_soap = status.is_success() || matches!(status.as_u16(), 400 | 500);
-        if may_be_soap && is_soap && response.content_length() != Some(0) {
-            return Ok(response);
-        }
-        let coding = header(&response, &CONTENT_ENCODING);
-        let start = decompressed(response, &coding).map(peek).unwrap_or_default();
-        let title = html_title(&start);
-        let page = title.as_ref().map(|title| format!(" (an HTML page {title})")).unwrap_or_default();
-        let next = match status.as_u16() {
-            200..300 | 500 if title.is_some() => {
-                "this is probably a login page, an error page or the wrong address; check [platform] endpoint"
-            }
-            403 => "have the user allowed to call the service",
-            404 | 405 | 410 => "check [platform] endpoint: there is no such service at this address",
-            415 => "the service may speak the other SOAP version; set [platform] soap",
-            400 => {
-                "the platform could not read the request at all; check [platform] soap and the request's parameters"
-            }
-            429 => "run again later, with fewer connections or with calls_per_second in [platform]",
-            408 | 502..=504 => "the platform is busy or down; run again later",
-            _ => "ask the platform's operators, who find the call by its correlation id",
-        };
-        let what = match status.as_u16() {
-            200..300 | 500 if title.is_some() => {
-                format!("an HTML page {} came instead of SOAP", title.unwrap_or_default())
-            }
-            403 => {
-                return Err(platform
-                    .sign_in_fault(format!(
-                        "the platform knows us, but does not let us call {}{page}",
-                        platform.operation()
-                    ))
-                    .value(format!("HTTP {status}"))
-                    .next(next));
-            }
-            404 | 405 | 410 => format!("there is no service at this address{page}"),
-            429 => format!("the platform is asked too often{page}"),
-            503 => format!("the platform is not available{page}"),
-            _ if start.trim().is_empty() => "an answer without content came instead of SOAP".to_owned(),
-            _ if status.is_success() => {
-                format!("something else than SOAP came, of type {}", shown(&content_type))
-            }
-            _ => format!("the platform answered with an error{page}"),
-        };
-        Err(fault(what).value(format!("HTTP {status}, correlation id {}", call.correlation)).next(next))
-    }
-
-    /// Why no answer came at all.
-    pub(super) fn unreached(&self, error: reqwest::Error) -> Fault {
-        let platform = self.platform;
-        let error = error.without_url();
-        let host = platform.endpoint.host_str().unwrap_or_default();
-        let port = platform.endpoint.port_or_known_default().unwrap_or_default();
-        let links = chain(&error);
-        let tls = links.iter().find_map(|link| link.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::AlertReceived(alert)) = tls
-            && let Some((what, next)) = about_our_certificate(*alert, platform.identity.is_some())
-        {
-            return platform.sign_in_fault(what).because(error).next(next);
-        }
-        let is_io = |kind| {
-            links.iter().any(|link| link.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == kind))
-        };
-        let (what, next) = if error.is_dns() {
-            (
-                format!("the name {host} is not known here"),
-                "check the host in [platform] endpoint, and the name service or VPN",
-            )
-        } else if let Some(tls) = tls {
-            let next = match tls {
-                rustls::Error::InvalidCertificate(_) => {
-                    "if the platform's certificate is your company's own, give its issuer by [platform] ca_file"
-                }
-                rustls::Error::AlertReceived(rustls::AlertDescription::HandshakeFailure)
-                    if platform.identity.is_none() =>
-                {
-                    "check that the port speaks TLS 1.2 or newer; or it wants a certificate of its callers: [platform] client_certificate"
-                }
-                _ => "check that the port speaks TLS 1.2 or newer; else use http in [platform] endpoint",
-            };
-            (format!("no secure connection to {host}:{port} could be made"), next)
-        } else if error.is_timeout() && error.is_connect() {
-            (
-                format!("{host}:{port} does not answer"),
-                "check the network, VPN and firewall, or raise [platform] timeout_seconds",
-            )
-        } else if error.is_timeout() {
-            (
-                format!("no answer came in {} seconds", platform.read_timeout.as_secs()),
-                "run again, ask for less at once (page_size), or raise [platform] timeout_seconds",
-            )
-        } else if is_io(io::ErrorKind::ConnectionRefused) {
-            (
-                format!("{host}:{port} refuses connections"),
-                "check host and port in [platform] endpoint, and whether the platform is running",
-            )
-        } else if error.is_connect() && is_io(io::ErrorKind::UnexpectedEof) {
-            // Only a TLS handshake reads while it connects.
-            (
-                format!("no secure connection to {host}:{port} could be made"),
-                "check that the port speaks TLS; else use http in [platform] endpoint",
-            )
-        } else if error.is_connect() {
-            (format!("{host}:{port} cannot be reached"), "check the network, VPN and firewall")
-        } else {
-            (
-                "the connection broke before an answer came".to_owned(),
-                "run again; if it happens again, see the platform's log",
-            )
-        };
-        platform.fault(what).because(error).next(next)
     }
 }
 

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use quick_xml::escape::escape;
 
 use super::fetch::Values;
-use super::settings::{Parameter, Request, Soap};
+use super::request::{Parameter, Request};
+use super::settings::Soap;
 use crate::fault::{Fault, Kind, Result, shown};
 
 /// Writes a call of `request` in SOAP: its parameters in order, in the namespace of the service.

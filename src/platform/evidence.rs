@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::envelope::Filling;
 use super::fetch::Values;
-use super::settings::{Parameter, Request};
+use super::request::{Parameter, Request};
 use crate::fault::{Fault, Kind, Result};
 
 /// The file that calls are written to, if anybody wants it.

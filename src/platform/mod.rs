@@ -2,8 +2,8 @@
 //! each with the call that it came from. Never: knows an invoice, asks twice with a refused password, or passes off half an answer as whole.
 //!
 //! The way of one call: `template` fills the parameters, `envelope` writes
-//! the request, `connection` sends it (with `ntlm` and `certificate` for
-//! the sign-in), `body` unpacks what comes back (with `media`, `multipart`, `xop` and `charset`), [`answer`]
+//! the request, `connection` sends it (with `sign`, `ntlm` and `certificate` for the sign-in; `status` and
+//! `trouble` say what HTTP and TLS mean), `body` unpacks what comes back (with `media`, `multipart`, `xop` and `charset`), [`answer`]
 //! reads its records, and `paging` checks what was announced against what came.
 //! `refusal` puts into words what a platform says when it says no. [`doctor`] takes the same way step by
 //! step, and says how far it leads.
@@ -42,7 +42,10 @@ mod paging;
 mod plan;
 mod record;
 mod refusal;
+mod request;
 mod settings;
+mod sign;
+mod status;
 mod store;
 mod template;
 mod trouble;
@@ -54,10 +57,11 @@ pub use call::{Answer, Called, Named, Prepared};
 pub use fetch::{Fetched, Manner, Values};
 pub use plan::{PLACEHOLDERS, Piece, split_placeholder};
 pub use record::{Batch, Fields, Record};
-pub use settings::{Auth, Millionths, Names, Parameter, Request, Settings, Soap, Trail, Window};
+pub use request::{Names, Parameter, Request, Trail, Window};
+pub use settings::{Auth, Millionths, Settings, Soap};
 pub use template::Template;
 
-use connection::{Sign, Standing};
+use sign::{Sign, Standing};
 
 /// A platform that can be asked; nothing has been sent yet.
 pub struct Platform {
@@ -161,6 +165,11 @@ impl Platform {
     /// A fault of the platform at its endpoint.
     fn fault(&self, what: impl Into<String>) -> Fault {
         Fault::new(Kind::Platform, what).at(self.place())
+    }
+
+    /// A fault of signing in.
+    fn sign_in_fault(&self, what: impl Into<String>) -> Fault {
+        Fault::new(Kind::SignIn, what).at(self.place())
     }
 
     /// An id that both sides' logs can be searched for; never the same twice.

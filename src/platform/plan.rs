@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::fetch::Values;
-use super::settings::{Request, Window};
+use super::request::{Request, Window};
 use crate::fault::{Fault, Kind, Result};
 use crate::period::{Instant, Period, Step, Zone};
 

@@ -4,18 +4,85 @@ use std::io;
 
 use rustls::AlertDescription;
 
+use super::Platform;
+use crate::fault::Fault;
+
 /// Whether a connection broke before an answer came. Our calls only read, so asking
 /// once more is safe where the connection had worked before.
 pub(super) fn is_broken(error: &reqwest::Error) -> bool {
     !error.is_timeout() && !error.is_connect()
 }
 
+impl Platform {
+    /// Why no answer came at all.
+    pub(super) fn unreached(&self, error: reqwest::Error) -> Fault {
+        let error = error.without_url();
+        let host = self.endpoint.host_str().unwrap_or_default();
+        let port = self.endpoint.port_or_known_default().unwrap_or_default();
+        let links = chain(&error);
+        let tls = links.iter().find_map(|link| link.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::AlertReceived(alert)) = tls
+            && let Some((what, next)) = about_our_certificate(*alert, self.identity.is_some())
+        {
+            return self.sign_in_fault(what).because(error).next(next);
+        }
+        let is_io = |kind| {
+            links.iter().any(|link| link.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == kind))
+        };
+        let (what, next) = if error.is_dns() {
+            (
+                format!("the name {host} is not known here"),
+                "check the host in [platform] endpoint, and the name service or VPN",
+            )
+        } else if let Some(tls) = tls {
+            let next = match tls {
+                rustls::Error::InvalidCertificate(_) => {
+                    "if the platform's certificate is your company's own, give its issuer by [platform] ca_file"
+                }
+                rustls::Error::AlertReceived(rustls::AlertDescription::HandshakeFailure)
+                    if self.identity.is_none() =>
+                {
+                    "check that the port speaks TLS 1.2 or newer; or it wants a certificate of its callers: [platform] client_certificate"
+                }
+                _ => "check that the port speaks TLS 1.2 or newer; else use http in [platform] endpoint",
+            };
+            (format!("no secure connection to {host}:{port} could be made"), next)
+        } else if error.is_timeout() && error.is_connect() {
+            (
+                format!("{host}:{port} does not answer"),
+                "check the network, VPN and firewall, or raise [platform] timeout_seconds",
+            )
+        } else if error.is_timeout() {
+            (
+                format!("no answer came in {} seconds", self.read_timeout.as_secs()),
+                "run again, ask for less at once (page_size), or raise [platform] timeout_seconds",
+            )
+        } else if is_io(io::ErrorKind::ConnectionRefused) {
+            (
+                format!("{host}:{port} refuses connections"),
+                "check host and port in [platform] endpoint, and whether the platform is running",
+            )
+        } else if error.is_connect() && is_io(io::ErrorKind::UnexpectedEof) {
+            // Only a TLS handshake reads while it connects.
+            (
+                format!("no secure connection to {host}:{port} could be made"),
+                "check that the port speaks TLS; else use http in [platform] endpoint",
+            )
+        } else if error.is_connect() {
+            (format!("{host}:{port} cannot be reached"), "check the network, VPN and firewall")
+        } else {
+            (
+                "the connection broke before an answer came".to_owned(),
+                "run again; if it happens again, see the platform's log",
+            )
+        };
+        self.fault(what).because(error).next(next)
+    }
+}
+
 /// What the server's alert says of our certificate (RFC 8446 §6.2), and what to do; `None` where it is about something
 /// else. A server of TLS 1.2 that misses one says no more than `handshake_failure`, which may mean anything.
-pub(super) fn about_our_certificate(
-    alert: AlertDescription,
-    was_shown: bool,
-) -> Option<(&'static str, &'static str)> {
+fn about_our_certificate(alert: AlertDescription, was_shown: bool) -> Option<(&'static str, &'static str)> {
     use AlertDescription as Alert;
     match alert {
         // A server may also decide that none is as bad as a bad one.

@@ -482,6 +482,9 @@ fn a_path_that_leads_nowhere_says_what_is_there_in_every_form() {
         let fault = read(&form.render(&table), &request(&keys)).unwrap_err().to_string();
         assert!(fault.contains(expected), "{form:?}: {fault}");
     }
+    let keys = format!("records = \"{}\"", Form::Array.request().records).replace("Items/Item", "Items/Itm");
+    let fault = read(&Form::Array.render(&table), &request(&keys)).unwrap_err().to_string();
+    assert!(fault.contains("did you mean Item in [platform.request] records?"), "{fault}");
     // An announced count that is not where it should be.
     let keys = "records = \"GetResult/items/item\"\ntotal = \"GetResult/items/@count\"";
     let fault = read(&Form::Text.render(&table), &request(keys)).unwrap_err().to_string();

@@ -567,7 +567,7 @@ fn reports_that_cannot_be_written_leave_the_earlier_ones_alone() {
         &["records.csv/reports", "--output", "next: "],
     );
     if Path::new("/proc/self").exists() {
-        assert_refused(&setup.reconcile(&["--output", "/proc"]), &["/proc/", "--output", "next: "]);
+        assert_refused(&setup.reconcile(&["--output", "/proc"]), &["/proc: ", "--output", "next: "]);
     }
     // A disk with room for half a kilobyte: the kernel refuses every byte that would make a file longer.
     #[cfg(unix)]

@@ -399,11 +399,11 @@ fn what_is_no_wsdl_of_a_soap_service_says_what_it_is() {
         ("", "there is no XML in it"),
         ("hello", "this is no WSDL"),
         ("<definitions", "this is no WSDL"),
-        ("<definitions/>", "no SOAP binding"),
-        ("<a/>", "no SOAP binding"),
+        ("<definitions/>", "this is no WSDL: it is <definitions> of no namespace"),
+        ("<a xmlns='urn:a'/>", "this is no WSDL: it is <a> of urn:a"),
         (&http_only, "a binding to something else"),
         (bomb, "DOCTYPE"),
-        ("<html><head><title>Sign in</title></head></html>", "no SOAP binding"),
+        ("<html><head><title>Sign in</title></head></html>", "this is no WSDL: it is <html>"),
         ("<!DOCTYPE html><html><title>Sign in</title></html>", "an HTML page \"Sign in\""),
     ] {
         std::fs::write(folder.path().join("s.wsdl"), text).unwrap();

@@ -195,7 +195,8 @@ fn a_connection_that_is_reset_in_the_middle_of_the_fetch_costs_no_record() {
 fn a_compressed_answer_that_is_cut_off_or_damaged_is_asked_for_again() {
     let night = Night::with(|settings| settings.gzip = true);
     let truth = night.truth();
-    let harms: [(fn(Vec<u8>) -> Vec<u8>, &str); 5] = [
+    type Change = fn(Vec<u8>) -> Vec<u8>;
+    let harms: [(Change, &str); 5] = [
         (|body| cut(&body, 2), "cut off"),
         (|body| cut(&body, body.len() / 2), "cut off"),
         // Nothing but the length at its end is missing.

@@ -1,7 +1,7 @@
 //! An answer, read as it arrives: never more of it in memory than one batch of records.
 //!
 //! `scan` finds tags and texts in the pieces of a document; [`Parser`] follows the paths of the request through
-//! them, `fields` makes fields of what is in a record (`express` and `rows` do so for the plain ones), and `nested` goes on
+//! them (`search` knows how far), `fields` makes fields of what is in a record (`express` and `rows` do so for the plain ones), and `nested` goes on
 //! where a text is itself XML. `space` knows prefixes, `schema` the description of a `DataSet`, `limits` what is too much;
 //! `within` sees where a record holds the records.
 
@@ -12,6 +12,7 @@ mod nested;
 mod rows;
 mod scan;
 mod schema;
+mod search;
 mod space;
 mod within;
 
@@ -28,20 +29,17 @@ use self::nested::Host;
 use self::rows::Rows;
 use self::scan::Scanner;
 use self::schema::Schema;
+use self::search::{Lost, Walk};
 use self::space::{Space, Spaces};
 use self::within::Within;
 use super::charset::Utf8;
 use super::record::{Batch, Open, Worth};
 use super::refusal::Refusal;
-use super::settings::{Request, Trail};
+use super::request::{Request, Trail};
 use crate::fault::{Fault, Result, shown};
 
 pub(super) use self::limits::{Limit, broken};
 
-/// Names that a message about a missing element lists.
-const NAMES_SHOWN: usize = 12;
-/// Bytes of a text that a message shows instead.
-const TEXT_SHOWN_BYTES: usize = 500;
 /// What messages call the document.
 const ANSWER: &str = "the answer";
 
@@ -82,41 +80,6 @@ pub fn read(
     }
     scanner.scan(true, &mut parser)?;
     parser.finish()
-}
-
-/// How far the open elements follow a path.
-struct Walk<'r> {
-    names: &'r [Box<str>],
-    matched: usize,
-}
-
-impl<'r> Walk<'r> {
-    fn new(trail: &'r Trail) -> Self {
-        Self { names: trail.names(), matched: 0 }
-    }
-
-    /// An element opened `depth` levels below the response element: is the path now one longer?
-    fn open(&mut self, depth: usize, name: &str) -> bool {
-        let follows =
-            self.matched + 1 == depth && self.names.get(self.matched).is_some_and(|next| **next == *name);
-        if follows {
-            self.matched = depth;
-        }
-        follows
-    }
-
-    fn close(&mut self, depth: usize) {
-        self.matched = self.matched.min(depth - 1);
-    }
-
-    fn is_complete(&self) -> bool {
-        self.matched == self.names.len()
-    }
-
-    /// Whether the path goes on below the element on this depth.
-    fn continues_below(&self, depth: usize) -> bool {
-        self.matched == depth && !self.is_complete()
-    }
 }
 
 /// The levels of an envelope; the response element is on the third.
@@ -173,20 +136,6 @@ struct Parser<'r> {
     lost: Lost,
     /// What stands several times in the first record.
     within: Option<Within>,
-}
-
-/// What is known about a search for records that found none.
-#[derive(Default)]
-struct Lost {
-    /// How far the path was followed, at best.
-    reached: usize,
-    /// The elements that stood there instead of the next one.
-    names: Vec<String>,
-    /// The text that stood there instead of elements.
-    text: String,
-    is_nil: bool,
-    /// What was reached is a diffgram, which is empty where a `DataSet` is.
-    is_diffgram: bool,
 }
 
 impl<'r> Parser<'r> {
@@ -477,8 +426,8 @@ impl<'r> Parser<'r> {
                 return self.feed_host(text);
             }
         }
-        if is_end_of_path && self.lost.text.len() < TEXT_SHOWN_BYTES {
-            self.lost.text.push_str(text);
+        if is_end_of_path {
+            self.lost.text(text);
         }
         Ok(())
     }
@@ -555,70 +504,6 @@ impl<'r> Parser<'r> {
             self.batch.clear();
         }
         Ok(self.page)
-    }
-
-    /// No record was found. That is an answer where the place for records is there and
-    /// empty; where something else is in their place, the path is wrong, and zero would be a lie.
-    fn check_absence(&self) -> Result<()> {
-        let lost = &self.lost;
-        let names = self.request.records.names();
-        let is_bare = lost.names.is_empty() && lost.text.is_empty();
-        let is_place = lost.reached + 1 >= names.len();
-        // A `DataSet` has other tables in the same place, and may say by its schema alone that it knows this one.
-        let is_empty = (is_bare && (is_place || lost.is_diffgram)) || (is_place && self.schema.is_known);
-        if self.page.total == Some(0) || lost.is_nil || is_empty {
-            return Ok(());
-        }
-        let there = names.get(..lost.reached).unwrap_or_default().join("/");
-        let there = if there.is_empty() { "the response".to_owned() } else { there };
-        let missing = names.get(lost.reached).map(AsRef::as_ref).unwrap_or_default();
-        let fault = fault(format!("there are no records: {there} holds no {missing}"))
-            .expected(&self.request.records);
-        Err(if !lost.names.is_empty() {
-            fault.value(lost.names.join(", "))
-        } else if lost.text.is_empty() {
-            fault.value("nothing")
-        } else {
-            fault.value(format!("the text {}", lost.text.trim()))
-        }
-        .next("correct [platform.request] records; where an empty answer leaves its elements out, name the announced count in total"))
-    }
-
-    /// One record was found. Where it is made of nothing but elements of one name, or where what is said of all
-    /// pages stands in it, the path ends too early, at what holds the records.
-    fn check_level(&self) -> Result<()> {
-        let Some(within) = &self.within else { return Ok(()) };
-        let request = &self.request;
-        let lacks = |trail: &Option<Trail>, is_there: bool| {
-            trail
-                .as_ref()
-                .is_some_and(|trail| !is_there && trail.names().starts_with(request.records.names()))
-        };
-        let is_above = within.is_all
-            || lacks(&request.total, self.page.total.is_some())
-            || lacks(&request.more, self.page.more.is_some());
-        if !is_above {
-            return Ok(());
-        }
-        let (records, Within { path, count, .. }) = (&request.records, within);
-        Err(fault(format!("{records} is no record, but holds them: {path} stands in it {count} times"))
-            .at("[platform.request] records")
-            .value(records)
-            .next(format!("set records = \"{records}/{path}\"")))
-    }
-
-    fn missing(&self, key: &str, trail: Option<&Trail>) -> Fault {
-        let trail = trail.map(ToString::to_string).unwrap_or_default();
-        fault(format!("there is no {trail} in the answer"))
-            .next(format!("correct [platform.request] {key}, or leave it out"))
-    }
-}
-
-impl Lost {
-    fn name(&mut self, name: &str) {
-        if self.names.len() < NAMES_SHOWN && !self.names.iter().any(|known| known == name) {
-            self.names.push(shown(name));
-        }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::platform::fetch::Values;
 use crate::platform::pace::Halt;
 use crate::platform::record::Batch;
 use crate::platform::refusal::html_title;
-use crate::platform::settings::Request;
+use crate::platform::request::Request;
 use crate::platform::{Platform, envelope};
 
 /// Bytes of a WSDL that are read; the largest that are met have a few.

@@ -12,9 +12,10 @@ use super::challenge::{Challenge, NEGOTIATE, wrapped};
 use super::sheet::{Checked, Finding, parts};
 use crate::fault::{Fault, Kind, shown};
 use crate::platform::Platform;
-use crate::platform::connection::{Call, Connection, Sign, authorization, closes, drain, local_end};
+use crate::platform::connection::{Call, Connection, closes, drain, local_end};
 use crate::platform::ntlm::Offers;
 use crate::platform::settings::Auth;
+use crate::platform::sign::{Sign, authorization};
 
 /// Clocks further apart than this are worth a word: that is what Kerberos and careful domains allow.
 const SKEW_SECONDS: u64 = 300;
@@ -45,7 +46,7 @@ const fn schemes(auth: Auth) -> &'static [&'static str] {
 pub(super) fn offers(platform: &Platform, auth: Auth) -> Checked<Wants> {
     let connection = Connection::new(platform, &platform.action)?;
     let response =
-        connection.post(&probe(platform), false, None).map_err(|error| connection.unreached(error))?;
+        connection.post(&probe(platform), false, None).map_err(|error| platform.unreached(error))?;
     let status = response.status();
     let offers = Offers::of(response.headers());
     let header =
@@ -120,7 +121,7 @@ pub(super) fn kept(platform: &Platform, wants: &Wants) -> Checked<Vec<u8>> {
         let first = authorization(scheme, &BASE64.encode(message))?;
         let response = connection
             .post(&probe(platform), false, Some(first))
-            .map_err(|error| connection.unreached(error))?;
+            .map_err(|error| platform.unreached(error))?;
         let (status, offers) = (response.status(), Offers::of(response.headers()));
         let token = offers.token(scheme).and_then(|token| BASE64.decode(token).ok());
         match token.filter(|_| status == StatusCode::UNAUTHORIZED) {

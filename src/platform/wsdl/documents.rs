@@ -209,6 +209,16 @@ fn take(
     documents.parts.push(Part { node: root, adopted: adopted.map(str::to_owned) });
 }
 
+impl Source {
+    /// Whose fault it is that something else is there.
+    pub(super) const fn blame(&self) -> Kind {
+        match self {
+            Self::File(_) => Kind::Configuration,
+            Self::Url(_) => Kind::Platform,
+        }
+    }
+}
+
 /// Gives every `definitions` at or below `node` to `sink`.
 pub(super) fn definitions<'n>(node: &'n Node, sink: &mut dyn FnMut(&'n Node)) {
     if node.is(WSDL, "definitions") {
@@ -232,19 +242,21 @@ fn is_known(namespace: &str) -> bool {
 }
 
 fn parse(source: &Source, bytes: &[u8]) -> Result<Node> {
-    let kind = match source {
-        Source::File(_) => Kind::Configuration,
-        Source::Url(_) => Kind::Platform,
-    };
     let text = decoded(bytes);
     tree::parse(&text).map_err(|why| match html_title(&text) {
-        Some(title) => Fault::new(kind, format!("an HTML page {title} is there instead of a WSDL"))
+        Some(title) => Fault::new(source.blame(), format!("an HTML page {title} is there instead of a WSDL"))
             .at(source)
             .next("the WSDL of an .asmx or .svc service is at its address with ?WSDL behind it"),
-        None => Fault::new(kind, format!("this is no WSDL: {why}"))
-            .at(source)
-            .expected("an XML document with <definitions>"),
+        None => no_wsdl(source, &why.to_string()),
     })
+}
+
+/// What is there is something else.
+pub(super) fn no_wsdl(source: &Source, why: &str) -> Fault {
+    Fault::new(source.blame(), format!("this is no WSDL: {}", shown(why)))
+        .at(source)
+        .expected(format!("an XML document with <definitions> of {WSDL}"))
+        .next("the WSDL of an .asmx or .svc service is at its address with ?WSDL behind it")
 }
 
 /// The text of a document: by its byte order mark, else by what its declaration says, else UTF-8 (XML 1.0 §4.3.3).

@@ -208,15 +208,21 @@ impl Wsdl {
                 })?
             }
         };
+        let mut is_any = false;
+        documents.parts.iter().for_each(|part| documents::definitions(&part.node, &mut |_| is_any = true));
+        if let (false, Some(part)) = (is_any, documents.parts.first()) {
+            let name = &part.node.name;
+            let space = if name.namespace.is_empty() { "no namespace" } else { &*name.namespace };
+            return Err(documents::no_wsdl(source, &format!("it is <{}> of {space}", name.local)));
+        }
         let service::Bound { ports, operations, others, notes } = service::read(&documents.parts);
         if ports.is_empty() {
-            let kind = if matches!(source, Source::File(_)) { Kind::Configuration } else { Kind::Platform };
             let found = match others {
                 0 => "no binding at all".to_owned(),
                 1 => "a binding to something else".to_owned(),
                 _ => format!("{others} bindings to something else"),
             };
-            let fault = Fault::new(kind, "the WSDL has no SOAP binding").at(source).value(found);
+            let fault = Fault::new(source.blame(), "the WSDL has no SOAP binding").at(source).value(found);
             let next = "ask for the WSDL of the SOAP service itself, at its address with ?WSDL behind it";
             return Err(match documents.notes.first() {
                 Some(note) => fault.next(format!("{next}; {note}")),

@@ -6,7 +6,7 @@ use super::documents::Part;
 use super::element::{Element, Simple};
 use super::tree::{Name, Node};
 use super::{ENCODING, WSDL, XSD};
-use crate::platform::settings::is_name;
+use crate::platform::request::is_name;
 
 /// Types within types that are followed.
 const DEEPEST: usize = 40;

@@ -8,7 +8,8 @@ use super::schema::Schemas;
 use super::tree::{Name, Node};
 use super::{Operation, Port, SOAP11, SOAP12, Style, WSDL, answers};
 use crate::fault::shown;
-use crate::platform::settings::{Soap, is_name};
+use crate::platform::request::is_name;
+use crate::platform::settings::Soap;
 
 /// Operations that are read; the largest services have a few hundred.
 const MOST_OPERATIONS: usize = 2_000;
