@@ -186,6 +186,30 @@ fn a_configuration_that_cannot_be_used_is_the_first_check() {
 }
 
 #[test]
+fn a_version_of_soap_that_the_service_does_not_speak_is_told() {
+    let wsdl = format!(
+        r#"<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:s="http://schemas.xmlsoap.org/wsdl/soap12/" xmlns:t="{NAMESPACE}" targetNamespace="{NAMESPACE}">
+        <types><x:schema xmlns:x="http://www.w3.org/2001/XMLSchema" targetNamespace="{NAMESPACE}"><x:element name="GetSettlements"/></x:schema></types>
+        <message name="In"><part name="parameters" element="t:GetSettlements"/></message>
+        <portType name="P"><operation name="GetSettlements"><input message="t:In"/></operation></portType>
+        <binding name="B" type="t:P"><s:binding transport="http://schemas.xmlsoap.org/soap/http" style="document"/>
+        <operation name="GetSettlements"><s:operation soapAction="{NAMESPACE}GetSettlements"/><input><s:body use="literal"/></input></operation></binding>
+        <service name="S"><port name="P" binding="t:B"><s:address location="http://elsewhere/"/></port></service></definitions>"#
+    );
+    let answer = move |status: &str, body: &str| {
+        format!("HTTP/1.1 {status}\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
+    let (setup, _) = serve(move |asked| match asked.head.starts_with("GET") {
+        true => answer("200 OK", &wsdl),
+        false => answer("500 Internal Server Error", ""),
+    });
+    let diagnosis = examine(&setup, &[]);
+    diagnosis.fails(&["WSDL", "harmless call"], 2);
+    let expected = "no binding of the operation for this version of SOAP\n  found: 1.1\n  expected: 1.2";
+    diagnosis.says("WSDL", "fail", expected);
+}
+
+#[test]
 fn without_the_secret_all_is_examined_that_needs_none() {
     let (setup, simulator) = over_tls(&NAMES, -1..90);
     setup.edit("tieout.toml", &format!("env:{VARIABLE}"), "env:TIEOUT_NO_SUCH");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use quick_xml::events::Event;
 use quick_xml::reader::Reader;
 
-use super::description::Description;
+use super::description::check;
 use super::sheet::{Checked, Finding, parts};
 use super::{Expected, Questions};
 use crate::fault::{Fault, Kind, Result, nearest};
@@ -17,12 +17,10 @@ use crate::platform::connection::{Body, Call, Connection, local_end};
 use crate::platform::fetch::Values;
 use crate::platform::pace::Halt;
 use crate::platform::record::Batch;
-use crate::platform::refusal::html_title;
 use crate::platform::request::Request;
+use crate::platform::wsdl::{Source, Wsdl};
 use crate::platform::{Platform, envelope};
 
-/// Bytes of a WSDL that are read; the largest that are met have a few.
-const WSDL_BYTES: u64 = 16 << 20;
 /// Bytes of an answer's start that are kept, to see which element it answers with.
 const HEAD_BYTES: usize = 64 << 10;
 /// How many calls are timed, and how long that may take before it is enough.
@@ -59,34 +57,16 @@ pub(super) struct Records {
 pub(super) fn wsdl(platform: &Platform, connection: &mut Connection<'_>) -> Checked<()> {
     let mut url = platform.endpoint.clone();
     url.set_query(Some("WSDL"));
-    let call = Call::get(url, platform.correlation());
-    let response = connection.signed(&call)?;
-    let status = response.status();
-    let mut text = Vec::new();
-    let halt = Halt::after(platform.call_deadline);
-    Body::new(platform, response, &call, &halt)
-        .take(WSDL_BYTES)
-        .read_to_end(&mut text)
-        .map_err(|error| answer::broken(error).at(platform.place()))?;
-    let text = String::from_utf8_lossy(&text);
-    let absent = |what: String| {
-        Ok(Finding::skip(
+    match Wsdl::over(connection, platform, &Source::Url(url)) {
+        Ok(wsdl) => check(&wsdl, platform).map(|found| Finding::pass((), found)),
+        Err(fault) if fault.kind() == Kind::Platform => Ok(Finding::skip(
             (),
             format!(
-                "{what} at {}?WSDL: the platform publishes no WSDL there, which calls do not need; operation and namespace are tried by the next check",
-                platform.place()
+                "{}\nthe platform publishes no WSDL there, which calls do not need; operation and namespace are tried by the next check",
+                parts(&fault).0
             ),
-        ))
-    };
-    if !status.is_success() {
-        return absent(format!("HTTP {status}"));
-    }
-    match Description::read(text.trim_start_matches('\u{feff}')) {
-        Some(description) => description.check(platform).map(|found| Finding::pass((), found)),
-        None => absent(match html_title(&text) {
-            Some(title) => format!("an HTML page {title}"),
-            None => "something else".to_owned(),
-        }),
+        )),
+        Err(fault) => Err(fault),
     }
 }
 

@@ -190,24 +190,37 @@ impl Wsdl {
     /// [`Kind::Configuration`] for a file, [`Kind::Platform`] for an address that holds no WSDL, or one without a
     /// binding to SOAP; [`Kind::SignIn`] where the service refuses who we are.
     pub fn read(source: &Source, settings: Option<(&Settings, &Path)>) -> Result<Self> {
-        let documents = match source {
-            Source::File(_) => documents::read(source, &mut |source, most| match source {
+        match source {
+            Source::File(_) => Self::of(source, &mut |source, most| match source {
                 Source::File(path) => documents::read_file(path, most),
                 Source::Url(_) => Err(Fault::new(Kind::Bug, "a WSDL in a file asked for an address")),
-            })?,
+            }),
             Source::Url(url) => {
                 let own = settings.filter(|(settings, _)| settings.is_at(url));
                 let stranger = Settings::stranger(url, settings.map(|(settings, _)| settings));
                 let (settings, base) =
                     own.unwrap_or((&stranger, settings.map_or(Path::new(""), |(_, base)| base)));
                 let platform = Platform::new(settings, base)?;
-                let mut connection = Connection::new(&platform, "")?;
-                documents::read(source, &mut |source, most| match source {
-                    Source::Url(url) => connection.get(&Call::get(url.clone(), platform.correlation()), most),
-                    Source::File(_) => Err(Fault::new(Kind::Bug, "a WSDL at an address asked for a file")),
-                })?
+                Self::over(&mut Connection::new(&platform, "")?, &platform, source)
             }
-        };
+        }
+    }
+
+    /// Reads a WSDL with all that it imports over a connection to the host that it is at.
+    pub(super) fn over(
+        connection: &mut Connection<'_>,
+        platform: &Platform,
+        source: &Source,
+    ) -> Result<Self> {
+        Self::of(source, &mut |source, most| match source {
+            Source::Url(url) => connection.get(&Call::get(url.clone(), platform.correlation()), most),
+            Source::File(_) => Err(Fault::new(Kind::Bug, "a WSDL at an address asked for a file")),
+        })
+    }
+
+    /// Reads a WSDL with all that it imports; `fetch` gives the bytes of a document, of which there may be so many.
+    fn of(source: &Source, fetch: &mut dyn FnMut(&Source, u64) -> Result<Vec<u8>>) -> Result<Self> {
+        let documents = documents::read(source, fetch)?;
         let mut is_any = false;
         documents.parts.iter().for_each(|part| documents::definitions(&part.node, &mut |_| is_any = true));
         if let (false, Some(part)) = (is_any, documents.parts.first()) {
