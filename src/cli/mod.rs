@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use self::print::Printer;
 use crate::fault::{Fault, Kind, Result};
-use crate::operations::{Context, Fetch, Finding, Reconcile};
+use crate::operations::{Context, Explain, Fetch, Finding, Reconcile};
 use crate::progress::{Progress, Silent};
 
 /// Does what the vendors billed tie out to what the settlement platform recorded, and where it does not, exactly why, to the cent?
@@ -48,6 +48,7 @@ Exit codes:
 #[derive(Subcommand)]
 enum Command {
     Reconcile(Reconcile),
+    Explain(Explain),
     Fetch(Fetch),
     #[cfg(feature = "simulator")]
     Demo(crate::operations::Demo),
@@ -119,6 +120,11 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
                 printer.files(files);
             })?;
             Ok(exit_code(finding))
+        }
+        Command::Explain(operation) => {
+            let explained = operation.run(&context)?;
+            printer.explained(&explained, operation.json)?;
+            Ok(0)
         }
         Command::Fetch(operation) => {
             let pulled = operation.run(&context, &mut print::Pipe::default())?;

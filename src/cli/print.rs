@@ -88,6 +88,13 @@ impl Printer {
         self.line(&screen(report, self.width, limit));
     }
 
+    /// One discrepancy, explained.
+    pub(super) fn explained(&mut self, explained: &crate::report::Explained, as_json: bool) -> Result<()> {
+        let text = if as_json { crate::report::to_json(explained)? } else { explained.text(self.width) };
+        self.line(&text);
+        Ok(())
+    }
+
     /// The examination of a platform, fit to be pasted into a ticket.
     pub(super) fn diagnosis(&mut self, diagnosis: &Diagnosis, as_json: bool) -> Result<()> {
         if as_json {
@@ -156,7 +163,7 @@ impl Printer {
                     }),
                 ));
             }
-            Shown::Next { directory, port } => {
+            Shown::Next { directory, port, discrepancy } => {
                 let at = |name: &str| quoted(&directory.join(name).display().to_string());
                 self.line("\nthe platform is stopped, nothing is left running. Try next:");
                 self.line(&format!("  less {}", at("reports/discrepancies.csv")));
@@ -168,6 +175,9 @@ impl Printer {
                     quoted(&format!("file:{}", directory.join("platform/password").display())),
                 ));
                 self.line(&format!("  {} reconcile --config {} --limit 5", program(), at("tieout.toml")));
+                if let Some(id) = discrepancy {
+                    self.line(&format!("  {} explain {id} --config {}", program(), at("tieout.toml")));
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 //! where it is a discrepancy, counted where it is not, and control totals that
 //! balance. Never: reads, writes, asks the clock, or changes a value.
 
+mod arithmetic;
 mod control;
 mod explanation;
 mod figures;
@@ -11,6 +12,7 @@ mod tolerance;
 
 use std::collections::BTreeMap;
 
+pub use self::arithmetic::{Limb, Weighed, cause_in_figures, weigh};
 pub use self::control::{Balance, Class, Control};
 pub use self::explanation::explain;
 pub use self::figures::{Both, Figures, Variance, split};

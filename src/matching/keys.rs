@@ -112,6 +112,13 @@ impl<'a> Book<'a> {
         }
     }
 
+    /// A part of an entry's key: equal numbers mean equal parts across both sides, and a time is its instant; `None`
+    /// where it is blank.
+    #[must_use]
+    pub fn known(&self, side: Side, part: KeyPart, entry: u32) -> Option<i64> {
+        Some(self.part(side, part, entry)).filter(|&part| part != BLANK)
+    }
+
     /// Hashes the keys of one side.
     pub(super) fn hasher<'b>(&'b self, side: Side, key: &'b [KeyPart]) -> KeyHasher<'a, 'b> {
         KeyHasher { book: self, side, key, calendar: HashMap::new() }

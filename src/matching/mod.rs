@@ -10,11 +10,13 @@
 mod keys;
 mod pairing;
 mod totals;
+mod trace;
 
 use rayon::slice::ParallelSliceMut as _;
 
 pub use self::keys::{Book, KeyPart};
 pub use self::pairing::MOST;
+pub use self::trace::{Fate, fate};
 use crate::normalise::Side;
 use crate::progress::Task;
 

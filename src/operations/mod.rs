@@ -5,6 +5,7 @@ mod call;
 #[cfg(feature = "simulator")]
 mod demo;
 mod describe;
+mod explain;
 mod fetch;
 mod platform_doctor;
 mod reconcile;
@@ -22,6 +23,7 @@ pub use self::call::{Asked, Call};
 pub use self::demo::{Demo, Shown};
 pub(crate) use self::describe::answers;
 pub use self::describe::{Described, Operations};
+pub use self::explain::Explain;
 pub use self::fetch::{Fetch, Pulled};
 pub use self::platform_doctor::{Diagnosis, PlatformDoctor};
 pub use self::reconcile::{Finding, Reconcile};

@@ -12,7 +12,7 @@ use crate::intake::{self, FileSettings};
 use crate::judge::{Judge, Rules};
 use crate::matching::{self, Book};
 use crate::normalise::{Ledger, Normaliser, Side};
-use crate::platform::Manner;
+use crate::platform::{Fetched, Manner};
 use crate::progress::Unit;
 use crate::report::{self, Input, Report};
 
@@ -109,17 +109,13 @@ impl Reconcile {
         tracing::info!(name = settings.name, config = %self.config.display(), "run started");
         let manner = settlements::manner(&settings, context, self.evidence.as_deref(), self.refetch)?;
         report::check_directory(&settings.directory)?;
-        let (invoice, settlement) = read_both(&settings, &manner, context)?;
+        let (invoice, mut settlement) = read_both(&settings, &manner, context)?;
+        settlement.close()?;
         let book =
             Book::new(&invoice.ledger, &settlement.ledger, &settings.zone, &settings.keys, &settings.fields);
-        let rules = Rules {
-            tolerances: &settings.tolerances,
-            keys: &settings.keys,
-            check_arithmetic: settings.check_arithmetic,
-        };
         let entries = u64::from(invoice.ledger.len()) + u64::from(settlement.ledger.len());
         let task = context.progress.task("matching", Unit::Entries, Some(entries));
-        let mut judge = Judge::new(&book, rules);
+        let mut judge = Judge::new(&book, rules(&settings));
         let passes = matching::run(&book, &settings.passes, &*task, &mut |group| judge.judge(&group));
         let outcome = judge.finish(passes)?;
         drop(task);
@@ -157,14 +153,36 @@ impl Reconcile {
     }
 }
 
+/// What judging needs to know.
+pub(super) fn rules(settings: &Settings) -> Rules<'_> {
+    Rules {
+        tolerances: &settings.tolerances,
+        keys: &settings.keys,
+        check_arithmetic: settings.check_arithmetic,
+    }
+}
+
 /// One side, read.
-struct Taken {
-    ledger: Ledger,
-    inputs: Vec<Input>,
+pub(super) struct Taken {
+    pub(super) ledger: Ledger,
+    pub(super) inputs: Vec<Input>,
+    /// The platform's records, to be read again until they are let go of.
+    pub(super) fetched: Option<Fetched>,
+}
+
+impl Taken {
+    /// Lets go of what was kept of a fetch.
+    pub(super) fn close(&mut self) -> Result<()> {
+        self.fetched.take().map_or(Ok(()), Fetched::close)
+    }
 }
 
 /// Reads both sides, at once where the platform need not know whom to ask for.
-fn read_both(settings: &Settings, manner: &Manner<'_>, context: &Context<'_>) -> Result<(Taken, Taken)> {
+pub(super) fn read_both(
+    settings: &Settings,
+    manner: &Manner<'_>,
+    context: &Context<'_>,
+) -> Result<(Taken, Taken)> {
     let invoices = || read_invoices(settings, context);
     let normaliser = || normaliser(Side::Settlement, &settings.settlements, settings);
     match &settings.settlements.source {
@@ -172,7 +190,7 @@ fn read_both(settings: &Settings, manner: &Manner<'_>, context: &Context<'_>) ->
             let settlements = || -> Result<Taken> {
                 let mut normaliser = normaliser()?;
                 let inputs = read_files(Side::Settlement, files, &settings.base, &mut normaliser, context)?;
-                Ok(Taken { ledger: normaliser.finish(), inputs })
+                Ok(Taken { ledger: normaliser.finish(), inputs, fetched: None })
             };
             let (invoices, settlements) = rayon::join(invoices, settlements);
             Ok((invoices?, settlements?))
@@ -180,9 +198,9 @@ fn read_both(settings: &Settings, manner: &Manner<'_>, context: &Context<'_>) ->
         Source::Platform(platform) => {
             let settlements = |vendors: &[String]| -> Result<Taken> {
                 let mut normaliser = normaliser()?;
-                let inputs =
+                let (inputs, fetched) =
                     settlements::pull(platform, settings, vendors, manner, &mut normaliser, context)?;
-                Ok(Taken { ledger: normaliser.finish(), inputs })
+                Ok(Taken { ledger: normaliser.finish(), inputs, fetched: Some(fetched) })
             };
             if settlements::asks_by_vendor(platform) {
                 let invoices = invoices()?;
@@ -210,7 +228,7 @@ fn read_invoices(settings: &Settings, context: &Context<'_>) -> Result<Taken> {
         // The configuration does not let invoices come from the platform.
         Source::Platform(_) => Vec::new(),
     };
-    Ok(Taken { ledger: normaliser.finish(), inputs })
+    Ok(Taken { ledger: normaliser.finish(), inputs, fetched: None })
 }
 
 /// The vendors that the invoices name, each once, as the alias table calls them.

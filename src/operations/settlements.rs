@@ -9,7 +9,7 @@ use crate::digest::hexadecimal;
 use crate::fault::{Fault, Kind, Result};
 use crate::intake::Answer;
 use crate::normalise::{Field, Ledger, Normaliser, Role, Side};
-use crate::platform::{self, Manner, Platform};
+use crate::platform::{self, Fetched, Manner, Platform};
 use crate::report::Input;
 
 /// How the settlements are fetched, if they come from a platform.
@@ -30,7 +30,7 @@ pub(super) fn manner<'a>(
     Ok(Manner { keep: Some(context.now), refetch, evidence })
 }
 
-/// Fetches the settlements of `vendors` into `normaliser`.
+/// Fetches the settlements of `vendors` into `normaliser`. Whoever has all that it needs of them closes the fetch.
 pub(super) fn pull(
     platform: &platform::Settings,
     settings: &Settings,
@@ -38,7 +38,7 @@ pub(super) fn pull(
     manner: &Manner<'_>,
     normaliser: &mut Normaliser<'_>,
     context: &Context<'_>,
-) -> Result<Vec<Input>> {
+) -> Result<(Vec<Input>, Fetched)> {
     let pieces = platform.request.plan(&settings.zone, settings.period.as_ref(), vendors)?;
     let platform = Platform::new(platform, &settings.base)?;
     let mut answer = Answer::new(platform.operation());
@@ -53,15 +53,14 @@ pub(super) fn pull(
     if fetched.records > 0 {
         normaliser.check(answer.origin(), answer.columns())?;
     }
-    let origin = fetched.origin();
-    fetched.close()?;
     let (bytes, sha256) = digest.finish();
-    Ok(vec![Input {
+    let input = Input {
         side: Side::Settlement.name(),
-        source: format!("{} ({}, {origin})", platform.place(), platform.operation()),
+        source: format!("{} ({}, {})", platform.place(), platform.operation(), fetched.origin()),
         bytes,
         sha256,
-    }])
+    };
+    Ok((vec![input], fetched))
 }
 
 /// SHA-256 over the names and texts of all records: what the platform said, whatever the paging.

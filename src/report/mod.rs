@@ -4,6 +4,7 @@
 //! To add a format: add a file with a function of the shape of [`Writer`], and a line in [`Format`].
 
 mod csv;
+mod explained;
 mod json;
 mod line;
 mod rejects;
@@ -20,6 +21,7 @@ use crate::judge::{Outcome, Tolerance};
 use crate::matching::{Book, Pass};
 use crate::normalise::Side;
 
+pub use self::explained::{Cell, Compared, Explained, Part, Source, Tried, inputs_of};
 pub use self::json::to_json;
 pub use self::line::COLUMNS;
 pub use self::rows::Rows;

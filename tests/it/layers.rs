@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// below it, and from no others.
 const ROOMS: &str = "
     cli         → operations report progress fault
-    operations  → config simulator report judge matching normalise intake platform period secret progress digest fault
+    operations  → config simulator report judge matching normalise intake platform period money secret progress digest fault
     config      → report judge matching normalise intake platform period money digest fault
     simulator   → fault
     report      → judge matching normalise period money fault

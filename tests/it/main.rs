@@ -16,6 +16,7 @@ mod demo;
 mod docs;
 #[cfg(feature = "simulator")]
 mod doctor;
+mod explain;
 mod gas_statement;
 mod intake;
 mod interop;

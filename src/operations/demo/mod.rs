@@ -73,6 +73,8 @@ pub enum Shown<'a> {
         directory: &'a Path,
         /// Where the platform was.
         port: &'a str,
+        /// The discrepancy with the largest variance, to be explained.
+        discrepancy: Option<&'a str>,
     },
 }
 
@@ -98,13 +100,16 @@ impl Demo {
         show(&Shown::Started { directory, notice: &simulator.notice() });
 
         let reconcile = Reconcile::of(directory.join("tieout.toml"));
-        let finding =
-            reconcile.run(context, &mut |report, files| show(&Shown::Reconciled { report, files }))?;
+        let mut discrepancy = None;
+        let finding = reconcile.run(context, &mut |report, files| {
+            discrepancy = report.outcome.discrepancies.first().map(|discrepancy| discrepancy.id.clone());
+            show(&Shown::Reconciled { report, files });
+        })?;
 
         let port = simulator.endpoint().rsplit([':', '/']).nth(1).unwrap_or_default().to_owned();
         simulator.stop();
         show(&Shown::Executed { log: &log, executions: &crate::simulator::read_log(&log)? });
-        show(&Shown::Next { directory, port: &port });
+        show(&Shown::Next { directory, port: &port, discrepancy: discrepancy.as_deref() });
         Ok(finding)
     }
 

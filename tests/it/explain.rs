@@ -1,0 +1,85 @@
+//! `tieout explain`: one discrepancy, from its rows to its variance.
+
+use super::support::{Outcome, Setup, tieout};
+
+fn explain(setup: &Setup, arguments: &[&str]) -> Outcome {
+    tieout().arg("explain").args(arguments).current_dir(setup.folder()).output().unwrap().into()
+}
+
+/// The id of the discrepancy of `kind`, after a run.
+fn id(setup: &Setup, kind: &str) -> String {
+    assert_eq!(setup.reconcile(&[]).code, Some(1));
+    let report = setup.read("reports/discrepancies.csv");
+    let row = report.lines().find(|line| line.split(',').nth(1) == Some(kind)).expect(kind);
+    row.split(',').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_difference_is_explained_from_its_cells_to_its_cent() {
+    let setup = Setup::small();
+    setup.edit("records.csv", "620.00", "619.98");
+    setup.edit("tieout.toml", "[[pass]]", "[normalise.deal]\ncase = \"fold\"\n\n[[pass]]");
+    let id = id(&setup, "amount");
+    let outcome = explain(&setup, &[&id]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{}", outcome.stderr);
+    for says in [
+        "invoice invoices/alfa.csv:3 (SHA-256 ",
+        "settlement records.csv:3 (SHA-256 ",
+        "as the last run read it",
+        "invoices/alfa.csv:3: shares its key with records.csv:3: the group was made here",
+        "amount: billed 620 - settled 619.98 = 0.02: differs",
+        "0.01 allows 0.01: exceeded by 0.01",
+        "  total    0.02 = billed 620 - settled 619.98",
+    ] {
+        assert!(outcome.stdout.contains(says), "{says:?} is not in {}", outcome.stdout);
+    }
+    let cells = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let contract =
+        outcome.stdout.lines().map(cells).find(|cells| cells.first().is_some_and(|c| c == "Contract"));
+    assert_eq!(contract.unwrap(), ["Contract", "G-2", "deal", "G-2", "g-2"]);
+    // What stands in the files now is not what the run read: it is still the same discrepancy, and that is said.
+    setup.write(
+        "invoices/alfa.csv",
+        setup.read("invoices/alfa.csv") + "INV-1,ALFA GAS,G-9,2026-10-09,1,1,1,USD\n",
+    );
+    let outcome = explain(&setup, &[&id]);
+    assert!(outcome.stdout.contains("CHANGED since the last run"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("note: invoices/alfa.csv has changed since the last run"));
+    assert!(
+        explain(&setup, &[&id, "--from", "nowhere"]).stdout.contains("no summary.json of a run was found")
+    );
+}
+
+#[test]
+fn what_no_pass_took_has_its_nearest_candidate_and_what_differs() {
+    let setup = Setup::small();
+    setup.edit("records.csv", "G-2,ALFA GAS,2026-10-02", "G-2,ALFA GAS,2026-10-03");
+    let id = id(&setup, "unsettled");
+    let outcome = explain(&setup, &[&id, "--json"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let told: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(
+        told["passes"][0]["outcome"],
+        "no settlement record has its key; the nearest is records.csv:3 (taken by no pass): start is 2026-10-02 here and 2026-10-03 there"
+    );
+    assert_eq!(told["passes"][0]["key"], serde_json::json!(["deal", "start"]));
+    assert_eq!(told["sources"][0]["cells"][6]["text"], "620.00");
+    assert_eq!(told["sources"][0]["unchanged"], true);
+}
+
+#[test]
+fn an_unknown_id_names_the_nearest_one() {
+    let setup = Setup::small();
+    setup.edit("records.csv", "620.00", "600.00");
+    let id = id(&setup, "amount");
+    let typed = format!("{}x", &id[..id.len() - 1]);
+    let outcome = explain(&setup, &[&typed]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""));
+    assert!(outcome.stderr.contains(&format!("did you mean {id}?")), "{}", outcome.stderr);
+    // Tied out since: it says so, and which input changed.
+    setup.edit("records.csv", "600.00", "620.00");
+    let outcome = explain(&setup, &[&id]);
+    assert_eq!(outcome.code, Some(2));
+    assert!(outcome.stderr.contains("every line ties out"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("records.csv has changed since the last run"), "{}", outcome.stderr);
+}
