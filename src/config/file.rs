@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::versions::VersionsFile;
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{Delimiter, Encoding, Sheet};
 use crate::judge::Combine;
@@ -77,6 +78,7 @@ pub(super) struct SideFile {
     pub(super) defaults: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) scale: BTreeMap<String, u32>,
+    pub(super) versions: Option<VersionsFile>,
 }
 
 #[derive(Deserialize)]

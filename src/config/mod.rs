@@ -2,6 +2,7 @@
 //! without reading an invoice or calling the platform. Never: holds a secret, or lets an unknown key pass.
 
 mod file;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -9,13 +10,14 @@ use std::time::SystemTime;
 use sha2::{Digest as _, Sha256};
 
 use self::file::{File, PassFile, SideFile, ToleranceFile};
+use self::versions::VersionsFile;
 use crate::digest::hexadecimal;
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::FileSettings;
 use crate::judge::Tolerance;
 use crate::matching::{KeyPart, Pass};
 use crate::money::{self, Decimal, DecimalMark};
-use crate::normalise::{Field, Fields, Holds, KeyRules, Reading, Role};
+use crate::normalise::{Field, Fields, Holds, KeyRules, Reading, Role, VersionSettings};
 use crate::period::{Period, Zone};
 use crate::platform::{self, PLACEHOLDERS, split_placeholder};
 use crate::report::Format;
@@ -65,6 +67,8 @@ pub struct Settings {
     pub passes: Vec<Pass>,
     /// The tolerances in order.
     pub tolerances: Vec<Tolerance>,
+    /// Which versions of the settlements count; none where all do.
+    pub versions: Option<VersionSettings>,
     /// Where reports go.
     pub directory: PathBuf,
     /// Which are written.
@@ -124,7 +128,7 @@ fn base(path: &Path) -> PathBuf {
 }
 
 fn settings(
-    file: File,
+    mut file: File,
     text: &str,
     base: PathBuf,
     overrides: &Overrides,
@@ -135,8 +139,16 @@ fn settings(
     let period = overrides.period.as_ref().or(file.reconciliation.period.as_ref());
     let period = period.map(|period| Period::parse(period, &zone, now)).transpose()?;
 
-    let invoices = side(file.invoices, "invoices", None)?;
+    if file.invoices.versions.is_some() {
+        return Err(versions::refuse_for_invoices());
+    }
+    let versions = file.settlements.versions.take();
+    let mut invoices = side(file.invoices, "invoices", None)?;
     let settlements = side(file.settlements, "settlements", file.platform)?;
+    // The day of publication is the settlements' alone, unless the invoices say that they have it.
+    let published = versions.as_ref().and_then(VersionsFile::published);
+    invoices.reading.absent =
+        published.filter(|name| !invoices.reading.columns.contains_key(*name)).map(str::to_owned);
     let sides = [("invoices", &invoices.reading), ("settlements", &settlements.reading)];
 
     let mut fields = Fields::default();
@@ -170,6 +182,9 @@ fn settings(
             check_keyed(name, sides)?;
         }
     }
+    if let Some(versions) = &versions {
+        versions.attribute(&mut fields)?;
+    }
     let known: Vec<&str> = Role::ALL
         .iter()
         .map(|role| role.name())
@@ -199,6 +214,10 @@ fn settings(
         .into_iter()
         .map(|file| tolerance(file, &fields, &keys))
         .collect::<Result<Vec<_>>>()?;
+    let versions = versions
+        .map(|file| file.checked(&fields, &keys, &passes, &settlements.reading, &zone))
+        .transpose()?
+        .flatten();
     if let Source::Platform(platform) = &settlements.source {
         check_placeholders(platform, period.as_ref(), &invoices.reading)?;
     }
@@ -223,6 +242,7 @@ fn settings(
         keys,
         passes,
         tolerances,
+        versions,
         directory: overrides.directory.clone().unwrap_or_else(|| base.join(&file.report.directory)),
         formats,
         digest: hexadecimal(&digest.finalize()),
@@ -277,6 +297,7 @@ fn side(file: SideFile, table: &'static str, platform: Option<platform::Settings
         dates: file.dates,
         decimal: file.decimal,
         scale: file.scale,
+        absent: None,
         xml_numbers: matches!(source, Source::Platform(_)),
     };
     crate::period::Dates::new(Zone::utc(), &reading.dates).map_err(|fault| fault.at(at("dates")))?;

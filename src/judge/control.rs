@@ -8,7 +8,7 @@ use crate::normalise::{Ledger, Role, Side, Tallies, Tally, tally};
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
-    /// All rows of the period: the sum of the four classes that follow.
+    /// All rows of the period: the sum of the five classes that follow.
     Read,
     /// Entries that tie exactly.
     Matched,
@@ -16,6 +16,8 @@ pub enum Class {
     WithinTolerance,
     /// Entries in a discrepancy.
     Discrepant,
+    /// Settlement entries that a later version stands in the place of, or that were published too late to count.
+    Superseded,
     /// Rows that could not become entries.
     Rejected,
     /// Rows that start outside the period; not part of what was read.
@@ -24,17 +26,19 @@ pub enum Class {
 
 impl Class {
     /// All classes.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Read,
         Self::Matched,
         Self::WithinTolerance,
         Self::Discrepant,
+        Self::Superseded,
         Self::Rejected,
         Self::OutsidePeriod,
     ];
 
     /// The classes that what was read falls into.
-    const JUDGED: [Self; 4] = [Self::Matched, Self::WithinTolerance, Self::Discrepant, Self::Rejected];
+    const JUDGED: [Self; 5] =
+        [Self::Matched, Self::WithinTolerance, Self::Discrepant, Self::Superseded, Self::Rejected];
 
     /// The name used in `summary.json`.
     #[must_use]
@@ -44,6 +48,7 @@ impl Class {
             Self::Matched => "matched",
             Self::WithinTolerance => "within_tolerance",
             Self::Discrepant => "discrepant",
+            Self::Superseded => "superseded",
             Self::Rejected => "rejected",
             Self::OutsidePeriod => "outside_period",
         }
@@ -107,7 +112,7 @@ impl Control {
         self.books.get(&(side, class)).map_or(0, |tallies| tallies.values().map(|tally| tally.lines).sum())
     }
 
-    /// Read = matched + within tolerance + discrepant + rejected, in lines and money.
+    /// Read = matched + within tolerance + discrepant + superseded + rejected, in lines and money.
     pub(super) fn check(&self) -> Result<()> {
         for ((side, currency), balance) in self.balances() {
             let of = |class| balance.get(&class).copied().unwrap_or_default();

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::{Discrepancy, Figures, Kind, figures};
 use crate::matching::{Book, How, MOST};
 use crate::money::{self, Decimal};
-use crate::normalise::{Role, Side};
+use crate::normalise::{Role, Side, Versions};
 
 /// Explains `discrepancy`.
 #[must_use]
@@ -124,6 +124,9 @@ impl Teller<'_> {
                 self.all(Side::Invoice, Role::Unit),
                 self.all(Side::Settlement, Role::Unit)
             ),
+            Kind::Version if self.discrepancy.earlier.is_some() => {
+                self.earlier(&amount_billed, &amount_settled)
+            }
             Kind::Version => format!(
                 "Billed {amount_billed} on version {}, settled {amount_settled} on version {}.",
                 self.all(Side::Invoice, Role::Version),
@@ -158,6 +161,24 @@ impl Teller<'_> {
             Kind::Amount => format!("Billed {amount_billed}, settled {amount_settled}."),
             Kind::Arithmetic => self.arithmetic(),
         }
+    }
+
+    fn earlier(&self, billed: &str, settled: &str) -> String {
+        let ledger = self.book.ledger(Side::Settlement);
+        let version = self.discrepancy.earlier.map_or("", |entry| ledger.role(Role::Version, entry));
+        let last = self.discrepancy.settlements.iter().copied().max_by_key(|&entry| {
+            let line =
+                self.book.versions().and_then(|versions| Some(versions.line(versions.line_of(entry)?)));
+            line.and_then(|line| line.iter().find(|(_, own)| *own == entry).map(|(number, _)| *number))
+        });
+        let since = last.zip(self.book.versions().and_then(Versions::published));
+        let since = since.map_or("", |(entry, published)| ledger.text(published, entry));
+        let since = if since.is_empty() { String::new() } else { format!(" since {since}") };
+        format!(
+            "Billed {billed}, which ties to version {}; the platform is at {}{since}, with {settled}.",
+            version,
+            last.map_or("", |entry| ledger.role(Role::Version, entry)),
+        )
     }
 
     fn settled_quantity(&self) -> String {

@@ -108,7 +108,13 @@ pub(super) fn find(judge: &Judge<'_>, group: &Group<'_>, figures: &Both) -> Foun
     let quantity = judge.compare(Role::Quantity, group, invoiced.quantity, settled.quantity);
     let price = judge.compare(Role::Price, group, invoiced.price, settled.price);
     let all = [amount, quantity, price];
-    if texts_differ(judge.book, group, Role::Version) {
+    let versions_differ = match judge.book.versions().filter(|versions| versions.is_delta()) {
+        Some(versions) => super::versions::last_versions_differ(judge.book, versions, group),
+        None => texts_differ(judge.book, group, Role::Version),
+    };
+    if versions_differ
+        || (all.into_iter().any(Comparison::is_beyond) && super::versions::earlier(judge, group).is_some())
+    {
         // Versions are never compared silently, not even where the figures happen to agree.
         return Found::Differs(Kind::Version, None);
     }

@@ -9,6 +9,7 @@ mod figures;
 mod identity;
 mod kind;
 mod tolerance;
+mod versions;
 
 use std::collections::BTreeMap;
 
@@ -57,6 +58,8 @@ pub struct Discrepancy {
     pub variance: Option<Variance>,
     /// The tolerance that was exceeded.
     pub tolerance: Option<usize>,
+    /// A settlement entry of the earlier version that the invoice ties to, where it ties to one.
+    pub earlier: Option<u32>,
 }
 
 impl Discrepancy {
@@ -81,7 +84,7 @@ pub struct Outcome {
     pub within: BTreeMap<usize, u64>,
     /// What each pass took.
     pub passes: Vec<PassCount>,
-    /// Read = matched + within tolerance + discrepant + rejected.
+    /// Read = matched + within tolerance + discrepant + superseded + rejected.
     pub control: Control,
 }
 
@@ -135,6 +138,9 @@ impl<'a> Judge<'a> {
         let mut outcome = Outcome::default();
         for side in [Side::Invoice, Side::Settlement] {
             outcome.control.open(book.ledger(side));
+        }
+        for entry in book.versions().into_iter().flat_map(|versions| versions.all_superseded()) {
+            outcome.control.count(book.ledger(Side::Settlement), &[entry], Class::Superseded);
         }
         Self { book, rules, outcome }
     }
@@ -197,7 +203,11 @@ impl<'a> Judge<'a> {
             }
             _ => split(&figures.invoiced, &figures.settled, lines),
         };
-        let cause = kind::cause(kind, &figures);
+        let earlier = if kind == Kind::Version { versions::earlier(self, group) } else { None };
+        let cause = match earlier {
+            Some(_) => Some("earlier version".to_owned()),
+            None => kind::cause(kind, &figures),
+        };
         Verdict::Discrepancy(Box::new(Discrepancy {
             id: String::new(),
             kind,
@@ -209,6 +219,7 @@ impl<'a> Judge<'a> {
             figures,
             variance,
             tolerance,
+            earlier,
         }))
     }
 

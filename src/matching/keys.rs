@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Candidate, Pass};
 use crate::money::Decimal;
-use crate::normalise::{Field, Fields, KeyRules, Ledger, Role, Side, TextId};
+use crate::normalise::{Field, Fields, KeyRules, Ledger, Role, Side, TextId, Versions};
 use crate::period::{Instant, Zone};
 
 /// One part of a pass's key.
@@ -35,6 +35,7 @@ pub struct Book<'a> {
     fields: &'a Fields,
     /// By field: what each side's texts are compared as. Equal numbers mean equal keys, 0 is blank.
     keys: Vec<[Vec<u32>; 2]>,
+    versions: Option<&'a Versions>,
 }
 
 const UNSEEN: u32 = u32::MAX;
@@ -66,7 +67,32 @@ impl<'a> Book<'a> {
                 })
             })
             .collect();
-        Self { invoice, settlement, zone, fields, keys }
+        Self { invoice, settlement, zone, fields, keys, versions: None }
+    }
+
+    /// The same, with a choice among the versions of the settlements: what is superseded is in no group.
+    #[must_use]
+    pub fn with_versions(self, versions: Option<&'a Versions>) -> Self {
+        Self { versions, ..self }
+    }
+
+    /// The choice among the versions of the settlements, if there is one.
+    #[must_use]
+    pub const fn versions(&self) -> Option<&'a Versions> {
+        self.versions
+    }
+
+    /// Whether a later version or the day keeps an entry out of the run.
+    #[must_use]
+    pub fn is_superseded(&self, side: Side, entry: u32) -> bool {
+        side == Side::Settlement && self.versions.is_some_and(|versions| versions.is_superseded(entry))
+    }
+
+    /// Whether some of these settlement entries add up to one line.
+    pub(super) fn adds_up(&self, settlements: &[u32]) -> bool {
+        self.versions.is_some_and(|versions| {
+            versions.is_delta() && settlements.iter().any(|&entry| versions.line_of(entry).is_some())
+        })
     }
 
     /// The entries of one side.

@@ -137,6 +137,10 @@ pub fn run(
                         entries.extend(candidates.iter().map(|candidate| candidate.2));
                     }
                     match pass.compare {
+                        // Deltas of one line are lines of their own only until they are added up.
+                        Compare::Lines if book.adds_up(&settlements) => {
+                            totals::total(book, &invoices, &settlements, &mut claim);
+                        }
                         Compare::Lines => pairing::pair(book, &invoices, &settlements, &mut claim),
                         Compare::Totals => totals::total(book, &invoices, &settlements, &mut claim),
                     }
@@ -162,7 +166,7 @@ struct Open {
 
 impl Open {
     fn new(book: &Book<'_>) -> Self {
-        let all = |side| vec![true; book.ledger(side).len() as usize];
+        let all = |side| (0..book.ledger(side).len()).map(|entry| !book.is_superseded(side, entry)).collect();
         Self { invoice: all(Side::Invoice), settlement: all(Side::Settlement) }
     }
 

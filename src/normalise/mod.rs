@@ -6,6 +6,7 @@ mod keys;
 mod ledger;
 mod role;
 mod units;
+mod versions;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +17,7 @@ pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
 pub use self::ledger::{Counts, Draft, Ledger, Pool, Reject, Side, Tallies, Tally, TextId, tally};
 pub use self::role::{Field, Fields, Holds, Role};
 pub use self::units::{Dimension, Unit};
+pub use self::versions::{Restatement, VersionSettings, Versions};
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{Mark, Origin, Row, Rows};
 use crate::money::{self, Decimal, DecimalMark, Rounding};
@@ -55,6 +57,8 @@ pub struct Reading {
     pub decimal: DecimalMark,
     /// Quantity, price or amount → digits behind the point; longer values are rounded half-even.
     pub scale: BTreeMap<String, u32>,
+    /// An attribute that only the other side has.
+    pub absent: Option<String>,
     /// Whether numbers come from an XML document, where a double may have an exponent.
     pub xml_numbers: bool,
 }
@@ -179,6 +183,7 @@ impl<'a> Normaliser<'a> {
             let find = |header: &str| columns.iter().position(|column| column == header);
             let (is_wanted, columns) = match reading.columns.get(name) {
                 Some(headers) => (true, headers.names().iter().filter_map(|header| find(header)).collect()),
+                None if reading.absent.as_deref() == Some(name) => (false, Vec::new()),
                 // An attribute without a mapping is the column of its own name.
                 None if Role::named(name).is_none() => (true, find(name).into_iter().collect()),
                 None => (false, Vec::new()),

@@ -83,8 +83,10 @@ impl Explain {
         let settings = config::load(&self.config, &overrides, context.now)?;
         let manner = settlements::manner(&settings, context, None, self.refetch)?;
         let (mut invoice, mut settlement) = reconcile::read_both(&settings, &manner, context)?;
+        let versions = reconcile::versions(&settings, &settlement.ledger)?;
         let book =
-            Book::new(&invoice.ledger, &settlement.ledger, &settings.zone, &settings.keys, &settings.fields);
+            Book::new(&invoice.ledger, &settlement.ledger, &settings.zone, &settings.keys, &settings.fields)
+                .with_versions(versions.as_ref());
         let entries = u64::from(invoice.ledger.len()) + u64::from(settlement.ledger.len());
         let task = context.progress.task("matching", Unit::Entries, Some(entries));
         let mut judge = Judge::new(&book, reconcile::rules(&settings));
@@ -476,6 +478,9 @@ impl Desk<'_> {
 
     /// Who took an entry, in brackets.
     fn taken(&self, side: Side, entry: u32) -> String {
+        if self.book.is_superseded(side, entry) {
+            return " (superseded: another version counts)".to_owned();
+        }
         let [invoice, settlement] = &self.takers;
         let takers = if side == Side::Invoice { invoice } else { settlement };
         let taker = takers.get(entry as usize).copied().unwrap_or(NONE);

@@ -11,7 +11,8 @@ use crate::fault::Result;
 use crate::intake::{self, FileSettings};
 use crate::judge::{Judge, Rules};
 use crate::matching::{self, Book};
-use crate::normalise::{Ledger, Normaliser, Side};
+use crate::normalise::{Ledger, Normaliser, Side, Versions};
+use crate::period::Dates;
 use crate::platform::{Fetched, Manner};
 use crate::progress::Unit;
 use crate::report::{self, Input, Report};
@@ -111,8 +112,10 @@ impl Reconcile {
         report::check_directory(&settings.directory)?;
         let (invoice, mut settlement) = read_both(&settings, &manner, context)?;
         settlement.close()?;
+        let versions = versions(&settings, &settlement.ledger)?;
         let book =
-            Book::new(&invoice.ledger, &settlement.ledger, &settings.zone, &settings.keys, &settings.fields);
+            Book::new(&invoice.ledger, &settlement.ledger, &settings.zone, &settings.keys, &settings.fields)
+                .with_versions(versions.as_ref());
         let entries = u64::from(invoice.ledger.len()) + u64::from(settlement.ledger.len());
         let task = context.progress.task("matching", Unit::Entries, Some(entries));
         let mut judge = Judge::new(&book, rules(&settings));
@@ -160,6 +163,13 @@ pub(super) fn rules(settings: &Settings) -> Rules<'_> {
         keys: &settings.keys,
         check_arithmetic: settings.check_arithmetic,
     }
+}
+
+/// Which versions of the settlements count, where that is configured.
+pub(super) fn versions(settings: &Settings, settlements: &Ledger) -> Result<Option<Versions>> {
+    let Some(versions) = &settings.versions else { return Ok(None) };
+    let dates = Dates::new(settings.zone.clone(), &settings.settlements.reading.dates)?;
+    Versions::choose(settlements, &settings.fields, &settings.keys, &dates, versions).map(Some)
 }
 
 /// One side, read.

@@ -108,7 +108,8 @@ pub(super) fn summary_table(report: &Report<'_>, width: u16) -> String {
         }
         return table.trim_fmt();
     }
-    let shown = Class::ALL.into_iter().filter(|class| *class != Class::OutsidePeriod || has(*class));
+    let seldom = [Class::OutsidePeriod, Class::Superseded];
+    let shown = Class::ALL.into_iter().filter(|class| !seldom.contains(class) || has(*class));
     let shown: Vec<Class> = shown.collect();
     let labels: Vec<String> = shown.iter().map(|class| class.label()).collect();
     let mut header = vec![("side", LEFT), ("currency", LEFT)];

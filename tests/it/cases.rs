@@ -171,7 +171,7 @@ fn the_figures_of_every_case_add_up() {
         let summary: serde_json::Value = serde_json::from_str(summary).unwrap();
         for (side, currencies) in summary["control_totals"].as_object().unwrap() {
             for (currency, classes) in currencies.as_object().unwrap() {
-                let judged = ["matched", "within_tolerance", "discrepant", "rejected"];
+                let judged = ["matched", "within_tolerance", "discrepant", "superseded", "rejected"];
                 let lines: u64 = judged.iter().map(|class| classes[class]["lines"].as_u64().unwrap()).sum();
                 let money: Sum =
                     judged.iter().map(|class| decimal(classes[class]["amount"].as_str().unwrap())).collect();

@@ -93,7 +93,7 @@ fn every_seeded_difference_is_found_with_its_kind_and_nothing_else() {
             let total = &summary["control_totals"][side]["USD"][class];
             (total["lines"].as_u64().unwrap(), total["amount"].as_str().unwrap().parse::<Decimal>().unwrap())
         };
-        let classes = ["matched", "within_tolerance", "discrepant", "rejected"].map(total);
+        let classes = ["matched", "within_tolerance", "discrepant", "superseded", "rejected"].map(total);
         let sum = classes.iter().fold((0, Decimal::ZERO), |sum, part| (sum.0 + part.0, sum.1 + part.1));
         assert_eq!((total("read").0, total("read")), (rows, sum), "{side}");
     }

@@ -30,3 +30,4 @@ mod simulator;
 mod support;
 #[cfg(feature = "simulator")]
 mod survive;
+mod versions;
