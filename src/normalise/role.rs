@@ -119,6 +119,11 @@ impl Field {
         (role.holds() == Holds::Text).then_some(Self(role as usize))
     }
 
+    /// Every field there can be, in order: the text roles, then attributes without end.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..).map(Self)
+    }
+
     /// Its position, text roles first.
     #[must_use]
     pub const fn index(self) -> usize {
