@@ -174,6 +174,21 @@ pub fn multiply(a: Decimal, b: Decimal) -> Option<Decimal> {
     Wide::from(a).multiply(b.into())?.decimal()
 }
 
+/// The mantissa and the scale of `value` without zeros at its end: equal values have equal ones.
+#[must_use]
+pub fn canonical(value: Decimal) -> (i128, u32) {
+    let wide = Wide::from(value);
+    let (Ok(mut mantissa), mut scale) = (i64::try_from(wide.mantissa), wide.scale) else {
+        let wide = wide.stripped();
+        return (wide.mantissa, wide.scale);
+    };
+    // 64 bits divide many times faster than 128.
+    while scale > 0 && mantissa % 10 == 0 {
+        (mantissa, scale) = (mantissa / 10, scale - 1);
+    }
+    (mantissa.into(), scale)
+}
+
 /// Whether `|difference| ≤ percent % of |base|`, exactly. A comparison that
 /// does not fit 128 bits is answered `false`: out of tolerance is the safe side.
 #[must_use]

@@ -69,6 +69,8 @@ pub struct Settings {
     pub directory: PathBuf,
     /// Which are written.
     pub formats: Vec<Format>,
+    /// Bytes that the entries of both sides may take in memory before they go to a temporary file.
+    pub memory: usize,
     /// SHA-256 over `tieout.toml`, the alias tables and the period.
     pub digest: String,
 }
@@ -225,6 +227,7 @@ fn settings(
         tolerances,
         directory: overrides.directory.clone().unwrap_or_else(|| base.join(&file.report.directory)),
         formats,
+        memory: 256 << 20,
         digest: hexadecimal(&digest.finalize()),
         base,
     })

@@ -9,6 +9,7 @@ mod files;
 mod guard;
 mod index;
 mod quiet;
+mod shelf;
 mod text;
 
 use std::collections::{HashMap, HashSet};
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use crate::fault::{Fault, Kind, Result};
 
 pub use answer::Answer;
+pub use shelf::revisitable;
 pub use files::{Delimiter, Encoding, FileSettings, Found, Sheet, find, open};
 
 /// What the source said about a cell, beyond its text.

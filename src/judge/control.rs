@@ -86,6 +86,14 @@ impl Control {
         }
     }
 
+    /// Counts entries that were judged elsewhere.
+    pub(super) fn join(&mut self, side: Side, class: Class, counted: &Tallies) {
+        let tallies = self.books.entry((side, class)).or_default();
+        for (currency, tally) in counted {
+            tallies.entry(currency.clone()).or_default().join(tally);
+        }
+    }
+
     /// The totals by side and currency; every class is there, empty ones too.
     #[must_use]
     pub fn balances(&self) -> BTreeMap<(Side, &str), Balance> {

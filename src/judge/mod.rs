@@ -13,13 +13,13 @@ use std::collections::BTreeMap;
 
 pub use self::control::{Balance, Class, Control};
 pub use self::explanation::explain;
-pub use self::figures::{Both, Figures, Variance, split};
+pub use self::figures::{Both, Figures, Variance, miscalculated, split};
 pub use self::kind::Kind;
 pub use self::tolerance::{Combine, Tolerance};
 use crate::fault::Result;
 use crate::matching::{Book, Group, How, PassCount};
 use crate::money::{self, Decimal};
-use crate::normalise::{Field, KeyRules, Role, Side};
+use crate::normalise::{Field, KeyRules, Role, Side, Tallies};
 
 /// What judging needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -135,6 +135,20 @@ impl<'a> Judge<'a> {
             outcome.control.open(book.ledger(side));
         }
         Self { book, rules, outcome }
+    }
+
+    /// Takes over what was settled before, of one side: entries that tie.
+    pub fn settled(&mut self, side: Side, matched: &Tallies, within: &Tallies) {
+        self.outcome.control.join(side, Class::Matched, matched);
+        self.outcome.control.join(side, Class::WithinTolerance, within);
+    }
+
+    /// Takes over how many pairs were settled before: exactly, and within each tolerance.
+    pub fn settled_pairs(&mut self, matched: u64, within: &BTreeMap<usize, u64>) {
+        self.outcome.matched += matched;
+        for (&tolerance, count) in within {
+            *self.outcome.within.entry(tolerance).or_default() += count;
+        }
     }
 
     /// Gives `group` its verdict.
@@ -271,12 +285,13 @@ impl<'a> Judge<'a> {
     /// Whether an invoice entry's own quantity × price is not its amount: by more
     /// than a cent, which is what rounding a line can do, and more than the tolerance for its amount.
     fn miscalculated(&self, invoice: u32) -> bool {
-        const CENT: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
-        if !self.rules.check_arithmetic {
+        let ledger = self.book.ledger(Side::Invoice);
+        let (quantity, price, amount) =
+            (ledger.quantity(invoice), ledger.price(invoice), ledger.amount(invoice));
+        if !self.rules.check_arithmetic || !miscalculated(quantity, price, amount) {
             return false;
         }
-        let ledger = self.book.ledger(Side::Invoice);
-        let Some(gap) = figures::gap(ledger, invoice).filter(|gap| gap.abs() > CENT) else { return false };
+        let Some(gap) = figures::gap(ledger, invoice) else { return false };
         let group = Group { pass: None, how: How::Alone, invoices: &[invoice], settlements: &[] };
         let tolerated = self.tolerance(Role::Amount, &group).zip(ledger.amount(invoice));
         !tolerated.is_some_and(|((_, tolerance), amount)| tolerance.allows(gap, amount))

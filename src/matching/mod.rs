@@ -91,6 +91,15 @@ pub struct PassCount {
     pub settlements: u64,
 }
 
+impl PassCount {
+    /// Counts pairs that were made elsewhere.
+    pub const fn add_pairs(&mut self, pairs: u64) {
+        self.groups += pairs;
+        self.invoices += pairs;
+        self.settlements += pairs;
+    }
+}
+
 /// An entry under its key's hash; sorting brings the entries of a key together, invoices first.
 type Candidate = (u64, Side, u32);
 

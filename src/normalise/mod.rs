@@ -231,6 +231,11 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         Ok(())
     }
 
+    /// Who takes the entries.
+    pub fn taker(&mut self) -> &mut T {
+        &mut self.taker
+    }
+
     /// Who took the entries, what was counted, and what was rejected.
     #[must_use]
     pub fn part(self) -> (T, Counts, Vec<Reject>) {

@@ -109,7 +109,7 @@ impl fmt::Display for Role {
 }
 
 /// A text field of an entry: a text role, or an attribute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Field(usize);
 
 impl Field {

@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Context, settlements};
+use super::{Context, settlements, sifted};
 use crate::config::{self, Overrides, Settings, SideSettings, Source};
 use crate::fault::Result;
-use crate::intake::{self, FileSettings};
+use crate::intake::{self, FileSettings, Rows};
 use crate::judge::{Judge, Rules};
 use crate::matching::{self, Book};
 use crate::normalise::{Ledger, Normaliser, Side};
 use crate::platform::Manner;
 use crate::progress::Unit;
 use crate::report::{self, Input, Report};
+use crate::sieve::{Plan, Sifted};
 
 /// Reconcile invoices with settlement records
 ///
@@ -109,18 +110,36 @@ impl Reconcile {
         tracing::info!(name = settings.name, config = %self.config.display(), "run started");
         let manner = settlements::manner(&settings, context, self.evidence.as_deref(), self.refetch)?;
         report::check_directory(&settings.directory)?;
-        let (invoice, settlement) = read_both(&settings, &manner, context)?;
-        let book =
-            Book::new(&invoice.ledger, &settlement.ledger, &settings.zone, &settings.keys, &settings.fields);
         let rules = Rules {
             tolerances: &settings.tolerances,
             keys: &settings.keys,
             check_arithmetic: settings.check_arithmetic,
         };
+        let plan = Plan::of(&settings.passes, rules, &settings.zone);
+        let (invoice, settlement, sifted) = match (&plan, &settings.invoices.source, &settings.settlements.source) {
+            (Some(plan), Source::Files(invoices), Source::Files(settlements)) => {
+                sifted::read([invoices, settlements], plan, &settings, context)?
+            }
+            _ => {
+                let (invoice, settlement) = read_both(&settings, &manner, context)?;
+                (invoice, settlement, Sifted::default())
+            }
+        };
+        let book =
+            Book::new(&invoice.ledger, &settlement.ledger, &settings.zone, &settings.keys, &settings.fields);
         let entries = u64::from(invoice.ledger.len()) + u64::from(settlement.ledger.len());
         let task = context.progress.task("matching", Unit::Entries, Some(entries));
         let mut judge = Judge::new(&book, rules);
-        let passes = matching::run(&book, &settings.passes, &*task, &mut |group| judge.judge(&group));
+        judge.settled_pairs(sifted.matched, &sifted.within);
+        for ((side, matched), within) in
+            [Side::Invoice, Side::Settlement].into_iter().zip(&sifted.matched_lines).zip(&sifted.within_lines)
+        {
+            judge.settled(side, matched, within);
+        }
+        let mut passes = matching::run(&book, &settings.passes, &*task, &mut |group| judge.judge(&group));
+        if let Some(first) = passes.first_mut() {
+            first.add_pairs(sifted.pairs());
+        }
         let outcome = judge.finish(passes)?;
         drop(task);
 
@@ -158,9 +177,9 @@ impl Reconcile {
 }
 
 /// One side, read.
-struct Taken {
-    ledger: Ledger,
-    inputs: Vec<Input>,
+pub(super) struct Taken {
+    pub(super) ledger: Ledger,
+    pub(super) inputs: Vec<Input>,
 }
 
 /// Reads both sides, at once where the platform need not know whom to ask for.
@@ -229,10 +248,15 @@ fn read_files(
     for file in intake::find(base, settings)? {
         let mut rows = intake::open(&file.path, &file.label, settings, context.progress)?;
         normaliser.take(&mut *rows)?;
-        let digest = rows.digest().cloned();
-        let (bytes, sha256) = digest.map(|digest| (digest.bytes, digest.sha256)).unwrap_or_default();
-        tracing::info!(side = side.name(), file = file.label, bytes, sha256, "file read");
-        inputs.push(Input { side: side.name(), source: file.label, bytes, sha256 });
+        inputs.push(input(side, file.label, &*rows));
     }
     Ok(inputs)
+}
+
+/// A file that has been read through, for the summary.
+pub(super) fn input(side: Side, label: String, rows: &dyn Rows) -> Input {
+    let digest = rows.digest().cloned();
+    let (bytes, sha256) = digest.map(|digest| (digest.bytes, digest.sha256)).unwrap_or_default();
+    tracing::info!(side = side.name(), file = label, bytes, sha256, "file read");
+    Input { side: side.name(), source: label, bytes, sha256 }
 }
