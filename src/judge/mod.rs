@@ -181,7 +181,10 @@ impl<'a> Judge<'a> {
         self.outcome.passes = passes;
         identity::name(self.book, &mut self.outcome.discrepancies);
         let size = |discrepancy: &Discrepancy| discrepancy.variance.map(|variance| variance.total.abs());
-        self.outcome.discrepancies.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.id.cmp(&b.id)));
+        // Sorted by keys of their own: a discrepancy is large to move.
+        self.outcome
+            .discrepancies
+            .sort_by_cached_key(|discrepancy| (std::cmp::Reverse(size(discrepancy)), discrepancy.id.clone()));
         Ok(self.outcome)
     }
 

@@ -10,6 +10,7 @@ mod units;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::FixedState;
 use serde::Deserialize;
 
 pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
@@ -108,7 +109,7 @@ pub struct Normaliser<'a, T = Ledger> {
     currency: String,
     /// For a header of so many columns.
     layout: Option<(usize, Layout<'a>)>,
-    moments: HashMap<String, Instant>,
+    moments: HashMap<String, Instant, FixedState>,
 }
 
 /// Where a role or an attribute stands in the rows at hand.
@@ -190,7 +191,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             spans: vec![None; fields.count()],
             currency: String::new(),
             layout: None,
-            moments: HashMap::new(),
+            moments: HashMap::default(),
         })
     }
 

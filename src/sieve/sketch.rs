@@ -53,7 +53,7 @@ pub struct Sketcher<'p> {
     /// What the next hash is of.
     bytes: Vec<u8>,
     keys: HashMap<(Field, String), String>,
-    moments: HashMap<(KeyPart, i64), i64>,
+    moments: HashMap<(KeyPart, i64), i64, foldhash::fast::FixedState>,
     /// What went wrong first; no entry is taken after it.
     failed: Option<Fault>,
 }
@@ -104,7 +104,7 @@ impl<'p> Sketcher<'p> {
             keyless: Vec::new(),
             bytes: Vec::new(),
             keys: HashMap::new(),
-            moments: HashMap::new(),
+            moments: HashMap::default(),
             failed: None,
         }
     }

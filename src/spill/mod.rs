@@ -60,7 +60,10 @@ impl Spill {
             folder: folder.to_owned(),
             limit,
             buffered: 0,
-            partitions: (0..partitions).map(|_| Partition::default()).collect(),
+            // Room for what a partition gets before it is written out, so that it need not grow: it takes memory only as it fills.
+            partitions: (0..partitions)
+                .map(|_| Partition { buffer: Vec::with_capacity(limit / partitions), segments: Vec::new() })
+                .collect(),
             file: None,
             end: 0,
         }
