@@ -40,6 +40,7 @@ pub(super) struct Reconciliation {
     pub(super) period: Option<String>,
     #[serde(default)]
     pub(super) allow_rejects: u64,
+    pub(super) memory: Option<String>,
     #[serde(default = "yes")]
     pub(super) check_arithmetic: bool,
 }

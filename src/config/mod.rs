@@ -84,6 +84,8 @@ pub struct Overrides {
     pub directory: Option<PathBuf>,
     /// In place of `reconciliation.allow_rejects`.
     pub allow_rejects: Option<u64>,
+    /// In place of `reconciliation.memory`.
+    pub memory: Option<String>,
 }
 
 /// Reads `path`. `now` is what relative periods are seen from.
@@ -137,6 +139,11 @@ fn settings(
     let period = overrides.period.as_ref().or(file.reconciliation.period.as_ref());
     let period = period.map(|period| Period::parse(period, &zone, now)).transpose()?;
 
+    let memory = match (&overrides.memory, &file.reconciliation.memory) {
+        (Some(given), _) => bytes(given).map_err(|fault| fault.at("--memory"))?,
+        (None, Some(given)) => bytes(given).map_err(|fault| fault.at("[reconciliation] memory"))?,
+        (None, None) => MEMORY,
+    };
     let invoices = side(file.invoices, "invoices", None)?;
     let settlements = side(file.settlements, "settlements", file.platform)?;
     let sides = [("invoices", &invoices.reading), ("settlements", &settlements.reading)];
@@ -227,9 +234,29 @@ fn settings(
         tolerances,
         directory: overrides.directory.clone().unwrap_or_else(|| base.join(&file.report.directory)),
         formats,
-        memory: 256 << 20,
+        memory,
         digest: hexadecimal(&digest.finalize()),
         base,
+    })
+}
+
+/// What lines may take in memory where nobody says.
+const MEMORY: usize = 256 << 20;
+
+/// The least that makes sense: below it, all the time goes into temporary files.
+const LEAST_MEMORY: usize = 16 << 20;
+
+/// Reads `128MiB`.
+fn bytes(text: &str) -> Result<usize> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let size = units.into_iter().find_map(|(unit, shift)| {
+        let number: usize = text.trim().strip_suffix(unit)?.trim_end().parse().ok()?;
+        number.checked_mul(1 << shift)
+    });
+    size.filter(|&size| size >= LEAST_MEMORY).ok_or_else(|| {
+        Fault::new(Kind::Configuration, "this is no amount of memory")
+            .value(text)
+            .expected("a whole number of MiB or GiB, at least 16MiB, such as 128MiB")
     })
 }
 

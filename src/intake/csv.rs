@@ -209,7 +209,9 @@ impl Csv {
             outcome => {
                 let place = match outcome {
                     Err(error) => error.valid_up_to(),
-                    Ok(text) => ends.iter().find(|&&end| !text.is_char_boundary(end)).map_or(0, |end| end - 1),
+                    Ok(text) => {
+                        ends.iter().find(|&&end| !text.is_char_boundary(end)).map_or(0, |end| end - 1)
+                    }
                 };
                 Err(self.not_utf_8(place, cells, ends))
             }

@@ -63,7 +63,10 @@ impl Iterator for Marks<'_> {
 #[inline]
 fn bits(block: &[u8; 64], delimiter: u8) -> u64 {
     let flags: [u8; 64] = block.map(|byte| {
-        u8::from(byte == delimiter) | u8::from(byte == b'\n') | u8::from(byte == b'\r') | u8::from(byte == b'"')
+        u8::from(byte == delimiter)
+            | u8::from(byte == b'\n')
+            | u8::from(byte == b'\r')
+            | u8::from(byte == b'"')
     });
     let (eights, _) = flags.as_chunks::<8>();
     // Eight bytes of nought or one become eight bits: the multiplication moves the n-th to the n-th place of the top byte.

@@ -19,8 +19,8 @@ use std::sync::Arc;
 use crate::fault::{Fault, Kind, Result};
 
 pub use answer::Answer;
-pub use shelf::revisitable;
 pub use files::{Delimiter, Encoding, FileSettings, Found, Sheet, find, open};
+pub use shelf::revisitable;
 
 /// What the source said about a cell, beyond its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

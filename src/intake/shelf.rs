@@ -46,7 +46,10 @@ impl Rows for Shelf {
         self.bytes.clear();
         write(row, &mut self.bytes);
         let length = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
-        self.file.write_all(&length).and_then(|()| self.file.write_all(&self.bytes)).map_err(spill::unwritable)?;
+        self.file
+            .write_all(&length)
+            .and_then(|()| self.file.write_all(&self.bytes))
+            .map_err(spill::unwritable)?;
         self.end += (length.len() + self.bytes.len()) as u64;
         Ok(true)
     }
@@ -70,8 +73,9 @@ impl Rows for Shelf {
             file.read_exact(&mut self.bytes)
         };
         read().map_err(spill::unreadable)?;
-        restore(&self.bytes, row)
-            .ok_or_else(|| Fault::new(Kind::Bug, "a row that was put aside is broken").at(self.origin()).value(place))
+        restore(&self.bytes, row).ok_or_else(|| {
+            Fault::new(Kind::Bug, "a row that was put aside is broken").at(self.origin()).value(place)
+        })
     }
 }
 
@@ -100,7 +104,9 @@ fn restore(mut bytes: &[u8], row: &mut Row) -> Option<()> {
     }
     let marks = number()? as usize;
     let (marks, text) = bytes.split_at_checked(marks)?;
-    let mark = |&mark: &u8| [Mark::Text, Mark::Double, Mark::Date, Mark::Error].into_iter().find(|&m| m as u8 == mark);
+    let mark = |&mark: &u8| {
+        [Mark::Text, Mark::Double, Mark::Date, Mark::Error].into_iter().find(|&m| m as u8 == mark)
+    };
     row.marks.extend(marks.iter().filter_map(mark));
     row.text.push_str(std::str::from_utf8(text).ok()?);
     Some(())

@@ -112,8 +112,13 @@ impl Text {
     /// Opens `input` in the encoding that its first bytes give away, else in `encoding`, else in UTF-8.
     /// A byte order mark is certain evidence, so it goes before the setting.
     pub(super) fn open(input: Input, encoding: Option<Encoding>) -> Result<Self> {
-        let mut bytes =
-            Bytes { file: input.file, label: input.label, hashed: Hashed::new(), task: input.task, again: false };
+        let mut bytes = Bytes {
+            file: input.file,
+            label: input.label,
+            hashed: Hashed::new(),
+            task: input.task,
+            again: false,
+        };
         let mut raw = vec![0; CHUNK];
         let end = bytes.read(&mut raw)?;
         let head = raw.get(..end).unwrap_or_default();

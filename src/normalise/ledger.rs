@@ -274,7 +274,6 @@ impl Ledger {
             rejects: Vec::new(),
         }
     }
-
 }
 
 impl Taker for Ledger {
@@ -304,7 +303,6 @@ impl Taker for Ledger {
 }
 
 impl Ledger {
-
     /// Whose entries these are.
     #[must_use]
     pub const fn side(&self) -> Side {

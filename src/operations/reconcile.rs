@@ -53,6 +53,11 @@ pub struct Reconcile {
     #[arg(long, value_name = "N")]
     pub allow_rejects: Option<u64>,
 
+    /// How much memory lines may take before they go to a temporary file, such as 128MiB or 1GiB; nothing that
+    /// is reported depends on it
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+
     /// How many discrepancies to show, the largest variance first; the reports hold all
     #[arg(short, long, value_name = "N", default_value_t = DEFAULT_LIMIT)]
     #[serde(default = "default_limit")]
@@ -88,6 +93,7 @@ impl Reconcile {
             evidence: None,
             refetch: false,
             allow_rejects: None,
+            memory: None,
             limit: DEFAULT_LIMIT,
         }
     }
@@ -105,6 +111,7 @@ impl Reconcile {
             period: self.period.clone(),
             directory: self.output.clone(),
             allow_rejects: self.allow_rejects,
+            memory: self.memory.clone(),
         };
         let settings = config::load(&self.config, &overrides, context.now)?;
         tracing::info!(name = settings.name, config = %self.config.display(), "run started");
@@ -116,26 +123,22 @@ impl Reconcile {
             check_arithmetic: settings.check_arithmetic,
         };
         let plan = Plan::of(&settings.passes, rules, &settings.zone);
-        let (invoice, settlement, sifted) = match (&plan, &settings.invoices.source, &settings.settlements.source) {
-            (Some(plan), Source::Files(invoices), Source::Files(settlements)) => {
-                sifted::read([invoices, settlements], plan, &settings, context)?
-            }
-            _ => {
-                let (invoice, settlement) = read_both(&settings, &manner, context)?;
-                (invoice, settlement, Sifted::default())
-            }
-        };
+        let (invoice, settlement, sifted) =
+            match (&plan, &settings.invoices.source, &settings.settlements.source) {
+                (Some(plan), Source::Files(invoices), Source::Files(settlements)) => {
+                    sifted::read([invoices, settlements], plan, &settings, context)?
+                }
+                _ => {
+                    let (invoice, settlement) = read_both(&settings, &manner, context)?;
+                    (invoice, settlement, Sifted::default())
+                }
+            };
         let book =
             Book::new(&invoice.ledger, &settlement.ledger, &settings.zone, &settings.keys, &settings.fields);
         let entries = u64::from(invoice.ledger.len()) + u64::from(settlement.ledger.len());
         let task = context.progress.task("matching", Unit::Entries, Some(entries));
         let mut judge = Judge::new(&book, rules);
-        judge.settled_pairs(sifted.matched, &sifted.within);
-        for ((side, matched), within) in
-            [Side::Invoice, Side::Settlement].into_iter().zip(&sifted.matched_lines).zip(&sifted.within_lines)
-        {
-            judge.settled(side, matched, within);
-        }
+        sifted.hand_to(&mut judge);
         let mut passes = matching::run(&book, &settings.passes, &*task, &mut |group| judge.judge(&group));
         if let Some(first) = passes.first_mut() {
             first.add_pairs(sifted.pairs());

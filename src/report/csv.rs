@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::io::Write;
 
-use rayon::slice::ParallelSlice as _;
 use rayon::iter::ParallelIterator as _;
+use rayon::slice::ParallelSlice as _;
 
 use super::{COLUMNS, Report, line};
 

@@ -22,7 +22,10 @@ enum Verdict {
 }
 
 /// Settles what ties at first sight; the rest is left.
-#[expect(clippy::indexing_slicing, reason = "places in the table are taken modulo its length, and what stands there are places of slots")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "places in the table are taken modulo its length, and what stands there are places of slots"
+)]
 pub(super) fn join(plan: &Plan<'_>, slots: &[Vec<Slot>; 2], classes: [&Classes; 2]) -> Sifted {
     let [invoices, settlements] = slots;
     // An open table of the first settlement of each key, at most half full.

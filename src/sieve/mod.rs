@@ -21,7 +21,7 @@ use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 pub use self::sketch::Sketcher;
 pub use self::slot::Place;
 use crate::fault::Result;
-use crate::judge::{Rules, Tolerance};
+use crate::judge::{Judge, Rules, Tolerance};
 use crate::matching::{KeyPart, Pass};
 use crate::normalise::{Field, KeyRules, Role, Side, Tallies};
 use crate::period::Zone;
@@ -50,7 +50,8 @@ impl<'a> Plan<'a> {
     pub fn of(passes: &[Pass], rules: Rules<'a>, zone: &'a Zone) -> Option<Self> {
         let apart = [Role::Document, Role::Version].map(sketch::field);
         let is_apart = |part: &KeyPart| matches!(part, KeyPart::Text(field) if apart.contains(field));
-        let (aside, key): (Vec<KeyPart>, Vec<KeyPart>) = passes.first()?.key.iter().copied().partition(is_apart);
+        let (aside, key): (Vec<KeyPart>, Vec<KeyPart>) =
+            passes.first()?.key.iter().copied().partition(is_apart);
         let mut same = [Role::Unit, Role::Currency, Role::Version].map(sketch::field).to_vec();
         same.extend(aside.into_iter().filter_map(|part| match part {
             KeyPart::Text(field) => Some(field),
@@ -88,7 +89,8 @@ impl<'a> Plan<'a> {
         let mut sifted = (0..PARTITIONS)
             .into_par_iter()
             .map(|partition| {
-                let slots = [invoices.read(partition)?, settlements.read(partition)?].map(|bytes| slot::Slot::all(&bytes));
+                let slots = [invoices.read(partition)?, settlements.read(partition)?]
+                    .map(|bytes| slot::Slot::all(&bytes));
                 Ok(join::join(self, &slots, classes))
             })
             .try_reduce(Sifted::default, |mut all, part: Sifted| {
@@ -124,7 +126,9 @@ impl Sifted {
         for (number, count) in other.within {
             *self.within.entry(number).or_default() += count;
         }
-        for (all, part) in [(&mut self.matched_lines, other.matched_lines), (&mut self.within_lines, other.within_lines)] {
+        for (all, part) in
+            [(&mut self.matched_lines, other.matched_lines), (&mut self.within_lines, other.within_lines)]
+        {
             for (all, part) in all.iter_mut().zip(part) {
                 for (currency, tally) in part {
                     all.entry(currency).or_default().join(&tally);
@@ -133,6 +137,15 @@ impl Sifted {
         }
         for (all, part) in self.left.iter_mut().zip(other.left) {
             all.extend(part);
+        }
+    }
+
+    /// Tells the judge what is settled already.
+    pub fn hand_to(&self, judge: &mut Judge<'_>) {
+        judge.settled_pairs(self.matched, &self.within);
+        let lines = self.matched_lines.iter().zip(&self.within_lines);
+        for (side, (matched, within)) in [Side::Invoice, Side::Settlement].into_iter().zip(lines) {
+            judge.settled(side, matched, within);
         }
     }
 

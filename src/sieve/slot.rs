@@ -75,7 +75,6 @@ impl Slot {
         (class & LOW) as usize
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "24 bits")]
     pub(super) const fn place(&self) -> Place {
         let [.., class, file] = self.0;
         Place { file: (file & LOW) as u32, place: class >> SMALL, number: file >> SMALL }

@@ -30,7 +30,8 @@ pub fn unwritable(error: std::io::Error) -> Fault {
 
 /// What it means that a temporary file cannot be read.
 pub fn unreadable(error: std::io::Error) -> Fault {
-    Fault::new(Kind::Output, "the temporary file for what does not fit into memory cannot be read back").because(error)
+    Fault::new(Kind::Output, "the temporary file for what does not fit into memory cannot be read back")
+        .because(error)
 }
 
 /// Records on their way to their partitions.
@@ -152,7 +153,8 @@ mod tests {
             assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none());
             let spilled = spill.finish();
             for partition in 0..3_u32 {
-                let expected: Vec<u8> = (0..1000).filter(|n| n % 3 == partition).flat_map(u32::to_le_bytes).collect();
+                let expected: Vec<u8> =
+                    (0..1000).filter(|n| n % 3 == partition).flat_map(u32::to_le_bytes).collect();
                 assert_eq!(spilled.read(partition as usize).unwrap(), expected);
             }
         }

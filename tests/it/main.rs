@@ -19,6 +19,7 @@ mod doctor;
 mod gas_statement;
 mod intake;
 mod interop;
+mod large;
 mod laws;
 mod layers;
 mod platform;
