@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{Delimiter, Encoding, Sheet};
-use crate::judge::Combine;
+use crate::judge::{Combine, Of};
 use crate::matching::Compare;
 use crate::money::DecimalMark;
 use crate::normalise::{Headers, KeySettings};
@@ -95,6 +95,11 @@ pub(super) struct ToleranceFile {
     pub(super) field: String,
     pub(super) absolute: Option<String>,
     pub(super) percent: Option<String>,
+    pub(super) of: Option<Of>,
+    pub(super) per_unit: Option<String>,
+    pub(super) per_line: Option<String>,
+    pub(super) floor: Option<String>,
+    pub(super) cap: Option<String>,
     pub(super) combine: Option<Combine>,
     #[serde(default)]
     pub(super) when: BTreeMap<String, Headers>,

@@ -2,20 +2,20 @@
 //! without reading an invoice or calling the platform. Never: holds a secret, or lets an unknown key pass.
 
 mod file;
+mod tolerances;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
-use self::file::{File, PassFile, SideFile, ToleranceFile};
+use self::file::{File, PassFile, SideFile};
 use crate::digest::hexadecimal;
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::FileSettings;
 use crate::judge::Tolerance;
 use crate::matching::{KeyPart, Pass};
-use crate::money::{self, Decimal, DecimalMark};
-use crate::normalise::{Field, Fields, Holds, KeyRules, Reading, Role};
+use crate::normalise::{Fields, Holds, KeyRules, Reading, Role};
 use crate::period::{Period, Zone};
 use crate::platform::{self, PLACEHOLDERS, split_placeholder};
 use crate::report::Format;
@@ -154,21 +154,8 @@ fn settings(
     for name in &keyed {
         check_keyed(name, sides)?;
     }
-    let tolerances_file = file.tolerance;
-    for tolerance in &tolerances_file {
-        for (name, values) in &tolerance.when {
-            if values.names().is_empty() {
-                return Err(Fault::new(Kind::Configuration, "a tolerance for no value at all never applies")
-                    .at(format!("[[tolerance]] when {name}"))
-                    .expected("at least one value"));
-            }
-            fields.add(name).ok_or_else(|| {
-                Fault::new(Kind::Configuration, "`when` compares texts, and this holds none")
-                    .at("[[tolerance]] when")
-                    .value(name)
-            })?;
-            check_keyed(name, sides)?;
-        }
+    for name in tolerances::fields(&file.tolerance, &mut fields)? {
+        check_keyed(name, sides)?;
     }
     let known: Vec<&str> = Role::ALL
         .iter()
@@ -195,10 +182,7 @@ fn settings(
         rules.push((field, settings));
     }
     let keys = KeyRules::load(rules, &fields, &base)?;
-    let tolerances = tolerances_file
-        .into_iter()
-        .map(|file| tolerance(file, &fields, &keys))
-        .collect::<Result<Vec<_>>>()?;
+    let tolerances = tolerances::checked(file.tolerance, &fields, &keys)?;
     if let Source::Platform(platform) = &settlements.source {
         check_placeholders(platform, period.as_ref(), &invoices.reading)?;
     }
@@ -369,50 +353,6 @@ fn check_keyed(name: &str, sides: [(&str, &Reading); 2]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn tolerance(file: ToleranceFile, fields: &Fields, keys: &KeyRules) -> Result<Tolerance> {
-    let role = Role::named(&file.field).ok_or_else(|| {
-        Fault::new(Kind::Configuration, "this field has no tolerance")
-            .at("[[tolerance]] field")
-            .value(&file.field)
-            .expected("quantity, price or amount")
-    })?;
-    let limb = |name: &str, text: Option<String>| -> Result<Option<Decimal>> {
-        text.map(|text| {
-            let fault = |what: String| {
-                Fault::new(Kind::Configuration, what)
-                    .at(format!("[[tolerance]] {name}"))
-                    .value(&text)
-                    .expected("a decimal in quotes, such as \"0.01\"")
-            };
-            match money::parse(&text, DecimalMark::Point) {
-                Ok(parsed) if parsed.currency.is_some() => {
-                    Err(fault("a tolerance counts in every line's own currency and names none".to_owned())
-                        .next("leave the currency out, or limit the tolerance: when = { currency = \"…\" }"))
-                }
-                Ok(parsed) => Ok(parsed.value),
-                Err(why) => Err(fault(format!("this is not a number: {why}"))),
-            }
-        })
-        .transpose()
-    };
-    let when = file
-        .when
-        .iter()
-        .filter_map(|(name, values)| {
-            let field: Field = fields.find(name)?;
-            Some((field, values.names().iter().map(|value| keys.key(field, value)).collect()))
-        })
-        .collect();
-    Tolerance {
-        role,
-        absolute: limb("absolute", file.absolute)?,
-        percent: limb("percent", file.percent)?,
-        combine: file.combine,
-        when,
-    }
-    .checked()
 }
 
 fn check_placeholders(

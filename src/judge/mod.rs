@@ -15,7 +15,7 @@ pub use self::control::{Balance, Class, Control};
 pub use self::explanation::explain;
 pub use self::figures::{Both, Figures, Variance, split};
 pub use self::kind::Kind;
-pub use self::tolerance::{Combine, Tolerance};
+pub use self::tolerance::{Combine, Limb, Of, Terms, Tolerance, Weighed};
 use crate::fault::Result;
 use crate::matching::{Book, Group, How, PassCount};
 use crate::money::{self, Decimal};
@@ -77,13 +77,32 @@ pub struct Outcome {
     pub matched: u64,
     /// Groups that tie within each tolerance, by its number.
     pub within: BTreeMap<usize, u64>,
+    /// The same by the limb that decided, with the room that was left.
+    pub rooms: BTreeMap<(usize, Limb), Room>,
     /// What each pass took.
     pub passes: Vec<PassCount>,
     /// Read = matched + within tolerance + discrepant + rejected.
     pub control: Control,
 }
 
+/// What a limb of a tolerance let pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// How many groups.
+    pub groups: u64,
+    /// How much more would have been allowed where that was least.
+    pub least: Option<Decimal>,
+}
+
 impl Outcome {
+    /// Counts a group that ties within the tolerance of that number.
+    pub fn count_within(&mut self, tolerance: usize, weighed: &Weighed) {
+        *self.within.entry(tolerance).or_default() += 1;
+        let room = self.rooms.entry((tolerance, weighed.limb)).or_default();
+        room.groups += 1;
+        room.least = [room.least, weighed.room].into_iter().flatten().min();
+    }
+
     /// Groups within any tolerance.
     #[must_use]
     pub fn within_tolerance(&self) -> u64 {
@@ -107,8 +126,8 @@ enum Comparison {
     /// One side does not state it.
     Absent,
     Equal,
-    /// Allowed by the tolerance of that number.
-    Within(usize),
+    /// Allowed by the tolerance of that number, which says so much.
+    Within(usize, Weighed),
     /// Not allowed by that tolerance; by none, where there is none.
     Beyond(Option<usize>),
 }
@@ -144,8 +163,8 @@ impl<'a> Judge<'a> {
                 self.outcome.matched += 1;
                 Class::Matched
             }
-            Verdict::Within(tolerance) => {
-                *self.outcome.within.entry(tolerance).or_default() += 1;
+            Verdict::Within(tolerance, weighed) => {
+                self.outcome.count_within(tolerance, &weighed);
                 Class::WithinTolerance
             }
             Verdict::Discrepancy(discrepancy) => {
@@ -179,7 +198,7 @@ impl<'a> Judge<'a> {
         let found = kind::find(self, group, &figures);
         let (kind, tolerance) = match found {
             kind::Found::Ties(None) => return Verdict::Matched,
-            kind::Found::Ties(Some(tolerance)) => return Verdict::Within(tolerance),
+            kind::Found::Ties(Some((tolerance, weighed))) => return Verdict::Within(tolerance, weighed),
             kind::Found::Differs(kind, tolerance) => (kind, tolerance),
         };
         let lines = group.invoices.len() + group.settlements.len();
@@ -234,37 +253,35 @@ impl<'a> Judge<'a> {
             let entries = if side == Side::Invoice { group.invoices } else { group.settlements };
             entries.iter().map(move |&entry| (side, entry))
         };
-        let holds = |tolerance: &Tolerance| {
-            tolerance.when.iter().all(|(field, values)| {
-                entries(Side::Invoice).chain(entries(Side::Settlement)).all(|(side, entry)| {
-                    let key = self.rules.keys.key(*field, self.book.ledger(side).text(*field, entry));
-                    values.contains(&key)
-                })
+        let holds = |field: Field, values: &[String]| {
+            entries(Side::Invoice).chain(entries(Side::Settlement)).all(|(side, entry)| {
+                values.contains(&self.rules.keys.key(field, self.book.ledger(side).text(field, entry)))
             })
         };
         self.rules
             .tolerances
             .iter()
             .enumerate()
-            .find(|(_, tolerance)| tolerance.role == role && holds(tolerance))
+            .find(|(_, tolerance)| tolerance.role == role && tolerance.concerns(holds))
     }
 
+    /// How two values of a group compare, where its settled quantity is `quantity`.
     fn compare(
         &self,
         role: Role,
         group: &Group<'_>,
-        invoiced: Option<Decimal>,
-        settled: Option<Decimal>,
+        values: [Option<Decimal>; 2],
+        quantity: Option<Decimal>,
     ) -> Comparison {
-        let (Some(invoiced), Some(settled)) = (invoiced, settled) else { return Comparison::Absent };
+        let [Some(invoiced), Some(settled)] = values else { return Comparison::Absent };
         if invoiced == settled {
             return Comparison::Equal;
         }
-        match (self.tolerance(role, group), money::subtract(invoiced, settled)) {
-            (Some((number, tolerance)), Some(difference)) if tolerance.allows(difference, settled) => {
-                Comparison::Within(number)
-            }
-            (tolerance, _) => Comparison::Beyond(tolerance.map(|(number, _)| number)),
+        let Some((number, tolerance)) = self.tolerance(role, group) else { return Comparison::Beyond(None) };
+        let terms = Terms { invoiced, settled, lines: group.lines(), quantity };
+        match money::subtract(invoiced, settled).and_then(|apart| tolerance.weigh(apart, &terms)) {
+            Some(weighed) if weighed.allows => Comparison::Within(number, weighed),
+            _ => Comparison::Beyond(Some(number)),
         }
     }
 
@@ -278,14 +295,18 @@ impl<'a> Judge<'a> {
         let ledger = self.book.ledger(Side::Invoice);
         let Some(gap) = figures::gap(ledger, invoice).filter(|gap| gap.abs() > CENT) else { return false };
         let group = Group { pass: None, how: How::Alone, invoices: &[invoice], settlements: &[] };
-        let tolerated = self.tolerance(Role::Amount, &group).zip(ledger.amount(invoice));
-        !tolerated.is_some_and(|((_, tolerance), amount)| tolerance.allows(gap, amount))
+        let tolerated = || {
+            let (amount, quantity) = (ledger.amount(invoice)?, ledger.quantity(invoice));
+            let terms = Terms { invoiced: amount, settled: amount, lines: group.lines(), quantity };
+            self.tolerance(Role::Amount, &group)?.1.weigh(gap, &terms)
+        };
+        !tolerated().is_some_and(|weighed| weighed.allows)
     }
 }
 
 enum Verdict {
     Matched,
-    Within(usize),
+    Within(usize, Weighed),
     Discrepancy(Box<Discrepancy>),
 }
 

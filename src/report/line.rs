@@ -97,7 +97,7 @@ pub(super) fn cells(report: &Report<'_>, discrepancy: &Discrepancy) -> [String; 
             .unwrap_or_default(),
         view.sources(Side::Invoice),
         view.sources(Side::Settlement),
-        explain(report.book, discrepancy),
+        explain(report.book, report.tolerances, discrepancy),
     ]
 }
 

@@ -30,6 +30,8 @@ pub struct Summary {
     pub passes: Vec<PassSummary>,
     /// Groups that tie within each tolerance, by its words.
     pub tolerances: BTreeMap<String, u64>,
+    /// Which limb of each tolerance decided, in the order of the configuration.
+    pub tolerance_limbs: Vec<LimbSummary>,
     /// Overbilled and underbilled money, by currency.
     pub variance: BTreeMap<String, Direction>,
     /// Side → currency → class → lines and amount.
@@ -60,6 +62,22 @@ pub struct PassSummary {
     pub invoice_entries: u64,
     /// Settlement entries in them.
     pub settlement_entries: u64,
+}
+
+/// What one limb of a tolerance let pass.
+#[derive(Clone, Debug, Serialize)]
+pub struct LimbSummary {
+    /// The tolerance, in its words.
+    pub tolerance: String,
+    /// Its number in the configuration, from 1.
+    pub number: usize,
+    /// The limb that decided.
+    pub limb: &'static str,
+    /// Groups that tie by it.
+    pub groups: u64,
+    /// How much more it would have allowed where that was least; blank where that has more than 28 digits.
+    #[serde(serialize_with = "as_text")]
+    pub least_room: Option<Decimal>,
 }
 
 /// Variances by their sign; blank where a sum has more than 28 digits.
@@ -144,10 +162,24 @@ pub fn summary(report: &Report<'_>) -> Summary {
                 settlement_entries: count.settlements,
             })
             .collect(),
-        tolerances: outcome
-            .within
+        tolerances: outcome.within.iter().fold(BTreeMap::new(), |mut tolerances, (&number, &count)| {
+            let words = report.tolerances.get(number).map(ToString::to_string);
+            // Two tolerances that differ in `when` alone have the same words.
+            *tolerances.entry(words.unwrap_or_default()).or_default() += count;
+            tolerances
+        }),
+        tolerance_limbs: outcome
+            .rooms
             .iter()
-            .filter_map(|(&number, &count)| Some((report.tolerances.get(number)?.to_string(), count)))
+            .filter_map(|(&(number, limb), room)| {
+                Some(LimbSummary {
+                    tolerance: report.tolerances.get(number)?.to_string(),
+                    number: number + 1,
+                    limb: limb.name(),
+                    groups: room.groups,
+                    least_room: room.least,
+                })
+            })
             .collect(),
         variance: sums.iter().map(|(currency, sums)| (currency.clone(), direction(sums))).collect(),
         control_totals,

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use tieout::fault::Result;
 use tieout::intake::{Mark, Origin, Row, Rows};
-use tieout::judge::{Class, Combine, Discrepancy, Judge, Kind, Outcome, Rules, Tolerance};
+use tieout::judge::{Class, Combine, Discrepancy, Judge, Kind, Of, Outcome, Rules, Tolerance};
 use tieout::matching::{self, Book, Compare, KeyPart, Pass};
 use tieout::money::{self, Decimal, Sum};
 use tieout::normalise::{
@@ -213,7 +214,7 @@ fn passes() -> impl Strategy<Value = Vec<Pass>> {
 }
 
 fn tolerance(role: Role, absolute: Decimal) -> Tolerance {
-    Tolerance { role, absolute: Some(absolute), percent: None, combine: None, when: Vec::new() }
+    Tolerance { absolute: Some(absolute), ..Tolerance::of(role) }
 }
 
 /// What a run is told beside its rows.
@@ -330,23 +331,32 @@ proptest! {
         settlements in lines(),
         passes in passes(),
         role in select(&[Role::Amount, Role::Quantity, Role::Price][..]),
-        absolute in (0_i64..200, 0_i64..200),
-        percent in (0_i64..50, 0_i64..50),
+        limbs in [option::of((0_i64..200, 0_i64..200)), option::of((0_i64..50, 0_i64..50)), option::of((0_i64..50, 0_i64..50)), option::of((0_i64..20, 0_i64..20))],
+        bounds in [option::of((0_i64..50, 0_i64..50)), option::of((50_i64..300, 0_i64..200))],
+        of in select(&[Of::Settled, Of::Invoiced, Of::Larger][..]),
         combine in select(&[Combine::Greater, Combine::Lesser][..]),
         check_arithmetic: bool,
     ) {
-        let outcome = |absolute: i64, percent: i64| {
+        let outcome = |widened: bool| {
+            let value = |limb: Option<(i64, i64)>, scale| {
+                limb.map(|(narrow, more)| Decimal::new(if widened { narrow + more } else { narrow }, scale))
+            };
+            let [absolute, percent, per_unit, per_line] = limbs;
             let tolerance = Tolerance {
-                absolute: Some(Decimal::new(absolute, 2)),
-                percent: Some(Decimal::from(percent)),
+                absolute: value(absolute, 2),
+                percent: value(percent, 0),
+                of,
+                per_unit: value(per_unit, 2),
+                per_line: value(per_line, 2),
+                floor: value(bounds[0], 2),
+                cap: value(bounds[1], 2),
                 combine: Some(combine),
-                ..tolerance(role, money::ZERO)
+                ..Tolerance::of(role)
             };
             let setup = Setup { passes: passes.clone(), tolerances: vec![tolerance], check_arithmetic };
             run(&cells(&invoices), &cells(&settlements), &setup).outcome
         };
-        let narrow = outcome(absolute.0, percent.0);
-        let wide = outcome(absolute.0 + absolute.1, percent.0 + percent.1);
+        let (narrow, wide) = (outcome(false), outcome(true));
         let ids = |outcome: &Outcome| found(outcome, |d| d.id.clone()).into_iter().collect::<BTreeSet<_>>();
         prop_assert!(ids(&wide).is_subset(&ids(&narrow)), "{:?} {:?}", ids(&wide), ids(&narrow));
     }
