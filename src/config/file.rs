@@ -110,11 +110,12 @@ pub(super) struct ToleranceFile {
 pub(super) struct ReportFile {
     pub(super) directory: PathBuf,
     pub(super) formats: Vec<Format>,
+    pub(super) minimum: Option<String>,
 }
 
 impl Default for ReportFile {
     fn default() -> Self {
-        Self { directory: "reports".into(), formats: vec![Format::Csv, Format::Json] }
+        Self { directory: "reports".into(), formats: vec![Format::Csv, Format::Json], minimum: None }
     }
 }
 

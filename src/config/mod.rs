@@ -1,6 +1,7 @@
 //! In: `tieout.toml`. Out: [`Settings`], checked as far as that is possible
 //! without reading an invoice or calling the platform. Never: holds a secret, or lets an unknown key pass.
 
+mod decimal;
 mod file;
 mod tolerances;
 
@@ -15,6 +16,7 @@ use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::FileSettings;
 use crate::judge::Tolerance;
 use crate::matching::{KeyPart, Pass};
+use crate::money::Decimal;
 use crate::normalise::{Fields, Holds, KeyRules, Reading, Role};
 use crate::period::{Period, Zone};
 use crate::platform::{self, PLACEHOLDERS, split_placeholder};
@@ -69,6 +71,8 @@ pub struct Settings {
     pub directory: PathBuf,
     /// Which are written.
     pub formats: Vec<Format>,
+    /// Below this a variance is counted and not listed.
+    pub minimum: Option<Decimal>,
     /// SHA-256 over `tieout.toml`, the alias tables and the period.
     pub digest: String,
 }
@@ -209,6 +213,7 @@ fn settings(
         tolerances,
         directory: overrides.directory.clone().unwrap_or_else(|| base.join(&file.report.directory)),
         formats,
+        minimum: decimal::read("[report] minimum", file.report.minimum.as_deref())?,
         digest: hexadecimal(&digest.finalize()),
         base,
     })

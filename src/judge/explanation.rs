@@ -251,16 +251,19 @@ impl Teller<'_> {
                 format!("({} - {}) × {} = ", money::plain(a), money::plain(b), money::plain(times))
             })
         };
-        let parts: Vec<String> = [
-            ("volume", product(*billed, *settled, *settled_at), variance.volume),
-            ("price", product(*at, *settled_at, *billed), variance.price),
-            ("rounding", None, variance.rounding),
-            ("other", None, variance.other),
-        ]
-        .into_iter()
-        .filter(|(_, _, part)| !part.is_zero())
-        .map(|(name, product, part)| format!("{name} {}{}", product.unwrap_or_default(), money::shown(part)))
-        .collect();
+        let parts: Vec<String> = variance
+            .parts()
+            .into_iter()
+            .filter(|(_, part)| !part.is_zero())
+            .map(|(name, part)| {
+                let product = match name {
+                    "volume" => product(*billed, *settled, *settled_at),
+                    "price" => product(*at, *settled_at, *billed),
+                    _ => None,
+                };
+                format!("{name} {}{}", product.unwrap_or_default(), money::shown(part))
+            })
+            .collect();
         Some(if variance.other == variance.total {
             format!("{by}.")
         } else {

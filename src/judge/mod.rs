@@ -58,6 +58,12 @@ pub struct Discrepancy {
 }
 
 impl Discrepancy {
+    /// Whether its variance is at least `minimum`; what has no variance is always material.
+    #[must_use]
+    pub fn is_material(&self, minimum: Option<Decimal>) -> bool {
+        self.variance.zip(minimum).is_none_or(|(variance, minimum)| variance.total.abs() >= minimum)
+    }
+
     /// The entries of one side.
     #[must_use]
     pub fn entries(&self, side: Side) -> &[u32] {

@@ -134,6 +134,7 @@ impl Reconcile {
             book: &book,
             passes: &settings.passes,
             tolerances: &settings.tolerances,
+            minimum: settings.minimum,
             outcome: &outcome,
         };
         let files = report::write(&report, &settings.directory, &settings.formats)?;

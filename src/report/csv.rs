@@ -9,7 +9,7 @@ use super::{COLUMNS, Report, line};
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     writer.write_record(COLUMNS)?;
-    for discrepancy in &report.outcome.discrepancies {
+    for discrepancy in report.listed() {
         let cells = line::cells(report, discrepancy);
         writer.write_record(cells.iter().map(|cell| neutral(cell).into_owned()))?;
     }

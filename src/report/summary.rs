@@ -6,6 +6,7 @@ use std::io::Write;
 use serde::{Serialize, Serializer};
 
 use super::{Input, Report};
+use crate::judge::Discrepancy;
 use crate::money::{self, Decimal};
 use crate::normalise::Tally;
 
@@ -34,6 +35,9 @@ pub struct Summary {
     pub tolerance_limbs: Vec<LimbSummary>,
     /// Overbilled and underbilled money, by currency.
     pub variance: BTreeMap<String, Direction>,
+    /// What is below `[report] minimum` and not listed, where that is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub immaterial: Option<Immaterial>,
     /// Side → currency → class → lines and amount.
     pub control_totals: BTreeMap<&'static str, BTreeMap<String, BTreeMap<&'static str, Total>>>,
 }
@@ -78,6 +82,18 @@ pub struct LimbSummary {
     /// How much more it would have allowed where that was least; blank where that has more than 28 digits.
     #[serde(serialize_with = "as_text")]
     pub least_room: Option<Decimal>,
+}
+
+/// Discrepancies that are counted, but not listed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Immaterial {
+    /// Variances below this are immaterial.
+    #[serde(serialize_with = "as_text")]
+    pub minimum: Option<Decimal>,
+    /// How many there are.
+    pub discrepancies: u64,
+    /// Their money by currency; part of `variance`.
+    pub variance: BTreeMap<String, Direction>,
 }
 
 /// Variances by their sign; blank where a sum has more than 28 digits.
@@ -125,19 +141,14 @@ pub fn summary(report: &Report<'_>) -> Summary {
         let classes = balance.iter().map(|(class, tally)| (class.name(), Total::from(tally))).collect();
         control_totals.entry(side.name()).or_default().insert(currency.to_owned(), classes);
     }
-    let mut sums: BTreeMap<String, [money::Sum; 3]> = BTreeMap::new();
-    for discrepancy in &outcome.discrepancies {
-        if let Some(variance) = discrepancy.variance {
-            let [over, under, net] = sums.entry(super::line::currency(report, discrepancy)).or_default();
-            if variance.total.is_sign_negative() { under } else { over }.add(variance.total);
-            net.add(variance.total);
+    let immaterial = report.minimum.map(|minimum| {
+        let all = || outcome.discrepancies.iter().filter(|of| !of.is_material(report.minimum));
+        Immaterial {
+            minimum: Some(minimum),
+            discrepancies: all().count() as u64,
+            variance: directions(report, all()),
         }
-    }
-    let direction = |[over, under, net]: &[money::Sum; 3]| Direction {
-        overbilled: over.value(),
-        underbilled: under.value(),
-        net: net.value(),
-    };
+    });
     Summary {
         tieout: env!("CARGO_PKG_VERSION"),
         name: report.name.to_owned(),
@@ -181,9 +192,31 @@ pub fn summary(report: &Report<'_>) -> Summary {
                 })
             })
             .collect(),
-        variance: sums.iter().map(|(currency, sums)| (currency.clone(), direction(sums))).collect(),
+        variance: directions(report, outcome.discrepancies.iter()),
+        immaterial,
         control_totals,
     }
+}
+
+/// Variances by currency and sign.
+fn directions<'a>(
+    report: &Report<'_>,
+    discrepancies: impl Iterator<Item = &'a Discrepancy>,
+) -> BTreeMap<String, Direction> {
+    let mut sums: BTreeMap<String, [money::Sum; 3]> = BTreeMap::new();
+    for discrepancy in discrepancies {
+        if let Some(variance) = discrepancy.variance {
+            let [over, under, net] = sums.entry(super::line::currency(report, discrepancy)).or_default();
+            if variance.total.is_sign_negative() { under } else { over }.add(variance.total);
+            net.add(variance.total);
+        }
+    }
+    let direction = |[over, under, net]: [money::Sum; 3]| Direction {
+        overbilled: over.value(),
+        underbilled: under.value(),
+        net: net.value(),
+    };
+    sums.into_iter().map(|(currency, sums)| (currency, direction(sums))).collect()
 }
 
 /// Writes the report.

@@ -246,6 +246,16 @@ const CASES: &[Case] = &[
         says: &["[[tolerance]] 2 of amount", "can never apply"],
     },
     Case {
+        name: "a minimum of one currency",
+        edits: &[(
+            TOML,
+            PASS,
+            "[report]\nminimum = \"10 USD\"\n\n[[pass]]\nname = \"a\"\nkey = [\"deal\"]\n",
+        )],
+        code: CONFIGURATION,
+        says: &["[report] minimum", "10 USD", "leave the currency out"],
+    },
+    Case {
         name: "an alias with two names",
         edits: &[
             (

@@ -1,0 +1,26 @@
+//! Decimals of `tieout.toml`: in quotes, exact, zero or more, without a currency.
+
+use crate::fault::{Fault, Kind, Result};
+use crate::money::{self, Decimal, DecimalMark};
+
+/// Reads what stands at `place`, if anything does.
+pub(super) fn read(place: &str, text: Option<&str>) -> Result<Option<Decimal>> {
+    text.map(|text| {
+        let fault = |what: String| {
+            Fault::new(Kind::Configuration, what)
+                .at(place)
+                .value(text)
+                .expected("a decimal in quotes, such as \"0.01\", zero or more")
+        };
+        match money::parse(text, DecimalMark::Point) {
+            Ok(parsed) if parsed.currency.is_some() => {
+                Err(fault("this counts in every line's own currency and names none".to_owned())
+                    .next("leave the currency out"))
+            }
+            Ok(parsed) if parsed.value.is_sign_negative() => Err(fault("this cannot be negative".to_owned())),
+            Ok(parsed) => Ok(parsed.value),
+            Err(why) => Err(fault(format!("this is not a number: {why}"))),
+        }
+    })
+    .transpose()
+}
