@@ -24,3 +24,25 @@ pub(super) fn read(place: &str, text: Option<&str>) -> Result<Option<Decimal>> {
     })
     .transpose()
 }
+
+/// Reads a list of percentages, each above zero and given once.
+pub(super) fn rates(place: &str, texts: &[String]) -> Result<Vec<Decimal>> {
+    let mut rates = Vec::new();
+    for text in texts {
+        let Some(rate) = read(place, Some(text))? else { continue };
+        let fault = |what: &str| {
+            Err(Fault::new(Kind::Configuration, what)
+                .at(place)
+                .value(text)
+                .expected("percentages above zero, each once: 7.5 means 7.5 %"))
+        };
+        if rate.is_zero() || rate.scale() > 8 {
+            return fault("this is no rate");
+        }
+        if rates.contains(&rate) {
+            return fault("this rate is given twice");
+        }
+        rates.push(rate);
+    }
+    Ok(rates)
+}

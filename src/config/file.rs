@@ -29,6 +29,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) tolerance: Vec<ToleranceFile>,
     #[serde(default)]
+    pub(super) judge: JudgeFile,
+    #[serde(default)]
     pub(super) report: ReportFile,
 }
 
@@ -103,6 +105,12 @@ pub(super) struct ToleranceFile {
     pub(super) combine: Option<Combine>,
     #[serde(default)]
     pub(super) when: BTreeMap<String, Headers>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct JudgeFile {
+    pub(super) tax_rates: Vec<String>,
 }
 
 #[derive(Deserialize)]

@@ -67,6 +67,8 @@ pub struct Settings {
     pub passes: Vec<Pass>,
     /// The tolerances in order.
     pub tolerances: Vec<Tolerance>,
+    /// In percent: what a tax may add to an amount or a price.
+    pub tax_rates: Vec<Decimal>,
     /// Where reports go.
     pub directory: PathBuf,
     /// Which are written.
@@ -187,6 +189,7 @@ fn settings(
     }
     let keys = KeyRules::load(rules, &fields, &base)?;
     let tolerances = tolerances::checked(file.tolerance, &fields, &keys)?;
+    let tax_rates = decimal::rates("[judge] tax_rates", &file.judge.tax_rates)?;
     if let Source::Platform(platform) = &settlements.source {
         check_placeholders(platform, period.as_ref(), &invoices.reading)?;
     }
@@ -211,6 +214,7 @@ fn settings(
         keys,
         passes,
         tolerances,
+        tax_rates,
         directory: overrides.directory.clone().unwrap_or_else(|| base.join(&file.report.directory)),
         formats,
         minimum: decimal::read("[report] minimum", file.report.minimum.as_deref())?,

@@ -20,6 +20,9 @@ pub fn explain(book: &Book<'_>, tolerances: &[Tolerance], discrepancy: &Discrepa
     if let Some(split) = teller.split() {
         let _ = write!(text, " {split}");
     }
+    if let (Some(cause), Some(arithmetic)) = (&discrepancy.cause, &discrepancy.arithmetic) {
+        let _ = write!(text, " {}: {arithmetic}.", capital(cause));
+    }
     if let Some(exceeded) = teller.exceeded(tolerances) {
         let _ = write!(text, " {exceeded}");
     }

@@ -205,33 +205,3 @@ fn texts_differ(book: &Book<'_>, group: &Group<'_>, role: Role) -> bool {
     keys.retain(|&key| key != 0);
     keys.windows(2).any(|pair| matches!(pair, [a, b] if a != b))
 }
-
-/// Why, where exact arithmetic shows it.
-pub(super) fn cause(kind: Kind, figures: &Both) -> Option<String> {
-    let (invoiced, settled) = (&figures.invoiced, &figures.settled);
-    match kind {
-        Kind::Sign => Some("opposite sign".to_owned()),
-        Kind::Unit if figures.converted => Some("unit mislabelled".to_owned()),
-        Kind::Quantity => scale(invoiced.quantity?, settled.quantity?),
-        Kind::Price => scale(invoiced.price?, settled.price?),
-        Kind::Amount => scale(invoiced.amount?, settled.amount?),
-        _ => None,
-    }
-}
-
-/// `unit scale N`, where one value is exactly 10, 100 or 1000 times the other.
-fn scale(invoiced: Decimal, settled: Decimal) -> Option<String> {
-    if settled.is_zero() {
-        return None;
-    }
-    [10, 100, 1000].into_iter().find_map(|factor| {
-        let times = |value| money::multiply(value, Decimal::from(factor));
-        if times(settled) == Some(invoiced) {
-            Some(format!("unit scale {factor}"))
-        } else if times(invoiced) == Some(settled) {
-            Some(format!("unit scale 1/{factor}"))
-        } else {
-            None
-        }
-    })
-}

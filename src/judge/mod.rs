@@ -2,6 +2,7 @@
 //! where it is a discrepancy, counted where it is not, and control totals that
 //! balance. Never: reads, writes, asks the clock, or changes a value.
 
+mod cause;
 mod control;
 mod explanation;
 mod figures;
@@ -17,7 +18,7 @@ pub use self::figures::{Both, Figures, Variance, split};
 pub use self::kind::Kind;
 pub use self::tolerance::{Combine, Limb, Of, Terms, Tolerance, Weighed};
 use crate::fault::Result;
-use crate::matching::{Book, Group, How, PassCount};
+use crate::matching::{Book, Group, How, Pass, PassCount};
 use crate::money::{self, Decimal};
 use crate::normalise::{Field, KeyRules, Role, Side};
 
@@ -30,6 +31,10 @@ pub struct Rules<'a> {
     pub keys: &'a KeyRules,
     /// Whether an invoice's own quantity × price is checked against its amount.
     pub check_arithmetic: bool,
+    /// The passes; the key of the first says which entries may stand for each other's neighbours.
+    pub passes: &'a [Pass],
+    /// In percent: what a tax may add to an amount or a price.
+    pub tax_rates: &'a [Decimal],
 }
 
 /// A group that does not tie.
@@ -41,6 +46,8 @@ pub struct Discrepancy {
     pub kind: Kind,
     /// Why, where exact arithmetic shows it.
     pub cause: Option<String>,
+    /// That arithmetic, for a reader to check.
+    pub arithmetic: Option<String>,
     /// The pass that made the group.
     pub pass: Option<usize>,
     /// How the group came about.
@@ -193,6 +200,7 @@ impl<'a> Judge<'a> {
         identity::name(self.book, &mut self.outcome.discrepancies);
         let size = |discrepancy: &Discrepancy| discrepancy.variance.map(|variance| variance.total.abs());
         self.outcome.discrepancies.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.id.cmp(&b.id)));
+        cause::name(self.book, &self.rules, &mut self.outcome.discrepancies);
         Ok(self.outcome)
     }
 
@@ -220,11 +228,11 @@ impl<'a> Judge<'a> {
             }
             _ => split(&figures.invoiced, &figures.settled, lines),
         };
-        let cause = kind::cause(kind, &figures);
         Verdict::Discrepancy(Box::new(Discrepancy {
             id: String::new(),
             kind,
-            cause,
+            cause: None,
+            arithmetic: None,
             pass: group.pass,
             how: group.how,
             invoices: group.invoices.to_vec(),

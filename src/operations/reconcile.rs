@@ -116,6 +116,8 @@ impl Reconcile {
             tolerances: &settings.tolerances,
             keys: &settings.keys,
             check_arithmetic: settings.check_arithmetic,
+            passes: &settings.passes,
+            tax_rates: &settings.tax_rates,
         };
         let entries = u64::from(invoice.ledger.len()) + u64::from(settlement.ledger.len());
         let task = context.progress.task("matching", Unit::Entries, Some(entries));

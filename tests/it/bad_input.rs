@@ -256,6 +256,16 @@ const CASES: &[Case] = &[
         says: &["[report] minimum", "10 USD", "leave the currency out"],
     },
     Case {
+        name: "a tax rate that is given twice",
+        edits: &[(
+            TOML,
+            PASS,
+            "[judge]\ntax_rates = [\"7.5\", \"7.50\"]\n\n[[pass]]\nname = \"a\"\nkey = [\"deal\"]\n",
+        )],
+        code: CONFIGURATION,
+        says: &["[judge] tax_rates", "7.50", "given twice"],
+    },
+    Case {
         name: "an alias with two names",
         edits: &[
             (

@@ -223,6 +223,7 @@ struct Setup {
     passes: Vec<Pass>,
     tolerances: Vec<Tolerance>,
     check_arithmetic: bool,
+    tax_rates: Vec<Decimal>,
 }
 
 /// The entries of a group: those of the invoice, and those of the settlement.
@@ -238,8 +239,13 @@ fn run(invoices: &[Cells], settlements: &[Cells], setup: &Setup) -> Run {
     let (invoice, settlement) = (ledger(Side::Invoice, invoices), ledger(Side::Settlement, settlements));
     let (zone, keys, fields) = (Zone::utc(), KeyRules::default(), Fields::default());
     let book = Book::new(&invoice, &settlement, &zone, &keys, &fields);
-    let rules =
-        Rules { tolerances: &setup.tolerances, keys: &keys, check_arithmetic: setup.check_arithmetic };
+    let rules = Rules {
+        tolerances: &setup.tolerances,
+        keys: &keys,
+        check_arithmetic: setup.check_arithmetic,
+        passes: &setup.passes,
+        tax_rates: &setup.tax_rates,
+    };
     let mut judge = Judge::new(&book, rules);
     let mut groups = Vec::new();
     let counts = matching::run(&book, &setup.passes, &Silent, &mut |group| {
@@ -314,6 +320,7 @@ proptest! {
             passes,
             tolerances: vec![tolerance(Role::Amount, Decimal::new(limit, 2)), tolerance(Role::Quantity, Decimal::new(limit, 2))],
             check_arithmetic: true,
+            ..Setup::default()
         };
         let one = run(&cells(&invoices), &cells(&settlements), &setup).outcome;
         let other = run(&cells(&shuffled_invoices), &cells(&shuffled_settlements), &setup).outcome;
@@ -353,7 +360,7 @@ proptest! {
                 combine: Some(combine),
                 ..Tolerance::of(role)
             };
-            let setup = Setup { passes: passes.clone(), tolerances: vec![tolerance], check_arithmetic };
+            let setup = Setup { passes: passes.clone(), tolerances: vec![tolerance], check_arithmetic, ..Setup::default() };
             run(&cells(&invoices), &cells(&settlements), &setup).outcome
         };
         let (narrow, wide) = (outcome(false), outcome(true));
@@ -368,8 +375,14 @@ proptest! {
         settlements in lines(),
         passes in passes(),
         limit in 0_i64..3,
+        limb in 0..3,
     ) {
-        let setup = Setup { passes, tolerances: vec![tolerance(Role::Amount, Decimal::new(limit, 2))], check_arithmetic: false };
+        let amount = match limb {
+            0 => tolerance(Role::Amount, Decimal::new(limit, 2)),
+            1 => Tolerance { percent: Some(limit.into()), of: Of::Larger, ..Tolerance::of(Role::Amount) },
+            _ => Tolerance { per_line: Some(Decimal::new(limit, 2)), ..Tolerance::of(Role::Amount) },
+        };
+        let setup = Setup { passes, tolerances: vec![amount], check_arithmetic: false, ..Setup::default() };
         let one = run(&cells(&invoices), &cells(&settlements), &setup).outcome;
         let other = run(&cells(&settlements), &cells(&invoices), &setup).outcome;
         let swapped = |d: &Discrepancy| {
@@ -419,17 +432,18 @@ proptest! {
         }
     }
 
-    /// Ten times the delivery is ten times the variance. (What counts as rounding does not grow, so that the
+    /// A thousand times the delivery is a thousand times the variance. (What counts as rounding does not grow, so that the
     /// kinds of what both sides have may change.)
     #[test]
-    fn ten_times_everything_is_ten_times_the_variance(
+    fn a_power_of_ten_times_everything_is_as_many_times_the_variance(
         invoices in lines(),
         settlements in lines(),
         passes in passes(),
+        power in select(&[10_i64, 100, 1000][..]),
     ) {
         let setup = Setup { passes, ..Setup::default() };
         let grown = |lines: &[Line]| -> Vec<Cells> {
-            let grow = |line: &Line| Line { quantity: line.quantity.map(|q| q * 10), amount: line.amount * 10, ..line.clone() };
+            let grow = |line: &Line| Line { quantity: line.quantity.map(|q| q * power), amount: line.amount * power, ..line.clone() };
             lines.iter().map(|line| grow(line).cells()).collect()
         };
         let one = run(&cells(&invoices), &cells(&settlements), &setup).outcome;
@@ -437,8 +451,29 @@ proptest! {
         let times = |factor: i64| move |d: &Discrepancy| {
             ([d.invoices.len(), d.settlements.len()], total(d).map(|total| money::multiply(total, factor.into()).unwrap()))
         };
-        prop_assert_eq!(found(&one, times(10)), found(&ten, times(1)));
+        prop_assert_eq!(found(&one, times(power)), found(&ten, times(1)));
         prop_assert_eq!(one.matched, ten.matched);
+    }
+
+    /// Looking for causes changes no verdict, and each that is named has its arithmetic.
+    #[test]
+    fn causes_change_nothing_but_the_cause(
+        invoices in lines(),
+        settlements in lines(),
+        passes in passes(),
+    ) {
+        let outcome = |tax_rates: &[i64]| {
+            let tax_rates = tax_rates.iter().map(|&rate| rate.into()).collect();
+            let setup = Setup { passes: passes.clone(), tax_rates, ..Setup::default() };
+            run(&cells(&invoices), &cells(&settlements), &setup).outcome
+        };
+        let (without, with) = (outcome(&[]), outcome(&[1, 100, 200]));
+        let verdict = |d: &Discrepancy| (d.id.clone(), d.kind, total(d), d.pass, d.tolerance);
+        prop_assert_eq!(found(&without, verdict), found(&with, verdict));
+        prop_assert_eq!((without.matched, without.within), (with.matched, with.within));
+        for discrepancy in &with.discrepancies {
+            prop_assert_eq!(discrepancy.cause.is_some(), discrepancy.arithmetic.is_some());
+        }
     }
 
     #[test]
@@ -478,6 +513,7 @@ proptest! {
             passes: vec![pass(&[field(Role::Deal)], Compare::Lines)],
             tolerances: vec![tolerance(Role::Amount, Decimal::new(limit, 2))],
             check_arithmetic: true,
+            ..Setup::default()
         };
         let outcome = run(&side(&billed), &side(&settled), &setup).outcome;
 
