@@ -1,21 +1,23 @@
 //! In: `tieout.toml`. Out: [`Settings`], checked as far as that is possible
 //! without reading an invoice or calling the platform. Never: holds a secret, or lets an unknown key pass.
 
+mod decimal;
 mod file;
+mod tolerances;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
-use self::file::{File, PassFile, SideFile, ToleranceFile};
+use self::file::{File, PassFile, SideFile};
 use crate::digest::hexadecimal;
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::FileSettings;
 use crate::judge::Tolerance;
 use crate::matching::{KeyPart, Pass};
-use crate::money::{self, Decimal, DecimalMark};
-use crate::normalise::{Field, Fields, Holds, KeyRules, Reading, Role};
+use crate::money::Decimal;
+use crate::normalise::{Fields, Holds, KeyRules, Reading, Role};
 use crate::period::{Period, Zone};
 use crate::platform::{self, PLACEHOLDERS, split_placeholder};
 use crate::report::Format;
@@ -65,12 +67,16 @@ pub struct Settings {
     pub passes: Vec<Pass>,
     /// The tolerances in order.
     pub tolerances: Vec<Tolerance>,
+    /// In percent: what a tax may add to an amount or a price.
+    pub tax_rates: Vec<Decimal>,
     /// Where reports go.
     pub directory: PathBuf,
     /// Which are written.
     pub formats: Vec<Format>,
     /// Bytes that the entries of both sides may take in memory before they go to a temporary file.
     pub memory: usize,
+    /// Below this a variance is counted and not listed.
+    pub minimum: Option<Decimal>,
     /// SHA-256 over `tieout.toml`, the alias tables and the period.
     pub digest: String,
 }
@@ -163,21 +169,8 @@ fn settings(
     for name in &keyed {
         check_keyed(name, sides)?;
     }
-    let tolerances_file = file.tolerance;
-    for tolerance in &tolerances_file {
-        for (name, values) in &tolerance.when {
-            if values.names().is_empty() {
-                return Err(Fault::new(Kind::Configuration, "a tolerance for no value at all never applies")
-                    .at(format!("[[tolerance]] when {name}"))
-                    .expected("at least one value"));
-            }
-            fields.add(name).ok_or_else(|| {
-                Fault::new(Kind::Configuration, "`when` compares texts, and this holds none")
-                    .at("[[tolerance]] when")
-                    .value(name)
-            })?;
-            check_keyed(name, sides)?;
-        }
+    for name in tolerances::fields(&file.tolerance, &mut fields)? {
+        check_keyed(name, sides)?;
     }
     let known: Vec<&str> = Role::ALL
         .iter()
@@ -204,10 +197,8 @@ fn settings(
         rules.push((field, settings));
     }
     let keys = KeyRules::load(rules, &fields, &base)?;
-    let tolerances = tolerances_file
-        .into_iter()
-        .map(|file| tolerance(file, &fields, &keys))
-        .collect::<Result<Vec<_>>>()?;
+    let tolerances = tolerances::checked(file.tolerance, &fields, &keys)?;
+    let tax_rates = decimal::rates("[judge] tax_rates", &file.judge.tax_rates)?;
     if let Source::Platform(platform) = &settlements.source {
         check_placeholders(platform, period.as_ref(), &invoices.reading)?;
     }
@@ -232,9 +223,11 @@ fn settings(
         keys,
         passes,
         tolerances,
+        tax_rates,
         directory: overrides.directory.clone().unwrap_or_else(|| base.join(&file.report.directory)),
         formats,
         memory,
+        minimum: decimal::read("[report] minimum", file.report.minimum.as_deref())?,
         digest: hexadecimal(&digest.finalize()),
         base,
     })
@@ -399,50 +392,6 @@ fn check_keyed(name: &str, sides: [(&str, &Reading); 2]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn tolerance(file: ToleranceFile, fields: &Fields, keys: &KeyRules) -> Result<Tolerance> {
-    let role = Role::named(&file.field).ok_or_else(|| {
-        Fault::new(Kind::Configuration, "this field has no tolerance")
-            .at("[[tolerance]] field")
-            .value(&file.field)
-            .expected("quantity, price or amount")
-    })?;
-    let limb = |name: &str, text: Option<String>| -> Result<Option<Decimal>> {
-        text.map(|text| {
-            let fault = |what: String| {
-                Fault::new(Kind::Configuration, what)
-                    .at(format!("[[tolerance]] {name}"))
-                    .value(&text)
-                    .expected("a decimal in quotes, such as \"0.01\"")
-            };
-            match money::parse(&text, DecimalMark::Point) {
-                Ok(parsed) if parsed.currency.is_some() => {
-                    Err(fault("a tolerance counts in every line's own currency and names none".to_owned())
-                        .next("leave the currency out, or limit the tolerance: when = { currency = \"…\" }"))
-                }
-                Ok(parsed) => Ok(parsed.value),
-                Err(why) => Err(fault(format!("this is not a number: {why}"))),
-            }
-        })
-        .transpose()
-    };
-    let when = file
-        .when
-        .iter()
-        .filter_map(|(name, values)| {
-            let field: Field = fields.find(name)?;
-            Some((field, values.names().iter().map(|value| keys.key(field, value)).collect()))
-        })
-        .collect();
-    Tolerance {
-        role,
-        absolute: limb("absolute", file.absolute)?,
-        percent: limb("percent", file.percent)?,
-        combine: file.combine,
-        when,
-    }
-    .checked()
 }
 
 fn check_placeholders(

@@ -86,11 +86,18 @@ impl Control {
         }
     }
 
-    /// Counts entries that were judged elsewhere.
-    pub(super) fn join(&mut self, side: Side, class: Class, counted: &Tallies) {
+    /// Counts entries of one currency that were judged elsewhere.
+    pub fn count_all(&mut self, side: Side, class: Class, currency: &str, lines: &Tally) {
         let tallies = self.books.entry((side, class)).or_default();
-        for (currency, tally) in counted {
-            tallies.entry(currency.clone()).or_default().join(tally);
+        tallies.entry(currency.to_owned()).or_default().join(lines);
+    }
+
+    /// Counts what others have counted.
+    pub(super) fn join(&mut self, other: &Self) {
+        for (&(side, class), tallies) in &other.books {
+            for (currency, lines) in tallies {
+                self.count_all(side, class, currency, lines);
+            }
         }
     }
 

@@ -196,6 +196,22 @@ pub struct Variance {
     pub rounding: Decimal,
     /// What remains, where it is more.
     pub other: Decimal,
+    /// What a change of rates makes of it, where the sides are in different currencies.
+    pub currency: Decimal,
+}
+
+impl Variance {
+    /// The parts, which sum to the total, by name.
+    #[must_use]
+    pub const fn parts(&self) -> [(&'static str, Decimal); 5] {
+        [
+            ("volume", self.volume),
+            ("price", self.price),
+            ("rounding", self.rounding),
+            ("currency", self.currency),
+            ("other", self.other),
+        ]
+    }
 }
 
 /// What rounding can do to so many lines: half a cent for each.
@@ -219,7 +235,7 @@ pub fn split(invoiced: &Figures, settled: &Figures, lines: usize) -> Option<Vari
         let rest = money::subtract(money::subtract(total, volume)?, price)?;
         let (rounding, other) =
             if rest.abs() <= rounding_of(lines) { (rest, money::ZERO) } else { (money::ZERO, rest) };
-        Some(Variance { total, volume, price, rounding, other })
+        Some(Variance { total, volume, price, rounding, other, ..Variance::default() })
     };
     Some(parts().unwrap_or(Variance { total, other: total, ..Variance::default() }))
 }

@@ -78,6 +78,12 @@ impl<'a> Group<'a> {
         };
         Self { pass: None, how, invoices, settlements }
     }
+
+    /// How many lines and records it has.
+    #[must_use]
+    pub const fn lines(&self) -> u64 {
+        (self.invoices.len() + self.settlements.len()) as u64
+    }
 }
 
 /// What one pass took.

@@ -121,8 +121,10 @@ impl Reconcile {
             tolerances: &settings.tolerances,
             keys: &settings.keys,
             check_arithmetic: settings.check_arithmetic,
+            passes: &settings.passes,
+            tax_rates: &settings.tax_rates,
         };
-        let plan = Plan::of(&settings.passes, rules, &settings.zone);
+        let plan = Plan::of(rules, &settings.zone);
         let (invoice, settlement, sifted) =
             match (&plan, &settings.invoices.source, &settings.settlements.source) {
                 (Some(plan), Source::Files(invoices), Source::Files(settlements)) => {
@@ -138,7 +140,7 @@ impl Reconcile {
         let entries = u64::from(invoice.ledger.len()) + u64::from(settlement.ledger.len());
         let task = context.progress.task("matching", Unit::Entries, Some(entries));
         let mut judge = Judge::new(&book, rules);
-        sifted.hand_to(&mut judge);
+        judge.take_over(&sifted.outcome);
         let mut passes = matching::run(&book, &settings.passes, &*task, &mut |group| judge.judge(&group));
         if let Some(first) = passes.first_mut() {
             first.add_pairs(sifted.pairs());
@@ -156,6 +158,7 @@ impl Reconcile {
             book: &book,
             passes: &settings.passes,
             tolerances: &settings.tolerances,
+            minimum: settings.minimum,
             outcome: &outcome,
         };
         let files = report::write(&report, &settings.directory, &settings.formats)?;

@@ -9,6 +9,9 @@ use crate::normalise::{Counts, Ledger, Normaliser, Reject, Side, Taker};
 use crate::report::Input;
 use crate::sieve::{Place, Plan, Sifted, Sketcher};
 
+/// Of the memory that is allowed, each side's slots get one share; the rest is for joining them, and for what does not tie.
+const SHARES: usize = 16;
+
 /// Reads both sides at once, settles what it can, and reads the rest again.
 pub(super) fn read(
     [invoices, settlements]: [&FileSettings; 2],
@@ -52,7 +55,7 @@ impl<'p> First<'p> {
         all: &Settings,
         context: &Context<'_>,
     ) -> Result<Self> {
-        let sketcher = plan.sketcher(side, &all.directory, all.memory / 8);
+        let sketcher = plan.sketcher(side, &all.directory, all.memory / SHARES);
         let mut normaliser = normaliser(sketcher, side, all)?;
         let (mut files, mut inputs) = (Vec::new(), Vec::new());
         for file in intake::find(&all.base, settings)? {

@@ -7,6 +7,7 @@ use rayon::iter::ParallelIterator as _;
 use rayon::slice::ParallelSlice as _;
 
 use super::{COLUMNS, Report, line};
+use crate::judge::Discrepancy;
 
 /// Discrepancies that are put into words at once, before they are written.
 const BATCH: usize = 4096;
@@ -17,7 +18,8 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<
     header.write_record(COLUMNS)?;
     header.flush()?;
     drop(header);
-    for batch in report.outcome.discrepancies.chunks(BATCH) {
+    let listed: Vec<&Discrepancy> = report.listed().collect();
+    for batch in listed.chunks(BATCH) {
         let parts: Vec<anyhow::Result<Vec<u8>>> = batch
             .par_chunks(BATCH / 16)
             .map(|part| {

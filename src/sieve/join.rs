@@ -1,9 +1,10 @@
 //! The slots of one partition, both sides: one line against one record, or left to others.
 
-use super::slot::{Class, Slot};
+use super::slot::Slot;
 use super::{Plan, Sifted, sketch::Classes};
+use crate::judge::{Class, Control, Terms, Weighed};
 use crate::money;
-use crate::normalise::Tally;
+use crate::normalise::{Side, Tally};
 
 /// No slot.
 const NONE: u32 = u32::MAX;
@@ -17,7 +18,7 @@ const LATER: u32 = u32::MAX - 2;
 enum Verdict {
     Matched,
     /// By the tolerance of that number among those for amounts.
-    Within(usize),
+    Within(usize, Weighed),
     Left,
 }
 
@@ -83,11 +84,11 @@ pub(super) fn join(plan: &Plan<'_>, slots: &[Vec<Slot>; 2], classes: [&Classes; 
         let pair = [invoice, settlement];
         match verdict(plan, pair, classes) {
             Verdict::Matched => {
-                sifted.matched += 1;
+                sifted.outcome.matched += 1;
                 tallies.count(pair, 0);
             }
-            Verdict::Within(rule) => {
-                *sifted.within.entry(plan.numbers[rule]).or_default() += 1;
+            Verdict::Within(rule, weighed) => {
+                sifted.outcome.count_within(plan.numbers[rule], &weighed);
                 tallies.count(pair, 1);
             }
             Verdict::Left => {
@@ -96,7 +97,7 @@ pub(super) fn join(plan: &Plan<'_>, slots: &[Vec<Slot>; 2], classes: [&Classes; 
             }
         }
     }
-    tallies.into(&mut sifted, classes);
+    tallies.into(&mut sifted.outcome.control);
     sifted
 }
 
@@ -113,9 +114,15 @@ fn verdict(plan: &Plan<'_>, [invoice, settlement]: [&Slot; 2], classes: [&Classe
         return Verdict::Matched;
     }
     let rule = (billed.tolerances & settled.tolerances).trailing_zeros() as usize;
-    let (invoiced, settled) = (invoice.amount(billed), settlement.amount(settled));
-    match (plan.amounts.get(rule), money::subtract(invoiced, settled)) {
-        (Some(tolerance), Some(difference)) if tolerance.allows(difference, settled) => Verdict::Within(rule),
+    let terms = Terms {
+        invoiced: invoice.amount(billed),
+        settled: settlement.amount(settled),
+        lines: 2,
+        quantity: None,
+    };
+    let weighed = plan.amounts.get(rule).zip(money::subtract(terms.invoiced, terms.settled));
+    match weighed.and_then(|(tolerance, difference)| tolerance.weigh(difference, &terms)) {
+        Some(weighed) if weighed.allows => Verdict::Within(rule, weighed),
         _ => Verdict::Left,
     }
 }
@@ -135,19 +142,23 @@ impl<'a> Totals<'a> {
     fn count(&mut self, pair: [&Slot; 2], verdict: usize) {
         let Some(tallies) = self.tallies.get_mut(verdict) else { return };
         for ((slot, classes), tallies) in pair.into_iter().zip(self.classes).zip(tallies) {
-            let class: Class = classes.all.get(slot.class()).copied().unwrap_or_default();
+            let class = classes.all.get(slot.class()).copied().unwrap_or_default();
             if let Some(tally) = tallies.get_mut(class.currency as usize) {
                 tally.add(Some(slot.amount(&class)));
             }
         }
     }
 
-    fn into(self, sifted: &mut Sifted, classes: [&Classes; 2]) {
-        let [matched, within] = self.tallies;
-        for (all, tallies) in [(&mut sifted.matched_lines, matched), (&mut sifted.within_lines, within)] {
-            for ((all, tallies), classes) in all.iter_mut().zip(tallies).zip(classes) {
-                let counted = classes.currencies.iter().cloned().zip(tallies);
-                all.extend(counted.filter(|(_, tally)| tally.lines > 0));
+    fn into(self, control: &mut Control) {
+        for (class, tallies) in [Class::Matched, Class::WithinTolerance].into_iter().zip(&self.tallies) {
+            for ((side, tallies), classes) in
+                [Side::Invoice, Side::Settlement].into_iter().zip(tallies).zip(self.classes)
+            {
+                for (currency, lines) in
+                    classes.currencies.iter().zip(tallies).filter(|(_, lines)| lines.lines > 0)
+                {
+                    control.count_all(side, class, currency, lines);
+                }
             }
         }
     }

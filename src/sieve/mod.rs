@@ -13,7 +13,6 @@ mod join;
 mod sketch;
 mod slot;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
@@ -21,9 +20,9 @@ use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 pub use self::sketch::Sketcher;
 pub use self::slot::Place;
 use crate::fault::Result;
-use crate::judge::{Judge, Rules, Tolerance};
-use crate::matching::{KeyPart, Pass};
-use crate::normalise::{Field, KeyRules, Role, Side, Tallies};
+use crate::judge::{Outcome, Rules, Tolerance};
+use crate::matching::KeyPart;
+use crate::normalise::{Field, KeyRules, Role, Side};
 use crate::period::Zone;
 use crate::spill::Spill;
 
@@ -47,11 +46,11 @@ pub struct Plan<'a> {
 impl<'a> Plan<'a> {
     /// The plan for these settings; `None` where nothing can be told at first sight.
     #[must_use]
-    pub fn of(passes: &[Pass], rules: Rules<'a>, zone: &'a Zone) -> Option<Self> {
+    pub fn of(rules: Rules<'a>, zone: &'a Zone) -> Option<Self> {
         let apart = [Role::Document, Role::Version].map(sketch::field);
         let is_apart = |part: &KeyPart| matches!(part, KeyPart::Text(field) if apart.contains(field));
         let (aside, key): (Vec<KeyPart>, Vec<KeyPart>) =
-            passes.first()?.key.iter().copied().partition(is_apart);
+            rules.passes.first()?.key.iter().copied().partition(is_apart);
         let mut same = [Role::Unit, Role::Currency, Role::Version].map(sketch::field).to_vec();
         same.extend(aside.into_iter().filter_map(|part| match part {
             KeyPart::Text(field) => Some(field),
@@ -59,7 +58,9 @@ impl<'a> Plan<'a> {
         }));
         let (numbers, amounts): (Vec<usize>, Vec<&Tolerance>) =
             rules.tolerances.iter().enumerate().filter(|(_, rule)| rule.role == Role::Amount).unzip();
-        (!key.is_empty() && amounts.len() <= 64).then(|| Self {
+        // What is allowed for each unit takes a quantity to know, which a slot does not have.
+        let told = amounts.len() <= 64 && amounts.iter().all(|rule| rule.per_unit.is_none());
+        (!key.is_empty() && told).then(|| Self {
             key,
             same,
             currency: sketch::field(Role::Currency),
@@ -108,50 +109,23 @@ impl<'a> Plan<'a> {
 /// What tied at first sight, and what is left.
 #[derive(Debug, Default)]
 pub struct Sifted {
-    /// Pairs that tie exactly.
-    pub matched: u64,
-    /// Pairs that tie within each tolerance, by its number.
-    pub within: BTreeMap<usize, u64>,
-    /// By side, the entries of the pairs that tie exactly.
-    pub matched_lines: [Tallies; 2],
-    /// By side, the entries of the pairs that tie within a tolerance.
-    pub within_lines: [Tallies; 2],
+    /// The pairs that tie, counted.
+    pub outcome: Outcome,
     /// By side, in order, where the other entries stand.
     pub left: [Vec<Place>; 2],
 }
 
 impl Sifted {
     fn add(&mut self, other: Self) {
-        self.matched += other.matched;
-        for (number, count) in other.within {
-            *self.within.entry(number).or_default() += count;
-        }
-        for (all, part) in
-            [(&mut self.matched_lines, other.matched_lines), (&mut self.within_lines, other.within_lines)]
-        {
-            for (all, part) in all.iter_mut().zip(part) {
-                for (currency, tally) in part {
-                    all.entry(currency).or_default().join(&tally);
-                }
-            }
-        }
+        self.outcome.join(&other.outcome);
         for (all, part) in self.left.iter_mut().zip(other.left) {
             all.extend(part);
-        }
-    }
-
-    /// Tells the judge what is settled already.
-    pub fn hand_to(&self, judge: &mut Judge<'_>) {
-        judge.settled_pairs(self.matched, &self.within);
-        let lines = self.matched_lines.iter().zip(&self.within_lines);
-        for (side, (matched, within)) in [Side::Invoice, Side::Settlement].into_iter().zip(lines) {
-            judge.settled(side, matched, within);
         }
     }
 
     /// How many pairs tie.
     #[must_use]
     pub fn pairs(&self) -> u64 {
-        self.matched + self.within.values().sum::<u64>()
+        self.outcome.matched + self.outcome.within_tolerance()
     }
 }
