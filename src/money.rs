@@ -5,6 +5,7 @@
 //! functions here work on the 128-bit mantissas and say `None` where a result
 //! would not be exact.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 pub use rust_decimal::Decimal;
@@ -20,6 +21,26 @@ pub enum Rounding {
     HalfUp,
     /// Ties to the even neighbour: 0.125 → 0.12.
     HalfEven,
+    /// Towards zero: 0.129 → 0.12.
+    Down,
+    /// Away from zero: 0.121 → 0.13.
+    Up,
+}
+
+impl Rounding {
+    /// All of them, the usual ones first.
+    pub const ALL: [Self; 4] = [Self::HalfUp, Self::HalfEven, Self::Down, Self::Up];
+
+    /// The name used in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::HalfUp => "half-up",
+            Self::HalfEven => "half-even",
+            Self::Down => "down",
+            Self::Up => "up",
+        }
+    }
 }
 
 /// `value` at `scale` digits behind the point.
@@ -28,6 +49,8 @@ pub fn round(value: Decimal, scale: u32, rounding: Rounding) -> Decimal {
     let strategy = match rounding {
         Rounding::HalfUp => RoundingStrategy::MidpointAwayFromZero,
         Rounding::HalfEven => RoundingStrategy::MidpointNearestEven,
+        Rounding::Down => RoundingStrategy::ToZero,
+        Rounding::Up => RoundingStrategy::AwayFromZero,
     };
     value.round_dp_with_strategy(scale, strategy)
 }
@@ -150,9 +173,18 @@ impl Wide {
         (self.mantissa / unit, self.mantissa % unit * steps)
     }
 
-    fn compare(self, other: Self) -> Option<std::cmp::Ordering> {
+    /// `None` only where a scale is past 38.
+    fn compare(self, other: Self) -> Option<Ordering> {
         let scale = self.scale.max(other.scale);
-        Some(self.at(scale)?.cmp(&other.at(scale)?))
+        if let Some((a, b)) = self.at(scale).zip(other.at(scale)) {
+            return Some(a.cmp(&b));
+        }
+        // The whole parts first, then the fractions, which fit at any scale up to 38.
+        let parts = |wide: Self| {
+            let unit = power(wide.scale)?;
+            Some((wide.mantissa / unit, (wide.mantissa % unit).checked_mul(power(scale - wide.scale)?)?))
+        };
+        Some(parts(self)?.cmp(&parts(other)?))
     }
 }
 
@@ -174,16 +206,56 @@ pub fn multiply(a: Decimal, b: Decimal) -> Option<Decimal> {
     Wide::from(a).multiply(b.into())?.decimal()
 }
 
-/// Whether `|difference| ≤ percent % of |base|`, exactly. A comparison that
-/// does not fit 128 bits is answered `false`: out of tolerance is the safe side.
+/// The mantissa and the scale of `value` without zeros at its end: equal values have equal ones.
 #[must_use]
-pub fn within_percent(difference: Decimal, base: Decimal, percent: Decimal) -> bool {
-    let decide = || {
-        let left = Wide::from(difference.abs()).multiply(Decimal::ONE_HUNDRED.into())?;
-        let right = Wide::from(base.abs()).multiply(percent.into())?;
-        Some(left.compare(right)?.is_le())
+pub fn canonical(value: Decimal) -> (i128, u32) {
+    let wide = Wide::from(value);
+    let (Ok(mut mantissa), mut scale) = (i64::try_from(wide.mantissa), wide.scale) else {
+        let wide = wide.stripped();
+        return (wide.mantissa, wide.scale);
     };
-    decide().unwrap_or(false)
+    // 64 bits divide many times faster than 128.
+    while scale > 0 && mantissa % 10 == 0 {
+        (mantissa, scale) = (mantissa / 10, scale - 1);
+    }
+    (mantissa.into(), scale)
+}
+
+/// An exact product, which may hold more than a [`Decimal`]: what tolerances are compared as.
+#[derive(Clone, Copy, Debug)]
+pub struct Product(Wide);
+
+impl Product {
+    /// `a × b`; `None` where that does not fit 128 bits.
+    #[must_use]
+    pub fn of(a: Decimal, b: Decimal) -> Option<Self> {
+        Wide::from(a).multiply(b.into()).map(Self)
+    }
+
+    /// `base × percent %`: the point moves, nothing is divided. `None` where that does not fit 128 bits.
+    #[must_use]
+    pub fn percent(base: Decimal, percent: Decimal) -> Option<Self> {
+        let Wide { mantissa, scale } = Self::of(base, percent)?.0;
+        Some(Self(Wide { mantissa, scale: scale + 2 }))
+    }
+
+    /// The order of two products; `None` where they are too fine to be compared.
+    #[must_use]
+    pub fn compare(self, other: Self) -> Option<Ordering> {
+        self.0.compare(other.0)
+    }
+
+    /// As a decimal, where it is one exactly.
+    #[must_use]
+    pub fn decimal(self) -> Option<Decimal> {
+        self.0.decimal()
+    }
+}
+
+impl From<Decimal> for Product {
+    fn from(value: Decimal) -> Self {
+        Self(value.into())
+    }
 }
 
 /// A running sum, exact whatever the order of its values. It can hold more than a [`Decimal`], so that what
@@ -299,6 +371,39 @@ impl Ratio {
         Self { numerator: self.denominator, denominator: self.numerator }
     }
 
+    /// `value × self`, rounded to `scale` digits behind the point; `None` where it does not fit.
+    #[must_use]
+    pub fn rounded(self, value: Decimal, scale: u32, rounding: Rounding) -> Option<Decimal> {
+        let value = Wide::from(value).stripped();
+        let mut numerator = value.mantissa.checked_mul(self.numerator)?;
+        let mut denominator = self.denominator;
+        match scale.checked_sub(value.scale) {
+            Some(up) => numerator = numerator.checked_mul(power(up)?)?,
+            None => denominator = denominator.checked_mul(power(value.scale - scale)?)?,
+        }
+        let (whole, rest) = (numerator / denominator, (numerator % denominator).abs());
+        let half = rest.checked_mul(2)?.cmp(&denominator);
+        let away = match rounding {
+            Rounding::HalfUp => half.is_ge(),
+            Rounding::HalfEven => half.is_gt() || (half.is_eq() && whole % 2 != 0),
+            Rounding::Down => false,
+            Rounding::Up => rest != 0,
+        };
+        let step = if away { numerator.signum() } else { 0 };
+        Wide { mantissa: whole + step, scale }.decimal()
+    }
+
+    /// Whether `a = b × self`, exactly.
+    #[must_use]
+    pub fn holds(self, a: Decimal, b: Decimal) -> bool {
+        let times = |value: Decimal, factor: i128| {
+            let value = Wide::from(value).stripped();
+            Some(Wide { mantissa: value.mantissa.checked_mul(factor)?, scale: value.scale })
+        };
+        let sides = times(a, self.denominator).zip(times(b, self.numerator));
+        sides.and_then(|(a, b)| a.compare(b)).is_some_and(Ordering::is_eq)
+    }
+
     /// `value × self`, and whether that is exact; where it is not, it is
     /// rounded half-even at 12 digits behind the point. `None` where it does not fit.
     #[must_use]
@@ -322,9 +427,9 @@ impl Ratio {
         };
         let (quotient, remainder) = (numerator.div_euclid(denominator), numerator.rem_euclid(denominator));
         let up = match (remainder.checked_mul(2)?).cmp(&denominator) {
-            std::cmp::Ordering::Less => false,
-            std::cmp::Ordering::Greater => true,
-            std::cmp::Ordering::Equal => quotient % 2 != 0,
+            Ordering::Less => false,
+            Ordering::Greater => true,
+            Ordering::Equal => quotient % 2 != 0,
         };
         Some((Wide { mantissa: quotient + i128::from(up), scale: SCALE }.decimal()?, false))
     }
@@ -694,9 +799,13 @@ mod tests {
 
     #[test]
     fn percent_is_inclusive_and_exact() {
-        assert!(within_percent(dec("0.1"), dec("100"), dec("0.1")));
-        assert!(!within_percent(dec("0.1000000000000001"), dec("100"), dec("0.1")));
-        assert!(within_percent(dec("-0.1"), dec("-100"), dec("0.1")));
+        let share = Product::percent(dec("100"), dec("0.1")).unwrap();
+        assert_eq!(share.compare(dec("0.1").into()), Some(Ordering::Equal));
+        assert_eq!(share.compare(dec("0.1000000000000001").into()), Some(Ordering::Less));
+        let most = Product::percent(dec("9999999999999.999999999999999"), dec("1.00000001")).unwrap();
+        let least = Product::from(dec("0.0000000000000000000000000001"));
+        assert_eq!(most.compare(least), Some(Ordering::Greater));
+        assert_eq!(least.compare(most), Some(Ordering::Less));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::versions::VersionsFile;
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{Delimiter, Encoding, Sheet};
-use crate::judge::Combine;
+use crate::judge::{Combine, Of};
 use crate::matching::Compare;
 use crate::money::DecimalMark;
 use crate::normalise::{Headers, KeySettings};
@@ -30,6 +30,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) tolerance: Vec<ToleranceFile>,
     #[serde(default)]
+    pub(super) judge: JudgeFile,
+    #[serde(default)]
     pub(super) report: ReportFile,
 }
 
@@ -41,6 +43,7 @@ pub(super) struct Reconciliation {
     pub(super) period: Option<String>,
     #[serde(default)]
     pub(super) allow_rejects: u64,
+    pub(super) memory: Option<String>,
     #[serde(default = "yes")]
     pub(super) check_arithmetic: bool,
 }
@@ -97,9 +100,20 @@ pub(super) struct ToleranceFile {
     pub(super) field: String,
     pub(super) absolute: Option<String>,
     pub(super) percent: Option<String>,
+    pub(super) of: Option<Of>,
+    pub(super) per_unit: Option<String>,
+    pub(super) per_line: Option<String>,
+    pub(super) floor: Option<String>,
+    pub(super) cap: Option<String>,
     pub(super) combine: Option<Combine>,
     #[serde(default)]
     pub(super) when: BTreeMap<String, Headers>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct JudgeFile {
+    pub(super) tax_rates: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -107,11 +121,12 @@ pub(super) struct ToleranceFile {
 pub(super) struct ReportFile {
     pub(super) directory: PathBuf,
     pub(super) formats: Vec<Format>,
+    pub(super) minimum: Option<String>,
 }
 
 impl Default for ReportFile {
     fn default() -> Self {
-        Self { directory: "reports".into(), formats: vec![Format::Csv, Format::Json] }
+        Self { directory: "reports".into(), formats: vec![Format::Csv, Format::Json], minimum: None }
     }
 }
 

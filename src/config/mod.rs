@@ -1,7 +1,9 @@
 //! In: `tieout.toml`. Out: [`Settings`], checked as far as that is possible
 //! without reading an invoice or calling the platform. Never: holds a secret, or lets an unknown key pass.
 
+mod decimal;
 mod file;
+mod tolerances;
 mod versions;
 
 use std::path::{Path, PathBuf};
@@ -9,15 +11,15 @@ use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
-use self::file::{File, PassFile, SideFile, ToleranceFile};
+use self::file::{File, PassFile, SideFile};
 use self::versions::VersionsFile;
 use crate::digest::hexadecimal;
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::FileSettings;
 use crate::judge::Tolerance;
 use crate::matching::{KeyPart, Pass};
-use crate::money::{self, Decimal, DecimalMark};
-use crate::normalise::{Field, Fields, Holds, KeyRules, Reading, Role, VersionSettings};
+use crate::money::Decimal;
+use crate::normalise::{Fields, Holds, KeyRules, Reading, Role, VersionSettings};
 use crate::period::{Period, Zone};
 use crate::platform::{self, PLACEHOLDERS, split_placeholder};
 use crate::report::Format;
@@ -69,10 +71,16 @@ pub struct Settings {
     pub tolerances: Vec<Tolerance>,
     /// Which versions of the settlements count; none where all do.
     pub versions: Option<VersionSettings>,
+    /// In percent: what a tax may add to an amount or a price.
+    pub tax_rates: Vec<Decimal>,
     /// Where reports go.
     pub directory: PathBuf,
     /// Which are written.
     pub formats: Vec<Format>,
+    /// Bytes that the entries of both sides may take in memory before they go to a temporary file.
+    pub memory: usize,
+    /// Below this a variance is counted and not listed.
+    pub minimum: Option<Decimal>,
     /// SHA-256 over `tieout.toml`, the alias tables and the period.
     pub digest: String,
 }
@@ -86,6 +94,8 @@ pub struct Overrides {
     pub directory: Option<PathBuf>,
     /// In place of `reconciliation.allow_rejects`.
     pub allow_rejects: Option<u64>,
+    /// In place of `reconciliation.memory`.
+    pub memory: Option<String>,
 }
 
 /// Reads `path`. `now` is what relative periods are seen from.
@@ -139,6 +149,11 @@ fn settings(
     let period = overrides.period.as_ref().or(file.reconciliation.period.as_ref());
     let period = period.map(|period| Period::parse(period, &zone, now)).transpose()?;
 
+    let memory = match (&overrides.memory, &file.reconciliation.memory) {
+        (Some(given), _) => bytes(given).map_err(|fault| fault.at("--memory"))?,
+        (None, Some(given)) => bytes(given).map_err(|fault| fault.at("[reconciliation] memory"))?,
+        (None, None) => MEMORY,
+    };
     if file.invoices.versions.is_some() {
         return Err(versions::refuse_for_invoices());
     }
@@ -166,21 +181,8 @@ fn settings(
     for name in &keyed {
         check_keyed(name, sides)?;
     }
-    let tolerances_file = file.tolerance;
-    for tolerance in &tolerances_file {
-        for (name, values) in &tolerance.when {
-            if values.names().is_empty() {
-                return Err(Fault::new(Kind::Configuration, "a tolerance for no value at all never applies")
-                    .at(format!("[[tolerance]] when {name}"))
-                    .expected("at least one value"));
-            }
-            fields.add(name).ok_or_else(|| {
-                Fault::new(Kind::Configuration, "`when` compares texts, and this holds none")
-                    .at("[[tolerance]] when")
-                    .value(name)
-            })?;
-            check_keyed(name, sides)?;
-        }
+    for name in tolerances::fields(&file.tolerance, &mut fields)? {
+        check_keyed(name, sides)?;
     }
     if let Some(versions) = &versions {
         versions.attribute(&mut fields)?;
@@ -210,10 +212,8 @@ fn settings(
         rules.push((field, settings));
     }
     let keys = KeyRules::load(rules, &fields, &base)?;
-    let tolerances = tolerances_file
-        .into_iter()
-        .map(|file| tolerance(file, &fields, &keys))
-        .collect::<Result<Vec<_>>>()?;
+    let tolerances = tolerances::checked(file.tolerance, &fields, &keys)?;
+    let tax_rates = decimal::rates("[judge] tax_rates", &file.judge.tax_rates)?;
     let versions = versions
         .map(|file| file.checked(&fields, &keys, &passes, &settlements.reading, &zone))
         .transpose()?
@@ -243,10 +243,33 @@ fn settings(
         passes,
         tolerances,
         versions,
+        tax_rates,
         directory: overrides.directory.clone().unwrap_or_else(|| base.join(&file.report.directory)),
         formats,
+        memory,
+        minimum: decimal::read("[report] minimum", file.report.minimum.as_deref())?,
         digest: hexadecimal(&digest.finalize()),
         base,
+    })
+}
+
+/// What lines may take in memory where nobody says.
+const MEMORY: usize = 256 << 20;
+
+/// The least that makes sense: below it, all the time goes into temporary files.
+const LEAST_MEMORY: usize = 16 << 20;
+
+/// Reads `128MiB`.
+fn bytes(text: &str) -> Result<usize> {
+    let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let size = units.into_iter().find_map(|(unit, shift)| {
+        let number: usize = text.trim().strip_suffix(unit)?.trim_end().parse().ok()?;
+        number.checked_mul(1 << shift)
+    });
+    size.filter(|&size| size >= LEAST_MEMORY).ok_or_else(|| {
+        Fault::new(Kind::Configuration, "this is no amount of memory")
+            .value(text)
+            .expected("a whole number of MiB or GiB, at least 16MiB, such as 128MiB")
     })
 }
 
@@ -390,50 +413,6 @@ fn check_keyed(name: &str, sides: [(&str, &Reading); 2]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn tolerance(file: ToleranceFile, fields: &Fields, keys: &KeyRules) -> Result<Tolerance> {
-    let role = Role::named(&file.field).ok_or_else(|| {
-        Fault::new(Kind::Configuration, "this field has no tolerance")
-            .at("[[tolerance]] field")
-            .value(&file.field)
-            .expected("quantity, price or amount")
-    })?;
-    let limb = |name: &str, text: Option<String>| -> Result<Option<Decimal>> {
-        text.map(|text| {
-            let fault = |what: String| {
-                Fault::new(Kind::Configuration, what)
-                    .at(format!("[[tolerance]] {name}"))
-                    .value(&text)
-                    .expected("a decimal in quotes, such as \"0.01\"")
-            };
-            match money::parse(&text, DecimalMark::Point) {
-                Ok(parsed) if parsed.currency.is_some() => {
-                    Err(fault("a tolerance counts in every line's own currency and names none".to_owned())
-                        .next("leave the currency out, or limit the tolerance: when = { currency = \"…\" }"))
-                }
-                Ok(parsed) => Ok(parsed.value),
-                Err(why) => Err(fault(format!("this is not a number: {why}"))),
-            }
-        })
-        .transpose()
-    };
-    let when = file
-        .when
-        .iter()
-        .filter_map(|(name, values)| {
-            let field: Field = fields.find(name)?;
-            Some((field, values.names().iter().map(|value| keys.key(field, value)).collect()))
-        })
-        .collect();
-    Tolerance {
-        role,
-        absolute: limb("absolute", file.absolute)?,
-        percent: limb("percent", file.percent)?,
-        combine: file.combine,
-        when,
-    }
-    .checked()
 }
 
 fn check_placeholders(

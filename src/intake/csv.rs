@@ -1,6 +1,7 @@
 //! Delimited text: in constant memory, one record at a time.
 //!
-//! `csv-core` finds the cells. Beside it runs a [`Watch`] over the same bytes, for the three things that
+//! A record without quotes that lies whole in the buffer is taken apart where its delimiters are marked ([`Index`]). For
+//! all others `csv-core` finds the cells. Beside it runs a [`Watch`] over the same bytes, for the three things that
 //! it does not tell: on which line a record starts, whether a quote was left open, and whether text
 //! follows a closing quote.
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::files::{FileSettings, Input};
+use super::index::Index;
 use super::text::Text;
 use super::{Digest, Origin, Row, Rows, columns};
 use crate::fault::{Fault, Kind, Result};
@@ -38,6 +40,7 @@ pub(super) fn open(input: Input, settings: &FileSettings) -> Result<Box<dyn Rows
         text,
         core: ReaderBuilder::new().delimiter(watch.delimiter).build(),
         watch,
+        index: Index::default(),
         cells: vec![0; 4096],
         ends: vec![0; 256],
         digest: None,
@@ -52,6 +55,7 @@ struct Csv {
     text: Text,
     core: Reader,
     watch: Watch,
+    index: Index,
     /// The cells of the current record, one after another, and where each ends.
     cells: Vec<u8>,
     ends: Vec<usize>,
@@ -83,6 +87,22 @@ impl Rows for Csv {
 
     fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
+    }
+
+    fn keeps_place(&self) -> bool {
+        self.text.place().is_some()
+    }
+
+    fn revisit(&mut self, place: u64, row: &mut Row) -> Result<()> {
+        self.text.go_to(place)?;
+        self.core.reset();
+        self.watch.state = State::Start;
+        if self.read(row)? {
+            return Ok(());
+        }
+        Err(Fault::new(Kind::Input, "the file has changed while it was read: a record is gone")
+            .at(&self.origin)
+            .next("let nobody write to the files of a run"))
     }
 }
 
@@ -116,31 +136,84 @@ impl Csv {
     fn read_record(&mut self, row: &mut Row) -> Result<bool> {
         loop {
             row.clear();
-            let Some((length, count)) = self.parse()? else {
-                self.digest.get_or_insert_with(|| self.text.digest());
+            if !self.read_plain(row)? && !self.read_any(row)? {
                 return Ok(false);
-            };
-            let cells = self.cells.get(..length).unwrap_or_default();
-            let ends = self.ends.get(..count).unwrap_or_default();
-            row.number = self.watch.start;
-            match std::str::from_utf8(cells) {
-                // Bytes that only make sense across the border of two cells are not text either.
-                Ok(text) if text.is_ascii() || ends.iter().all(|&end| text.is_char_boundary(end)) => {
-                    row.text.push_str(text);
-                    row.ends.extend_from_slice(ends);
-                }
-                outcome => {
-                    let place = match outcome {
-                        Err(error) => error.valid_up_to(),
-                        Ok(text) => {
-                            ends.iter().find(|&&end| !text.is_char_boundary(end)).map_or(0, |end| end - 1)
-                        }
-                    };
-                    return Err(self.not_utf_8(place, cells, ends));
-                }
             }
+            row.number = self.watch.start;
             if !row.is_empty() {
                 return Ok(true);
+            }
+        }
+    }
+
+    /// The next record, if it has no quotes and lies whole in the buffer; else `row` and the buffer are as they were.
+    fn read_plain(&mut self, row: &mut Row) -> Result<bool> {
+        let place = self.text.place().unwrap_or_default();
+        let (bytes, start, filling) = self.text.buffer()?;
+        if !self.index.is_of(filling) {
+            self.index.mark(bytes, self.watch.delimiter, filling);
+        }
+        let delimiter = self.watch.delimiter;
+        let mut cell = start;
+        for mark in self.index.from(start) {
+            let byte = bytes.get(mark).copied().unwrap_or_default();
+            if byte == delimiter {
+                row.bound(cell - start, mark - start);
+                cell = mark + 1;
+                continue;
+            }
+            let next = match (byte, bytes.get(mark + 1)) {
+                (b'\n', _) => mark + 1,
+                (b'\r', Some(b'\n')) => mark + 2,
+                _ => break,
+            };
+            // A blank line, or the second half of the last line end, is for the other way.
+            if mark == start {
+                break;
+            }
+            let Ok(text) = std::str::from_utf8(bytes.get(start..mark).unwrap_or_default()) else { break };
+            row.bound(cell - start, mark - start);
+            row.text.push_str(text);
+            row.place = place;
+            self.text.consume(next - start);
+            self.watch.begin();
+            self.watch.start = self.watch.line;
+            self.watch.line += 1;
+            self.watch.carriage = false;
+            return Ok(true);
+        }
+        row.clear();
+        Ok(false)
+    }
+
+    /// The next record, whatever stands in it.
+    fn read_any(&mut self, row: &mut Row) -> Result<bool> {
+        row.place = self.text.place().unwrap_or_default();
+        let Some((length, count)) = self.parse()? else {
+            self.digest.get_or_insert_with(|| self.text.digest());
+            return Ok(false);
+        };
+        let cells = self.cells.get(..length).unwrap_or_default();
+        let ends = self.ends.get(..count).unwrap_or_default();
+        match std::str::from_utf8(cells) {
+            // Bytes that only make sense across the border of two cells are not text either.
+            Ok(text) if text.is_ascii() || ends.iter().all(|&end| text.is_char_boundary(end)) => {
+                row.text.push_str(text);
+                let mut start = 0;
+                for &end in ends {
+                    row.bound(start, end);
+                    start = end;
+                }
+                Ok(true)
+            }
+            outcome => {
+                let place = match outcome {
+                    Err(error) => error.valid_up_to(),
+                    Ok(text) => {
+                        ends.iter().find(|&&end| !text.is_char_boundary(end)).map_or(0, |end| end - 1)
+                    }
+                };
+                Err(self.not_utf_8(place, cells, ends))
             }
         }
     }

@@ -425,10 +425,10 @@ impl<'a> Table<'a> {
         // The next row will be about as long.
         let next = Row {
             text: String::with_capacity(self.row.text.len() + 16),
-            ends: Vec::with_capacity(self.row.ends.len()),
+            cells: Vec::with_capacity(self.row.cells.len()),
             marks: Vec::with_capacity(self.row.marks.len()),
             number,
-            defect: None,
+            ..Row::default()
         };
         self.batch.push(std::mem::replace(&mut self.row, next));
         if self.batch.len() >= BATCH {

@@ -7,17 +7,20 @@ mod csv;
 mod excel;
 mod files;
 mod guard;
+mod index;
 mod quiet;
+mod shelf;
 mod text;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::fault::Result;
+use crate::fault::{Fault, Kind, Result};
 
 pub use answer::Answer;
 pub use files::{Delimiter, Encoding, FileSettings, Found, Sheet, find, open};
+pub use shelf::revisitable;
 
 /// What the source said about a cell, beyond its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,12 +41,16 @@ pub enum Mark {
 #[derive(Clone, Debug, Default)]
 pub struct Row {
     text: String,
-    ends: Vec<usize>,
+    /// By column, where its text starts and ends.
+    cells: Vec<(u32, u32)>,
+    /// By column; a record without any is text throughout.
     marks: Vec<Mark>,
     /// The row as a person would look it up: the line of a CSV file on which the record
     /// starts (the first line is 1), the row of a sheet (the first row is 1), the
     /// index of a record in its call (the first is 1).
     pub number: u64,
+    /// Where [`Rows::revisit`] finds the record again.
+    pub place: u64,
     /// Why the record cannot be trusted although it was read (`12 cells under 11 headers`):
     /// such a row becomes a reject.
     pub defect: Option<Box<str>>,
@@ -53,27 +60,55 @@ impl Row {
     /// Forgets the cells, keeps the memory.
     pub fn clear(&mut self) {
         self.text.clear();
-        self.ends.clear();
+        self.cells.clear();
         self.marks.clear();
         self.defect = None;
     }
 
-    /// Appends a cell.
+    /// Appends a cell: `text`, behind what a reader has written into the row's text already.
     pub fn push(&mut self, text: &str, mark: Mark) {
+        let start = self.cells.last().map_or(0, |&(_, end)| end as usize);
         self.text.push_str(text);
-        self.ends.push(self.text.len());
-        self.marks.push(mark);
+        self.bound(start, self.text.len());
+        if mark != Mark::Text || !self.marks.is_empty() {
+            self.marks.resize(self.cells.len() - 1, Mark::Text);
+            self.marks.push(mark);
+        }
+    }
+
+    /// Appends a cell whose text is there already. No record is near 4 GiB: readers refuse it long before.
+    fn bound(&mut self, start: usize, end: usize) {
+        self.cells.push((u32::try_from(start).unwrap_or(u32::MAX), u32::try_from(end).unwrap_or(u32::MAX)));
     }
 
     /// The text of a column; blank where the record is shorter than that.
     #[must_use]
     pub fn text(&self, column: usize) -> &str {
-        let start = match column.checked_sub(1) {
-            None => 0,
-            Some(before) => self.ends.get(before).copied().unwrap_or(self.text.len()),
-        };
-        let end = self.ends.get(column).copied().unwrap_or(self.text.len());
-        self.text.get(start..end).unwrap_or_default()
+        self.cells.get(column).map_or("", |&cell| self.slice(cell))
+    }
+
+    /// The text of a cell by its bounds.
+    #[must_use]
+    pub fn slice(&self, (start, end): (u32, u32)) -> &str {
+        self.text.get(start as usize..end as usize).unwrap_or_default()
+    }
+
+    /// Where a column's text, without white space around it, starts and ends; `None` where it is blank.
+    #[must_use]
+    pub fn trimmed(&self, column: usize) -> Option<(u32, u32)> {
+        let &(start, end) = self.cells.get(column)?;
+        let text = self.slice((start, end));
+        // Nearly every cell is as it should be.
+        if let [first, .., last] = text.as_bytes()
+            && first.is_ascii_graphic()
+            && last.is_ascii_graphic()
+        {
+            return Some((start, end));
+        }
+        let tail = text.trim_start();
+        let length = u32::try_from(tail.trim_end().len()).unwrap_or(u32::MAX);
+        let start = end - u32::try_from(tail.len()).unwrap_or(0);
+        (length > 0).then_some((start, start + length))
     }
 
     /// What the source said about a column.
@@ -85,13 +120,13 @@ impl Row {
     /// How many cells the record has.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.cells.len()
     }
 
     /// Whether no cell holds anything but white space.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.text.trim().is_empty()
+        self.cells.iter().all(|&cell| self.slice(cell).trim_start().is_empty())
     }
 }
 
@@ -132,6 +167,21 @@ pub trait Rows {
     /// that, and where the source is no file.
     fn digest(&self) -> Option<&Digest> {
         None
+    }
+
+    /// Whether [`Rows::revisit`] works.
+    fn keeps_place(&self) -> bool {
+        false
+    }
+
+    /// Reads the record at a [`Row::place`] again, once [`Rows::read`] has returned `false`. Its
+    /// [`Row::number`] is not known then.
+    ///
+    /// # Errors
+    /// [`crate::fault::Kind::Input`] where the record is not there any more.
+    fn revisit(&mut self, place: u64, row: &mut Row) -> Result<()> {
+        let _ = row;
+        Err(Fault::new(Kind::Bug, "these rows keep no place").at(self.origin()).value(place))
     }
 }
 

@@ -1,7 +1,7 @@
 //! A text file as chunks of UTF-8, hashed as it is read.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 
 use encoding_rs::{Decoder, DecoderResult, UTF_8, UTF_16BE, UTF_16LE};
@@ -15,6 +15,9 @@ use crate::progress::Task;
 
 /// Bytes per chunk: large enough that refilling costs nothing, small enough for the second-level cache.
 const CHUNK: usize = 256 * 1024;
+
+/// Bytes per chunk where records are read again, one here and one there: most are shorter.
+const REVISIT: usize = 1024;
 
 /// Counts and hashes whatever is read.
 pub(super) struct Hashed {
@@ -43,9 +46,18 @@ struct Bytes {
     label: Arc<str>,
     hashed: Hashed,
     task: Box<dyn Task>,
+    /// The file has been read through: what is read now is known already.
+    again: bool,
 }
 
 impl Bytes {
+    fn seek(&mut self, place: u64) -> Result<()> {
+        self.again = true;
+        self.file.seek(SeekFrom::Start(place)).map(|_| ()).map_err(|error| {
+            Fault::new(Kind::Input, "the file cannot be read again").at(&self.label).because(error)
+        })
+    }
+
     /// Fills as much of `into` as the file still has.
     fn read(&mut self, into: &mut [u8]) -> Result<usize> {
         let mut filled = 0;
@@ -53,8 +65,10 @@ impl Bytes {
             match self.file.read(space) {
                 Ok(0) => break,
                 Ok(count) => {
-                    self.hashed.add(space.get(..count).unwrap_or_default());
-                    self.task.advance(count as u64);
+                    if !self.again {
+                        self.hashed.add(space.get(..count).unwrap_or_default());
+                        self.task.advance(count as u64);
+                    }
                     filled += count;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -86,6 +100,10 @@ pub(super) struct Text {
     chunk: Vec<u8>,
     start: usize,
     end: usize,
+    /// Where in the file the chunk starts, where the file is UTF-8.
+    base: u64,
+    /// How often the chunk has been filled.
+    fillings: u64,
     done: bool,
     malformed: bool,
 }
@@ -94,8 +112,13 @@ impl Text {
     /// Opens `input` in the encoding that its first bytes give away, else in `encoding`, else in UTF-8.
     /// A byte order mark is certain evidence, so it goes before the setting.
     pub(super) fn open(input: Input, encoding: Option<Encoding>) -> Result<Self> {
-        let mut bytes =
-            Bytes { file: input.file, label: input.label, hashed: Hashed::new(), task: input.task };
+        let mut bytes = Bytes {
+            file: input.file,
+            label: input.label,
+            hashed: Hashed::new(),
+            task: input.task,
+            again: false,
+        };
         let mut raw = vec![0; CHUNK];
         let end = bytes.read(&mut raw)?;
         let head = raw.get(..end).unwrap_or_default();
@@ -113,6 +136,8 @@ impl Text {
                 chunk,
                 start: 0,
                 end: 0,
+                base: 0,
+                fillings: 0,
                 done: false,
                 malformed: false,
             });
@@ -127,7 +152,17 @@ impl Text {
         while let Some(b"\xef\xbb\xbf") = head.get(start..start + 3) {
             start += 3;
         }
-        Ok(Self { bytes, foreign: None, chunk: raw, start, end, done: end < CHUNK, malformed: false })
+        Ok(Self {
+            bytes,
+            foreign: None,
+            chunk: raw,
+            start,
+            end,
+            base: 0,
+            fillings: 0,
+            done: end < CHUNK,
+            malformed: false,
+        })
     }
 
     /// What is read and not yet consumed; empty only at the end, or where the bytes are not text in
@@ -137,6 +172,28 @@ impl Text {
             self.fill()?;
         }
         Ok(self.chunk.get(self.start..self.end).unwrap_or_default())
+    }
+
+    /// The whole buffer, where in it the next byte stands, and which filling of it that is.
+    pub(super) fn buffer(&mut self) -> Result<(&[u8], usize, u64)> {
+        if self.start == self.end {
+            self.fill()?;
+        }
+        Ok((self.chunk.get(..self.end).unwrap_or_default(), self.start, self.fillings))
+    }
+
+    /// Where in the file the next byte stands; `None` where the file is not UTF-8.
+    pub(super) fn place(&self) -> Option<u64> {
+        self.foreign.is_none().then_some(self.base + self.start as u64)
+    }
+
+    /// Goes to a [`Text::place`], which is read in small chunks from now on, and neither hashed nor reported.
+    pub(super) fn go_to(&mut self, place: u64) -> Result<()> {
+        self.chunk.resize(REVISIT, 0);
+        self.chunk.shrink_to_fit();
+        self.bytes.seek(place)?;
+        (self.base, self.start, self.end, self.done) = (place, 0, 0, false);
+        Ok(())
     }
 
     /// As much of what comes next as a chunk can hold.
@@ -161,6 +218,8 @@ impl Text {
 
     fn fill(&mut self) -> Result<()> {
         self.chunk.copy_within(self.start..self.end, 0);
+        self.base += self.start as u64;
+        self.fillings += 1;
         self.end -= self.start;
         self.start = 0;
         while !self.done && self.end < self.chunk.len() {

@@ -91,6 +91,21 @@ impl Control {
         }
     }
 
+    /// Counts entries of one currency that were judged elsewhere.
+    pub fn count_all(&mut self, side: Side, class: Class, currency: &str, lines: &Tally) {
+        let tallies = self.books.entry((side, class)).or_default();
+        tallies.entry(currency.to_owned()).or_default().join(lines);
+    }
+
+    /// Counts what others have counted.
+    pub(super) fn join(&mut self, other: &Self) {
+        for (&(side, class), tallies) in &other.books {
+            for (currency, lines) in tallies {
+                self.count_all(side, class, currency, lines);
+            }
+        }
+    }
+
     /// The totals by side and currency; every class is there, empty ones too.
     #[must_use]
     pub fn balances(&self) -> BTreeMap<(Side, &str), Balance> {

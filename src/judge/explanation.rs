@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{Discrepancy, Figures, Kind, figures};
+use super::{Both, Combine, Discrepancy, Figures, Kind, Limb, Terms, Tolerance, figures};
 use crate::matching::{Book, How, MOST};
 use crate::money::{self, Decimal};
 use crate::normalise::{Role, Side, Versions};
 
-/// Explains `discrepancy`.
+/// Explains `discrepancy`, which was judged by `tolerances`.
 #[must_use]
-pub fn explain(book: &Book<'_>, discrepancy: &Discrepancy) -> String {
+pub fn explain(book: &Book<'_>, tolerances: &[Tolerance], discrepancy: &Discrepancy) -> String {
     let teller = Teller { book, discrepancy };
     let mut text = teller.what();
     if discrepancy.how == How::Totals && discrepancy.invoices.len() + discrepancy.settlements.len() > 2 {
@@ -19,6 +19,12 @@ pub fn explain(book: &Book<'_>, discrepancy: &Discrepancy) -> String {
     }
     if let Some(split) = teller.split() {
         let _ = write!(text, " {split}");
+    }
+    if let (Some(cause), Some(arithmetic)) = (&discrepancy.cause, &discrepancy.arithmetic) {
+        let _ = write!(text, " {}: {arithmetic}.", capital(cause));
+    }
+    if let Some(exceeded) = teller.exceeded(tolerances) {
+        let _ = write!(text, " {exceeded}");
     }
     text
 }
@@ -62,6 +68,45 @@ impl Teller<'_> {
 
     fn quantity(&self, side: Side, quantity: Option<Decimal>) -> String {
         quantity.map_or_else(|| "no quantity".to_owned(), |q| with(&money::plain(q), self.unit(side)))
+    }
+
+    /// `Exceeds amount 1.00 or 0.5 %, the lesser, by 0.57: 0.5 % of 114.00 = 0.57 is the narrower limb.`
+    fn exceeded(&self, tolerances: &[Tolerance]) -> Option<String> {
+        let tolerance = tolerances.get(self.discrepancy.tolerance?)?;
+        let Both { invoiced, settled, .. } = &self.discrepancy.figures;
+        let pick = |figures: &Figures| match tolerance.role {
+            Role::Quantity => figures.quantity,
+            Role::Price => figures.price,
+            _ => figures.amount,
+        };
+        let terms = Terms {
+            invoiced: pick(invoiced)?,
+            settled: pick(settled)?,
+            lines: (self.discrepancy.invoices.len() + self.discrepancy.settlements.len()) as u64,
+            quantity: settled.quantity,
+        };
+        let apart = money::subtract(terms.invoiced, terms.settled)?;
+        let weighed = tolerance.weigh(apart, &terms).filter(|weighed| !weighed.allows)?;
+        let by = weighed.room.map_or_else(
+            || "more than 28 digits hold".to_owned(),
+            |room| match tolerance.role {
+                Role::Amount => self.money(Some(-room)),
+                Role::Quantity => self.quantity(Side::Invoice, Some(-room)),
+                _ => money::plain(-room),
+            },
+        );
+        let arithmetic = match (weighed.limb, tolerance.combine) {
+            (Limb::Absolute, None) => String::new(),
+            (Limb::Floor | Limb::Cap, _) | (_, None) => {
+                format!(": {}", tolerance.arithmetic(&weighed, &terms))
+            }
+            (_, Some(combine)) => {
+                let which = if combine == Combine::Greater { "wider" } else { "narrower" };
+                format!(": {} is the {which} limb", tolerance.arithmetic(&weighed, &terms))
+            }
+        };
+        let comma = if tolerance.combine.is_some() { "," } else { "" };
+        Some(format!("Exceeds {tolerance}{comma} by {by}{arithmetic}."))
     }
 
     fn lines(&self, side: Side) -> String {
@@ -230,16 +275,19 @@ impl Teller<'_> {
                 format!("({} - {}) × {} = ", money::plain(a), money::plain(b), money::plain(times))
             })
         };
-        let parts: Vec<String> = [
-            ("volume", product(*billed, *settled, *settled_at), variance.volume),
-            ("price", product(*at, *settled_at, *billed), variance.price),
-            ("rounding", None, variance.rounding),
-            ("other", None, variance.other),
-        ]
-        .into_iter()
-        .filter(|(_, _, part)| !part.is_zero())
-        .map(|(name, product, part)| format!("{name} {}{}", product.unwrap_or_default(), money::shown(part)))
-        .collect();
+        let parts: Vec<String> = variance
+            .parts()
+            .into_iter()
+            .filter(|(_, part)| !part.is_zero())
+            .map(|(name, part)| {
+                let product = match name {
+                    "volume" => product(*billed, *settled, *settled_at),
+                    "price" => product(*at, *settled_at, *billed),
+                    _ => None,
+                };
+                format!("{name} {}{}", product.unwrap_or_default(), money::shown(part))
+            })
+            .collect();
         Some(if variance.other == variance.total {
             format!("{by}.")
         } else {

@@ -167,8 +167,20 @@ pub(super) fn both(book: &Book<'_>, invoices: &[u32], settlements: &[u32]) -> Bo
 
 /// By how much an entry's amount is more than its own quantity × price; `None` where it does not state all three.
 pub(super) fn gap(ledger: &Ledger, entry: u32) -> Option<Decimal> {
-    let product = money::multiply(ledger.quantity(entry)?, ledger.price(entry)?)?;
-    money::subtract(ledger.amount(entry)?, product)
+    difference(ledger.quantity(entry), ledger.price(entry), ledger.amount(entry))
+}
+
+/// Whether an amount is not quantity × price, by more than rounding a line can do: a cent.
+#[must_use]
+pub fn miscalculated(quantity: Option<Decimal>, price: Option<Decimal>, amount: Option<Decimal>) -> bool {
+    difference(quantity, price, amount).is_some_and(|gap| gap.abs() > CENT)
+}
+
+const CENT: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
+
+/// By how much an amount is more than quantity × price; `None` where not all three are stated.
+fn difference(quantity: Option<Decimal>, price: Option<Decimal>, amount: Option<Decimal>) -> Option<Decimal> {
+    money::subtract(amount?, money::multiply(quantity?, price?)?)
 }
 
 /// What a variance consists of; the parts sum to it exactly.
@@ -184,6 +196,22 @@ pub struct Variance {
     pub rounding: Decimal,
     /// What remains, where it is more.
     pub other: Decimal,
+    /// What a change of rates makes of it, where the sides are in different currencies.
+    pub currency: Decimal,
+}
+
+impl Variance {
+    /// The parts, which sum to the total, by name.
+    #[must_use]
+    pub const fn parts(&self) -> [(&'static str, Decimal); 5] {
+        [
+            ("volume", self.volume),
+            ("price", self.price),
+            ("rounding", self.rounding),
+            ("currency", self.currency),
+            ("other", self.other),
+        ]
+    }
 }
 
 /// What rounding can do to so many lines: half a cent for each.
@@ -207,7 +235,7 @@ pub fn split(invoiced: &Figures, settled: &Figures, lines: usize) -> Option<Vari
         let rest = money::subtract(money::subtract(total, volume)?, price)?;
         let (rounding, other) =
             if rest.abs() <= rounding_of(lines) { (rest, money::ZERO) } else { (money::ZERO, rest) };
-        Some(Variance { total, volume, price, rounding, other })
+        Some(Variance { total, volume, price, rounding, other, ..Variance::default() })
     };
     Some(parts().unwrap_or(Variance { total, other: total, ..Variance::default() }))
 }

@@ -2,7 +2,9 @@
 //! whatever file, row or call they came from.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
+use rayon::iter::{IntoParallelRefMutIterator as _, ParallelIterator as _};
 use sha2::{Digest as _, Sha256};
 
 use super::Discrepancy;
@@ -16,26 +18,30 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// Names all discrepancies: `D-` and twelve characters of a SHA-256 over what
 /// the entries say. Where several say exactly the same, `-2`, `-3` … follow.
 pub(super) fn name(book: &Book<'_>, discrepancies: &mut [Discrepancy]) {
+    discrepancies.par_iter_mut().for_each(|discrepancy| discrepancy.id = id(book, discrepancy));
     let mut seen: HashMap<String, u32> = HashMap::new();
-    for discrepancy in discrepancies {
-        let sides = [(Side::Invoice, &discrepancy.invoices), (Side::Settlement, &discrepancy.settlements)];
-        let mut facts: Vec<String> = sides
-            .into_iter()
-            .flat_map(|(side, entries)| entries.iter().map(move |&entry| fact(book, side, entry)))
-            .collect();
-        facts.sort_unstable();
-        let digest = Sha256::digest(facts.join("\u{1e}"));
-        let mut id = String::from("D-");
-        for byte in digest.iter().take(12) {
-            id.push(char::from(ALPHABET.get(usize::from(byte % 32)).copied().unwrap_or(b'0')));
-        }
+    for Discrepancy { id, .. } in discrepancies {
         let copy = seen.entry(id.clone()).or_default();
         *copy += 1;
         if *copy > 1 {
-            id = format!("{id}-{copy}");
+            let _ = write!(id, "-{copy}");
         }
-        discrepancy.id = id;
     }
+}
+
+fn id(book: &Book<'_>, discrepancy: &Discrepancy) -> String {
+    let sides = [(Side::Invoice, &discrepancy.invoices), (Side::Settlement, &discrepancy.settlements)];
+    let mut facts: Vec<String> = sides
+        .into_iter()
+        .flat_map(|(side, entries)| entries.iter().map(move |&entry| fact(book, side, entry)))
+        .collect();
+    facts.sort_unstable();
+    let digest = Sha256::digest(facts.join("\u{1e}"));
+    let mut id = String::from("D-");
+    for byte in digest.iter().take(12) {
+        id.push(char::from(ALPHABET.get(usize::from(byte % 32)).copied().unwrap_or(b'0')));
+    }
+    id
 }
 
 fn fact(book: &Book<'_>, side: Side, entry: u32) -> String {

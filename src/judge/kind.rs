@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::figures::{Both, Figures, Variance, rounding_of, split};
-use super::{Comparison, Judge};
+use super::{Comparison, Judge, Terms, Weighed};
 use crate::matching::{Book, Group, How};
 use crate::money::{self, Decimal};
 use crate::normalise::{Field, Role, Side};
@@ -82,8 +82,8 @@ impl fmt::Display for Kind {
 
 /// What comparing a group came to.
 pub(super) enum Found {
-    /// It ties, exactly or by the tolerance of that number.
-    Ties(Option<usize>),
+    /// It ties, exactly or by the tolerance of that number, which says so much.
+    Ties(Option<(usize, Weighed)>),
     /// It does not; the tolerance that was exceeded, if there is one.
     Differs(Kind, Option<usize>),
 }
@@ -104,9 +104,12 @@ pub(super) fn find(judge: &Judge<'_>, group: &Group<'_>, figures: &Both) -> Foun
         return Found::Differs(Kind::Unit, None);
     }
     let (invoiced, settled) = (&figures.invoiced, &figures.settled);
-    let amount = judge.compare(Role::Amount, group, invoiced.amount, settled.amount);
-    let quantity = judge.compare(Role::Quantity, group, invoiced.quantity, settled.quantity);
-    let price = judge.compare(Role::Price, group, invoiced.price, settled.price);
+    let compare = |role, pick: fn(&Figures) -> Option<Decimal>| {
+        judge.compare(role, group, [pick(invoiced), pick(settled)], settled.quantity)
+    };
+    let amount = compare(Role::Amount, |figures| figures.amount);
+    let quantity = compare(Role::Quantity, |figures| figures.quantity);
+    let price = compare(Role::Price, |figures| figures.price);
     let all = [amount, quantity, price];
     let versions_differ = match judge.book.versions().filter(|versions| versions.is_delta()) {
         Some(versions) => super::versions::last_versions_differ(judge.book, versions, group),
@@ -132,7 +135,7 @@ pub(super) fn find(judge: &Judge<'_>, group: &Group<'_>, figures: &Both) -> Foun
             );
         }
         return Found::Ties(all.into_iter().find_map(|comparison| match comparison {
-            Comparison::Within(tolerance) => Some(tolerance),
+            Comparison::Within(tolerance, weighed) => Some((tolerance, weighed)),
             _ => None,
         }));
     }
@@ -162,13 +165,14 @@ fn incomparable(compared: [Comparison; 3], invoiced: &Figures, settled: &Figures
 fn differing(judge: &Judge<'_>, group: &Group<'_>, figures: &Both, compared: [Comparison; 3]) -> Kind {
     let [amount, quantity, price] = compared;
     let (invoiced, settled) = (&figures.invoiced, &figures.settled);
-    let as_stated =
-        judge.compare(Role::Quantity, group, invoiced.quantity, figures.settled_as_stated.quantity);
+    let stated = figures.settled_as_stated.quantity;
+    let as_stated = judge.compare(Role::Quantity, group, [invoiced.quantity, stated], stated);
     if figures.converted && quantity.is_beyond() && !as_stated.is_beyond() && as_stated != Comparison::Absent
     {
         return Kind::Unit;
     }
-    let opposite = judge.compare(Role::Amount, group, invoiced.amount, settled.amount.map(|amount| -amount));
+    let opposed = settled.amount.map(|amount| -amount);
+    let opposite = judge.compare(Role::Amount, group, [invoiced.amount, opposed], settled.quantity);
     if amount.is_beyond() && !opposite.is_beyond() {
         return Kind::Sign;
     }
@@ -177,12 +181,14 @@ fn differing(judge: &Judge<'_>, group: &Group<'_>, figures: &Both, compared: [Co
         let lines = group.invoices.len() + group.settlements.len();
         let rest = split(invoiced, settled, lines).and_then(|v| money::subtract(v.total, part(&v)));
         let tolerated = |rest| {
-            let tolerance = judge.tolerance(Role::Amount, group);
-            tolerance
-                .zip(settled.amount)
-                .is_some_and(|((_, tolerance), settled)| tolerance.allows(rest, settled))
+            let (invoiced, quantity) = (invoiced.amount?, settled.quantity);
+            let terms = Terms { invoiced, settled: settled.amount?, lines: group.lines(), quantity };
+            judge.tolerance(Role::Amount, group)?.1.weigh(rest, &terms)
         };
-        !amount.is_beyond() || rest.is_some_and(|rest| rest.abs() <= rounding_of(lines) || tolerated(rest))
+        !amount.is_beyond()
+            || rest.is_some_and(|rest| {
+                rest.abs() <= rounding_of(lines) || tolerated(rest).is_some_and(|weighed| weighed.allows)
+            })
     };
     match (quantity.is_beyond(), price.is_beyond()) {
         (true, false) if explains(|variance| variance.volume) => Kind::Quantity,
@@ -204,34 +210,4 @@ fn texts_differ(book: &Book<'_>, group: &Group<'_>, role: Role) -> bool {
     let mut keys = [keys(Side::Invoice, group.invoices), keys(Side::Settlement, group.settlements)].concat();
     keys.retain(|&key| key != 0);
     keys.windows(2).any(|pair| matches!(pair, [a, b] if a != b))
-}
-
-/// Why, where exact arithmetic shows it.
-pub(super) fn cause(kind: Kind, figures: &Both) -> Option<String> {
-    let (invoiced, settled) = (&figures.invoiced, &figures.settled);
-    match kind {
-        Kind::Sign => Some("opposite sign".to_owned()),
-        Kind::Unit if figures.converted => Some("unit mislabelled".to_owned()),
-        Kind::Quantity => scale(invoiced.quantity?, settled.quantity?),
-        Kind::Price => scale(invoiced.price?, settled.price?),
-        Kind::Amount => scale(invoiced.amount?, settled.amount?),
-        _ => None,
-    }
-}
-
-/// `unit scale N`, where one value is exactly 10, 100 or 1000 times the other.
-fn scale(invoiced: Decimal, settled: Decimal) -> Option<String> {
-    if settled.is_zero() {
-        return None;
-    }
-    [10, 100, 1000].into_iter().find_map(|factor| {
-        let times = |value| money::multiply(value, Decimal::from(factor));
-        if times(settled) == Some(invoiced) {
-            Some(format!("unit scale {factor}"))
-        } else if times(invoiced) == Some(settled) {
-            Some(format!("unit scale 1/{factor}"))
-        } else {
-            None
-        }
-    })
 }

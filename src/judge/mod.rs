@@ -3,6 +3,7 @@
 //! balance. Never: reads, writes, asks the clock, or changes a value.
 
 mod arithmetic;
+mod cause;
 mod control;
 mod explanation;
 mod figures;
@@ -13,14 +14,14 @@ mod versions;
 
 use std::collections::BTreeMap;
 
-pub use self::arithmetic::{Limb, Weighed, cause_in_figures, weigh};
+pub use self::arithmetic::{Held, weigh};
 pub use self::control::{Balance, Class, Control};
 pub use self::explanation::explain;
-pub use self::figures::{Both, Figures, Variance, split};
+pub use self::figures::{Both, Figures, Variance, miscalculated, split};
 pub use self::kind::Kind;
-pub use self::tolerance::{Combine, Tolerance};
+pub use self::tolerance::{Combine, Limb, Of, Terms, Tolerance, Weighed};
 use crate::fault::Result;
-use crate::matching::{Book, Group, How, PassCount};
+use crate::matching::{Book, Group, How, Pass, PassCount};
 use crate::money::{self, Decimal};
 use crate::normalise::{Field, KeyRules, Role, Side};
 
@@ -33,6 +34,10 @@ pub struct Rules<'a> {
     pub keys: &'a KeyRules,
     /// Whether an invoice's own quantity × price is checked against its amount.
     pub check_arithmetic: bool,
+    /// The passes; the key of the first says which entries may stand for each other's neighbours.
+    pub passes: &'a [Pass],
+    /// In percent: what a tax may add to an amount or a price.
+    pub tax_rates: &'a [Decimal],
 }
 
 /// A group that does not tie.
@@ -44,6 +49,8 @@ pub struct Discrepancy {
     pub kind: Kind,
     /// Why, where exact arithmetic shows it.
     pub cause: Option<String>,
+    /// That arithmetic, for a reader to check.
+    pub arithmetic: Option<String>,
     /// The pass that made the group.
     pub pass: Option<usize>,
     /// How the group came about.
@@ -63,6 +70,12 @@ pub struct Discrepancy {
 }
 
 impl Discrepancy {
+    /// Whether its variance is at least `minimum`; what has no variance is always material.
+    #[must_use]
+    pub fn is_material(&self, minimum: Option<Decimal>) -> bool {
+        self.variance.zip(minimum).is_none_or(|(variance, minimum)| variance.total.abs() >= minimum)
+    }
+
     /// The entries of one side.
     #[must_use]
     pub fn entries(&self, side: Side) -> &[u32] {
@@ -82,13 +95,46 @@ pub struct Outcome {
     pub matched: u64,
     /// Groups that tie within each tolerance, by its number.
     pub within: BTreeMap<usize, u64>,
+    /// The same by the limb that decided, with the room that was left.
+    pub rooms: BTreeMap<(usize, Limb), Room>,
     /// What each pass took.
     pub passes: Vec<PassCount>,
     /// Read = matched + within tolerance + discrepant + superseded + rejected.
     pub control: Control,
 }
 
+/// What a limb of a tolerance let pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// How many groups.
+    pub groups: u64,
+    /// How much more would have been allowed where that was least.
+    pub least: Option<Decimal>,
+}
+
 impl Outcome {
+    /// Counts a group that ties within the tolerance of that number.
+    pub fn count_within(&mut self, tolerance: usize, weighed: &Weighed) {
+        *self.within.entry(tolerance).or_default() += 1;
+        let room = self.rooms.entry((tolerance, weighed.limb)).or_default();
+        room.groups += 1;
+        room.least = [room.least, weighed.room].into_iter().flatten().min();
+    }
+
+    /// Counts what another outcome has counted; its discrepancies stay where they are.
+    pub fn join(&mut self, other: &Self) {
+        self.matched += other.matched;
+        for (&tolerance, count) in &other.within {
+            *self.within.entry(tolerance).or_default() += count;
+        }
+        for (&limb, other) in &other.rooms {
+            let room = self.rooms.entry(limb).or_default();
+            room.groups += other.groups;
+            room.least = [room.least, other.least].into_iter().flatten().min();
+        }
+        self.control.join(&other.control);
+    }
+
     /// Groups within any tolerance.
     #[must_use]
     pub fn within_tolerance(&self) -> u64 {
@@ -112,8 +158,8 @@ enum Comparison {
     /// One side does not state it.
     Absent,
     Equal,
-    /// Allowed by the tolerance of that number.
-    Within(usize),
+    /// Allowed by the tolerance of that number, which says so much.
+    Within(usize, Weighed),
     /// Not allowed by that tolerance; by none, where there is none.
     Beyond(Option<usize>),
 }
@@ -145,6 +191,11 @@ impl<'a> Judge<'a> {
         Self { book, rules, outcome }
     }
 
+    /// Takes over what was settled before: pairs that tie, and their entries.
+    pub fn take_over(&mut self, settled: &Outcome) {
+        self.outcome.join(settled);
+    }
+
     /// Gives `group` its verdict.
     pub fn judge(&mut self, group: &Group<'_>) {
         let class = match self.verdict(group) {
@@ -152,8 +203,8 @@ impl<'a> Judge<'a> {
                 self.outcome.matched += 1;
                 Class::Matched
             }
-            Verdict::Within(tolerance) => {
-                *self.outcome.within.entry(tolerance).or_default() += 1;
+            Verdict::Within(tolerance, weighed) => {
+                self.outcome.count_within(tolerance, &weighed);
                 Class::WithinTolerance
             }
             Verdict::Discrepancy(discrepancy) => {
@@ -175,7 +226,11 @@ impl<'a> Judge<'a> {
         self.outcome.passes = passes;
         identity::name(self.book, &mut self.outcome.discrepancies);
         let size = |discrepancy: &Discrepancy| discrepancy.variance.map(|variance| variance.total.abs());
-        self.outcome.discrepancies.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.id.cmp(&b.id)));
+        // Sorted by keys of their own: a discrepancy is large to move.
+        self.outcome
+            .discrepancies
+            .sort_by_cached_key(|discrepancy| (std::cmp::Reverse(size(discrepancy)), discrepancy.id.clone()));
+        cause::name(self.book, &self.rules, &mut self.outcome.discrepancies);
         Ok(self.outcome)
     }
 
@@ -187,7 +242,7 @@ impl<'a> Judge<'a> {
         let found = kind::find(self, group, &figures);
         let (kind, tolerance) = match found {
             kind::Found::Ties(None) => return Verdict::Matched,
-            kind::Found::Ties(Some(tolerance)) => return Verdict::Within(tolerance),
+            kind::Found::Ties(Some((tolerance, weighed))) => return Verdict::Within(tolerance, weighed),
             kind::Found::Differs(kind, tolerance) => (kind, tolerance),
         };
         let lines = group.invoices.len() + group.settlements.len();
@@ -204,14 +259,11 @@ impl<'a> Judge<'a> {
             _ => split(&figures.invoiced, &figures.settled, lines),
         };
         let earlier = if kind == Kind::Version { versions::earlier(self, group) } else { None };
-        let cause = match earlier {
-            Some(_) => Some("earlier version".to_owned()),
-            None => kind::cause(kind, &figures),
-        };
         Verdict::Discrepancy(Box::new(Discrepancy {
             id: String::new(),
             kind,
-            cause,
+            cause: earlier.map(|_| "earlier version".to_owned()),
+            arithmetic: None,
             pass: group.pass,
             how: group.how,
             invoices: group.invoices.to_vec(),
@@ -247,58 +299,61 @@ impl<'a> Judge<'a> {
             let entries = if side == Side::Invoice { group.invoices } else { group.settlements };
             entries.iter().map(move |&entry| (side, entry))
         };
-        let holds = |tolerance: &Tolerance| {
-            tolerance.when.iter().all(|(field, values)| {
-                entries(Side::Invoice).chain(entries(Side::Settlement)).all(|(side, entry)| {
-                    let key = self.rules.keys.key(*field, self.book.ledger(side).text(*field, entry));
-                    values.contains(&key)
-                })
+        let holds = |field: Field, values: &[String]| {
+            entries(Side::Invoice).chain(entries(Side::Settlement)).all(|(side, entry)| {
+                values.contains(&self.rules.keys.key(field, self.book.ledger(side).text(field, entry)))
             })
         };
         self.rules
             .tolerances
             .iter()
             .enumerate()
-            .find(|(_, tolerance)| tolerance.role == role && holds(tolerance))
+            .find(|(_, tolerance)| tolerance.role == role && tolerance.concerns(holds))
     }
 
+    /// How two values of a group compare, where its settled quantity is `quantity`.
     fn compare(
         &self,
         role: Role,
         group: &Group<'_>,
-        invoiced: Option<Decimal>,
-        settled: Option<Decimal>,
+        values: [Option<Decimal>; 2],
+        quantity: Option<Decimal>,
     ) -> Comparison {
-        let (Some(invoiced), Some(settled)) = (invoiced, settled) else { return Comparison::Absent };
+        let [Some(invoiced), Some(settled)] = values else { return Comparison::Absent };
         if invoiced == settled {
             return Comparison::Equal;
         }
-        match (self.tolerance(role, group), money::subtract(invoiced, settled)) {
-            (Some((number, tolerance)), Some(difference)) if tolerance.allows(difference, settled) => {
-                Comparison::Within(number)
-            }
-            (tolerance, _) => Comparison::Beyond(tolerance.map(|(number, _)| number)),
+        let Some((number, tolerance)) = self.tolerance(role, group) else { return Comparison::Beyond(None) };
+        let terms = Terms { invoiced, settled, lines: group.lines(), quantity };
+        match money::subtract(invoiced, settled).and_then(|apart| tolerance.weigh(apart, &terms)) {
+            Some(weighed) if weighed.allows => Comparison::Within(number, weighed),
+            _ => Comparison::Beyond(Some(number)),
         }
     }
 
     /// Whether an invoice entry's own quantity × price is not its amount: by more
     /// than a cent, which is what rounding a line can do, and more than the tolerance for its amount.
     fn miscalculated(&self, invoice: u32) -> bool {
-        const CENT: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
-        if !self.rules.check_arithmetic {
+        let ledger = self.book.ledger(Side::Invoice);
+        let (quantity, price, amount) =
+            (ledger.quantity(invoice), ledger.price(invoice), ledger.amount(invoice));
+        if !self.rules.check_arithmetic || !miscalculated(quantity, price, amount) {
             return false;
         }
-        let ledger = self.book.ledger(Side::Invoice);
-        let Some(gap) = figures::gap(ledger, invoice).filter(|gap| gap.abs() > CENT) else { return false };
+        let Some(gap) = figures::gap(ledger, invoice) else { return false };
         let group = Group { pass: None, how: How::Alone, invoices: &[invoice], settlements: &[] };
-        let tolerated = self.tolerance(Role::Amount, &group).zip(ledger.amount(invoice));
-        !tolerated.is_some_and(|((_, tolerance), amount)| tolerance.allows(gap, amount))
+        let tolerated = || {
+            let (amount, quantity) = (ledger.amount(invoice)?, ledger.quantity(invoice));
+            let terms = Terms { invoiced: amount, settled: amount, lines: group.lines(), quantity };
+            self.tolerance(Role::Amount, &group)?.1.weigh(gap, &terms)
+        };
+        !tolerated().is_some_and(|weighed| weighed.allows)
     }
 }
 
 enum Verdict {
     Matched,
-    Within(usize),
+    Within(usize, Weighed),
     Discrepancy(Box<Discrepancy>),
 }
 

@@ -62,10 +62,11 @@ pub(super) fn earlier(judge: &Judge<'_>, group: &Group<'_>) -> Option<u32> {
         let figures = figures::both(judge.book, group.invoices, &entries);
         let (invoiced, settled) = (&figures.invoiced, &figures.settled);
         let group = Group { settlements: &entries, ..*group };
+        let compare = |role, values| judge.compare(role, &group, values, settled.quantity);
         let compared = [
-            judge.compare(Role::Amount, &group, invoiced.amount, settled.amount),
-            judge.compare(Role::Quantity, &group, invoiced.quantity, settled.quantity),
-            judge.compare(Role::Price, &group, invoiced.price, settled.price),
+            compare(Role::Amount, [invoiced.amount, settled.amount]),
+            compare(Role::Quantity, [invoiced.quantity, settled.quantity]),
+            compare(Role::Price, [invoiced.price, settled.price]),
         ];
         let ties = compared.iter().all(|compared| !compared.is_beyond())
             && compared.iter().any(|compared| *compared != Comparison::Absent)

@@ -12,7 +12,7 @@ use crate::normalise::{Field, Fields, KeyRules, Ledger, Role, Side, TextId, Vers
 use crate::period::{Instant, Zone};
 
 /// One part of a pass's key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyPart {
     /// A text field, made comparable by its rule.
     Text(Field),
@@ -24,6 +24,18 @@ pub enum KeyPart {
     DayOfStart,
     /// The local month in which it starts.
     MonthOfStart,
+}
+
+impl KeyPart {
+    /// What the part makes of a time.
+    #[must_use]
+    pub fn moment(self, zone: &Zone, at: Instant) -> Instant {
+        match self {
+            Self::DayOfStart => zone.day(at),
+            Self::MonthOfStart => zone.month(at),
+            Self::Text(_) | Self::Start | Self::End => at,
+        }
+    }
 }
 
 /// Both sides, with their texts made comparable.
@@ -133,8 +145,7 @@ impl<'a> Book<'a> {
             },
             KeyPart::Start => time(ledger.start(entry)),
             KeyPart::End => time(ledger.end(entry)),
-            KeyPart::DayOfStart => time(ledger.start(entry).map(|at| self.zone.day(at))),
-            KeyPart::MonthOfStart => time(ledger.start(entry).map(|at| self.zone.month(at))),
+            part => time(ledger.start(entry).map(|at| part.moment(self.zone, at))),
         }
     }
 

@@ -80,6 +80,12 @@ impl<'a> Group<'a> {
         };
         Self { pass: None, how, invoices, settlements }
     }
+
+    /// How many lines and records it has.
+    #[must_use]
+    pub const fn lines(&self) -> u64 {
+        (self.invoices.len() + self.settlements.len()) as u64
+    }
 }
 
 /// What one pass took.
@@ -91,6 +97,15 @@ pub struct PassCount {
     pub invoices: u64,
     /// Settlement entries in them.
     pub settlements: u64,
+}
+
+impl PassCount {
+    /// Counts pairs that were made elsewhere.
+    pub const fn add_pairs(&mut self, pairs: u64) {
+        self.groups += pairs;
+        self.invoices += pairs;
+        self.settlements += pairs;
+    }
 }
 
 /// An entry under its key's hash; sorting brings the entries of a key together, invoices first.

@@ -124,6 +124,16 @@ impl KeyRules {
         self.rules.get(field.index()).map_or_else(|| text.trim().to_owned(), |rule| rule.key(text))
     }
 
+    /// Whether `text`, trimmed, is its own key. Where this is `false`, it may still be.
+    #[must_use]
+    pub fn is_key(&self, field: Field, text: &str) -> bool {
+        let is_plain = self.rules.get(field.index()).is_none_or(|rule| {
+            let KeySettings { trim: _, case, leading_zeros, aliases: _ } = rule.settings;
+            case == Case::Keep && leading_zeros == LeadingZeros::Keep && rule.aliases.is_empty()
+        });
+        is_plain && text.bytes().all(|byte| byte.is_ascii_graphic())
+    }
+
     /// The name that `text` stands for, in the case of the alias table; `text`, trimmed, where it is no alias.
     #[must_use]
     pub fn canonical<'a>(&'a self, field: Field, text: &'a str) -> &'a str {

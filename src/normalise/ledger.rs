@@ -10,7 +10,8 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::role::{Field, Role};
-use crate::intake::Origin;
+use super::{Entry, Taker};
+use crate::intake::{Origin, Row};
 use crate::money::{Decimal, Sum};
 use crate::period::Instant;
 
@@ -212,11 +213,9 @@ pub struct Reject {
     pub reason: String,
 }
 
-/// An entry, as one row hands it on.
+/// The values of an entry, as one row hands them on.
 #[derive(Clone, Debug, Default)]
 pub struct Draft {
-    /// Text by field, already in the pool.
-    pub texts: Vec<TextId>,
     /// Start of the delivery interval.
     pub start: Option<Instant>,
     /// Its end.
@@ -275,20 +274,23 @@ impl Ledger {
             rejects: Vec::new(),
         }
     }
+}
 
-    /// Appends an entry.
-    pub fn push(&mut self, origin: &Origin, row: u64, draft: &Draft) {
+impl Taker for Ledger {
+    fn take(&mut self, origin: &Origin, row: &Row, entry: &Entry<'_>) {
+        let draft = entry.values;
         if self.origins.last() != Some(origin) {
             self.origins.push(origin.clone());
         }
         let at = self.origin.len();
         self.origin.push(u32::try_from(self.origins.len() - 1).unwrap_or(u32::MAX));
-        self.row.push(u32::try_from(row).unwrap_or(u32::MAX));
-        for (column, &text) in self.texts.iter_mut().zip(&draft.texts) {
+        self.row.push(u32::try_from(row.number).unwrap_or(u32::MAX));
+        for (field, column) in Field::all().zip(&mut self.texts) {
+            let text = entry.text(field);
             // A column that is blank throughout takes no memory.
-            if text != TextId::BLANK || !column.is_empty() {
+            if !text.is_empty() || !column.is_empty() {
                 column.resize(at, TextId::BLANK);
-                column.push(text);
+                column.push(self.pool.intern(text));
             }
         }
         self.start.push(draft.start.map_or(BLANK_TIME, |at| at.0));
@@ -298,7 +300,9 @@ impl Ledger {
         self.amount.push(draft.amount);
         self.doubles.push(draft.doubles);
     }
+}
 
+impl Ledger {
     /// Whose entries these are.
     #[must_use]
     pub const fn side(&self) -> Side {
@@ -309,11 +313,6 @@ impl Ledger {
     #[must_use]
     pub const fn pool(&self) -> &Pool {
         &self.pool
-    }
-
-    /// The pool, to add to.
-    pub fn pool_mut(&mut self) -> &mut Pool {
-        &mut self.pool
     }
 
     /// How many entries there are; they are numbered from 0.

@@ -11,6 +11,7 @@ mod versions;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use foldhash::fast::FixedState;
 use serde::Deserialize;
 
 pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
@@ -63,19 +64,56 @@ pub struct Reading {
     pub xml_numbers: bool,
 }
 
-/// Turns the rows of one side into its ledger.
-pub struct Normaliser<'a> {
+/// Takes the entries of one side, as they come.
+pub trait Taker {
+    /// Takes an entry that counts.
+    fn take(&mut self, origin: &Origin, row: &Row, entry: &Entry<'_>);
+}
+
+/// An entry as its row says it: texts are still the row's.
+pub struct Entry<'a> {
+    row: &'a Row,
+    texts: &'a [Source<'a>],
+    spans: &'a [Span],
+    currency: &'a str,
+    /// The values.
+    pub values: &'a Draft,
+}
+
+/// Where a text stands in its row; `None` where the default counts.
+type Span = Option<(u32, u32)>;
+
+impl Entry<'_> {
+    /// The text of a field, trimmed.
+    #[must_use]
+    pub fn text(&self, field: Field) -> &str {
+        if field.index() == Role::Currency as usize {
+            return self.currency;
+        }
+        match self.spans.get(field.index()) {
+            Some(Some(span)) => self.row.slice(*span),
+            _ => self.texts.get(field.index()).map_or("", |source| source.default),
+        }
+    }
+}
+
+/// Turns the rows of one side into entries, and hands them to a [`Taker`]: by default to its ledger.
+pub struct Normaliser<'a, T = Ledger> {
     reading: &'a Reading,
     fields: &'a Fields,
     table: &'static str,
     dates: Dates,
+    side: Side,
     period: Option<(Instant, Instant)>,
-    ledger: Ledger,
+    taker: T,
     counts: Counts,
+    rejects: Vec<Reject>,
     draft: Draft,
+    spans: Vec<Span>,
+    currency: String,
     /// For a header of so many columns.
     layout: Option<(usize, Layout<'a>)>,
-    moments: HashMap<String, Instant>,
+    moments: HashMap<String, Instant, FixedState>,
 }
 
 /// Where a role or an attribute stands in the rows at hand.
@@ -107,11 +145,36 @@ struct Refusal {
 }
 
 impl<'a> Normaliser<'a> {
-    /// `period` limits the ledger to entries that start in it; entries without a start always count.
+    /// Entries go into a ledger. `period` limits the ledger to entries that start in it; entries without a start always count.
     ///
     /// # Errors
     /// [`Kind::Configuration`] for a date format that is none.
     pub fn new(
+        side: Side,
+        reading: &'a Reading,
+        fields: &'a Fields,
+        zone: &Zone,
+        period: Option<&Period>,
+    ) -> Result<Self> {
+        Self::into(Ledger::new(side, fields.count()), side, reading, fields, zone, period)
+    }
+
+    /// The ledger, when all is read.
+    #[must_use]
+    pub fn finish(self) -> Ledger {
+        let (mut ledger, counts, rejects) = self.part();
+        (ledger.counts, ledger.rejects) = (counts, rejects);
+        ledger
+    }
+}
+
+impl<'a, T: Taker> Normaliser<'a, T> {
+    /// Entries go to `taker`; otherwise as [`Normaliser::new`].
+    ///
+    /// # Errors
+    /// As [`Normaliser::new`].
+    pub fn into(
+        taker: T,
         side: Side,
         reading: &'a Reading,
         fields: &'a Fields,
@@ -124,11 +187,15 @@ impl<'a> Normaliser<'a> {
             table: if side == Side::Invoice { "invoices" } else { "settlements" },
             dates: Dates::new(zone.clone(), &reading.dates)?,
             period: period.map(|period| (period.start(), period.end())),
-            ledger: Ledger::new(side, fields.count()),
+            side,
+            taker,
             counts: Counts::default(),
-            draft: Draft { texts: vec![TextId::BLANK; fields.count()], ..Draft::default() },
+            rejects: Vec::new(),
+            draft: Draft::default(),
+            spans: vec![None; fields.count()],
+            currency: String::new(),
             layout: None,
-            moments: HashMap::new(),
+            moments: HashMap::default(),
         })
     }
 
@@ -169,11 +236,15 @@ impl<'a> Normaliser<'a> {
         Ok(())
     }
 
-    /// The ledger, when all is read.
+    /// Who takes the entries.
+    pub fn taker(&mut self) -> &mut T {
+        &mut self.taker
+    }
+
+    /// Who took the entries, what was counted, and what was rejected.
     #[must_use]
-    pub fn finish(mut self) -> Ledger {
-        self.ledger.counts = self.counts;
-        self.ledger
+    pub fn part(self) -> (T, Counts, Vec<Reject>) {
+        (self.taker, self.counts, self.rejects)
     }
 
     fn lay_out(&self, columns: &[String]) -> Layout<'a> {
@@ -237,15 +308,18 @@ impl<'a> Normaliser<'a> {
             }
             Err(refusal) => self.reject(origin, columns, layout, row, refusal),
             Ok(()) => {
-                let Self { ledger, draft, counts, .. } = self;
-                let currency = draft.texts.get(Role::Currency as usize).copied().unwrap_or_default();
-                let currency = ledger.pool().text(currency);
                 if outside {
-                    tally(&mut counts.outside, currency, draft.amount);
-                } else {
-                    tally(&mut counts.read, currency, draft.amount);
-                    ledger.push(origin, row.number, draft);
+                    return tally(&mut self.counts.outside, &self.currency, self.draft.amount);
                 }
+                tally(&mut self.counts.read, &self.currency, self.draft.amount);
+                let entry = Entry {
+                    row,
+                    texts: &layout.texts,
+                    spans: &self.spans,
+                    currency: &self.currency,
+                    values: &self.draft,
+                };
+                self.taker.take(origin, row, &entry);
             }
         }
     }
@@ -270,8 +344,8 @@ impl<'a> Normaliser<'a> {
         let (currency, amount) = self.money_of(layout, row);
         tally(&mut self.counts.read, &currency, amount);
         tally(&mut self.counts.rejected, &currency, amount);
-        self.ledger.rejects.push(Reject {
-            side: self.ledger.side(),
+        self.rejects.push(Reject {
+            side: self.side,
             source: format!("{origin}:{}", row.number),
             column: refusal.column.and_then(|column| columns.get(column)).cloned().unwrap_or_default(),
             value: refusal.value,
@@ -283,21 +357,21 @@ impl<'a> Normaliser<'a> {
         // The start comes first: it tells whether the rest matters.
         self.draft.start = None;
         self.draft.start = self.time(&layout.start, Edge::Start, row)?;
-        for (slot, source) in self.draft.texts.iter_mut().zip(&layout.texts) {
-            let (column, text) = source.pick(row);
-            if column.is_some_and(|column| row.mark(column) == Mark::Error) {
-                return Err(refuse(
-                    column,
-                    text,
-                    format!("{} is an error cell of the workbook", source.name),
-                ));
+        for (span, source) in self.spans.iter_mut().zip(&layout.texts) {
+            let found = source.find(row);
+            if let Some((column, text)) = found
+                && row.mark(column) == Mark::Error
+            {
+                let reason = format!("{} is an error cell of the workbook", source.name);
+                return Err(refuse(Some(column), row.slice(text), reason));
             }
-            *slot = if text.is_empty() { TextId::BLANK } else { self.ledger.pool_mut().intern(text) };
+            *span = found.map(|(_, span)| span);
         }
         self.draft.end = self.time(&layout.end, Edge::End, row)?;
-        let currency_slot = Role::Currency as usize;
-        let text = self.draft.texts.get(currency_slot).copied().unwrap_or_default();
-        let mut currency = currency_code(self.ledger.pool().text(text)).into_owned();
+        self.currency.clear();
+        if let Some(source) = layout.texts.get(Role::Currency as usize) {
+            self.currency.push_str(&currency_code(source.pick(row).1));
+        }
         let mut values = [None; 3];
         self.draft.doubles = 0;
         for (bit, (source, value)) in layout.numbers.iter().zip(&mut values).enumerate() {
@@ -325,16 +399,13 @@ impl<'a> Normaliser<'a> {
                 if bit != AMOUNT && bit != PRICE {
                     return Err(named("names a currency; expected a number alone".into()));
                 }
-                let code = String::from_utf8_lossy(&code).into_owned();
-                if currency.is_empty() {
-                    currency = code;
-                } else if currency != code {
-                    return Err(named(format!("is in {code}, but the row's currency is {currency}")));
+                let code = String::from_utf8_lossy(&code);
+                if self.currency.is_empty() {
+                    self.currency.push_str(&code);
+                } else if self.currency != code {
+                    return Err(named(format!("is in {code}, but the row's currency is {}", self.currency)));
                 }
             }
-        }
-        if let Some(slot) = self.draft.texts.get_mut(currency_slot) {
-            *slot = self.ledger.pool_mut().intern(&currency);
         }
         let [quantity, _, amount] = &layout.numbers;
         // Asked of the configuration, not of the header: an answer names its fields only as they come.
@@ -416,12 +487,16 @@ impl Source<'_> {
         self.is_wanted && self.columns.is_empty() && self.default.is_empty()
     }
 
+    /// The first column that is not blank, and where its text stands, trimmed.
+    fn find(&self, row: &Row) -> Option<(usize, (u32, u32))> {
+        self.columns.iter().find_map(|&column| Some((column, row.trimmed(column)?)))
+    }
+
     /// The first column that is not blank, and its text, trimmed; else the default.
     fn pick<'r>(&'r self, row: &'r Row) -> (Option<usize>, &'r str) {
-        self.columns
-            .iter()
-            .map(|&column| (Some(column), row.text(column).trim()))
-            .find(|(_, text)| !text.is_empty())
-            .unwrap_or((None, self.default))
+        match self.find(row) {
+            Some((column, span)) => (Some(column), row.slice(span)),
+            None => (None, self.default),
+        }
     }
 }

@@ -109,7 +109,7 @@ impl fmt::Display for Role {
 }
 
 /// A text field of an entry: a text role, or an attribute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Field(usize);
 
 impl Field {
@@ -117,6 +117,11 @@ impl Field {
     #[must_use]
     pub fn of(role: Role) -> Option<Self> {
         (role.holds() == Holds::Text).then_some(Self(role as usize))
+    }
+
+    /// Every field there can be, in order: the text roles, then attributes without end.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..).map(Self)
     }
 
     /// Its position, text roles first.

@@ -10,7 +10,7 @@ use super::{Context, reconcile, settlements};
 use crate::config::{self, Overrides, Settings, SideSettings, Source};
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{self, Answer, Mark, Row};
-use crate::judge::{self, Combine, Discrepancy, Judge, Outcome, Weighed};
+use crate::judge::{self, Discrepancy, Held, Judge, Outcome};
 use crate::matching::{self, Book, Fate, How, KeyPart, Pass};
 use crate::money::{self, Decimal};
 use crate::normalise::{Field, Holds, Role, Side};
@@ -381,11 +381,11 @@ impl Desk<'_> {
             id: discrepancy.id.clone(),
             kind: discrepancy.kind.to_string(),
             cause: discrepancy.cause.clone(),
-            explanation: judge::explain(self.book, discrepancy),
+            explanation: judge::explain(self.book, &self.settings.tolerances, discrepancy),
             group,
             passes: self.tried(discrepancy),
             compared: weighed.iter().filter_map(|weighed| self.compared(weighed, discrepancy)).collect(),
-            cause_arithmetic: judge::cause_in_figures(discrepancy),
+            cause_arithmetic: discrepancy.arithmetic.clone(),
             variance: parts(discrepancy),
             ..Explained::default()
         }
@@ -447,7 +447,7 @@ impl Desk<'_> {
                 )
             }
             Fate::Shared(others)
-                if discrepancy.pass == Some(number) && discrepancy.entries(other).len() > 0 =>
+                if discrepancy.pass == Some(number) && !discrepancy.entries(other).is_empty() =>
             {
                 let shared =
                     if others.len() == 1 { String::new() } else { format!(" (of {})", others.len()) };
@@ -501,36 +501,22 @@ impl Desk<'_> {
         if text.is_empty() { "blank".to_owned() } else { text }
     }
 
-    fn compared(&self, weighed: &Weighed, discrepancy: &Discrepancy) -> Option<Compared> {
+    fn compared(&self, weighed: &Held, discrepancy: &Discrepancy) -> Option<Compared> {
         let figures = &discrepancy.figures;
         let ties = weighed.ties?;
         let plain = |value: Option<Decimal>| value.map(money::plain).unwrap_or_default();
         let difference = plain(weighed.difference);
-        let mut tolerance: Vec<String> = weighed
-            .limbs
-            .iter()
-            .map(|limb| match (limb.limit, limb.room) {
-                (Some(limit), Some(room)) if room.is_sign_negative() && !room.is_zero() => {
-                    format!(
-                        "{} allows {}: exceeded by {}",
-                        limb.words,
-                        money::plain(limit),
-                        money::plain(-room)
-                    )
+        let mut tolerance: Vec<String> = Vec::new();
+        if let Some((weighed, arithmetic)) = &weighed.decided {
+            let limb = weighed.limb.name();
+            tolerance.push(match weighed.room {
+                Some(room) if weighed.allows => {
+                    format!("{limb}: {arithmetic} allows it, {} left", money::plain(room))
                 }
-                (Some(limit), Some(room)) => {
-                    format!("{} allows {}: {} left", limb.words, money::plain(limit), money::plain(room))
-                }
-                _ => format!("{}: more digits than 28", limb.words),
-            })
-            .collect();
-        tolerance.extend(weighed.combine.map(|combine| {
-            match combine {
-                Combine::Greater => "the greater of the two counts: one suffices",
-                Combine::Lesser => "the lesser of the two counts: both must hold",
-            }
-            .to_owned()
-        }));
+                Some(room) => format!("{limb}: {arithmetic} is exceeded by {}", money::plain(-room)),
+                None => format!("{limb}: {arithmetic}"),
+            });
+        }
         if let Some(rule) = weighed.tolerance.and_then(|number| self.settings.tolerances.get(number)) {
             tolerance.insert(0, format!("[[tolerance]] {rule}"));
         } else if !ties {

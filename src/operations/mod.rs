@@ -10,6 +10,7 @@ mod fetch;
 mod platform_doctor;
 mod reconcile;
 mod settlements;
+mod sifted;
 #[cfg(feature = "simulator")]
 mod simulate;
 

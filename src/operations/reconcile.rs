@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Context, settlements};
+use super::{Context, settlements, sifted};
 use crate::config::{self, Overrides, Settings, SideSettings, Source};
 use crate::fault::Result;
-use crate::intake::{self, FileSettings};
+use crate::intake::{self, FileSettings, Rows};
 use crate::judge::{Judge, Rules};
 use crate::matching::{self, Book};
 use crate::normalise::{Ledger, Normaliser, Side, Versions};
@@ -16,6 +16,7 @@ use crate::period::Dates;
 use crate::platform::{Fetched, Manner};
 use crate::progress::Unit;
 use crate::report::{self, Input, Report};
+use crate::sieve::{Plan, Sifted};
 
 /// Reconcile invoices with settlement records
 ///
@@ -53,6 +54,11 @@ pub struct Reconcile {
     #[arg(long, value_name = "N")]
     pub allow_rejects: Option<u64>,
 
+    /// How much memory lines may take before they go to a temporary file, such as 128MiB or 1GiB; nothing that
+    /// is reported depends on it
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+
     /// How many discrepancies to show, the largest variance first; the reports hold all
     #[arg(short, long, value_name = "N", default_value_t = DEFAULT_LIMIT)]
     #[serde(default = "default_limit")]
@@ -88,6 +94,7 @@ impl Reconcile {
             evidence: None,
             refetch: false,
             allow_rejects: None,
+            memory: None,
             limit: DEFAULT_LIMIT,
         }
     }
@@ -105,12 +112,25 @@ impl Reconcile {
             period: self.period.clone(),
             directory: self.output.clone(),
             allow_rejects: self.allow_rejects,
+            memory: self.memory.clone(),
         };
         let settings = config::load(&self.config, &overrides, context.now)?;
         tracing::info!(name = settings.name, config = %self.config.display(), "run started");
         let manner = settlements::manner(&settings, context, self.evidence.as_deref(), self.refetch)?;
         report::check_directory(&settings.directory)?;
-        let (invoice, mut settlement) = read_both(&settings, &manner, context)?;
+        let rules = rules(&settings);
+        // Versions of one line are only told apart where all of them stand side by side.
+        let plan = settings.versions.is_none().then(|| Plan::of(rules, &settings.zone)).flatten();
+        let (invoice, mut settlement, sifted) =
+            match (&plan, &settings.invoices.source, &settings.settlements.source) {
+                (Some(plan), Source::Files(invoices), Source::Files(settlements)) => {
+                    sifted::read([invoices, settlements], plan, &settings, context)?
+                }
+                _ => {
+                    let (invoice, settlement) = read_both(&settings, &manner, context)?;
+                    (invoice, settlement, Sifted::default())
+                }
+            };
         settlement.close()?;
         let versions = versions(&settings, &settlement.ledger)?;
         let book =
@@ -118,8 +138,12 @@ impl Reconcile {
                 .with_versions(versions.as_ref());
         let entries = u64::from(invoice.ledger.len()) + u64::from(settlement.ledger.len());
         let task = context.progress.task("matching", Unit::Entries, Some(entries));
-        let mut judge = Judge::new(&book, rules(&settings));
-        let passes = matching::run(&book, &settings.passes, &*task, &mut |group| judge.judge(&group));
+        let mut judge = Judge::new(&book, rules);
+        judge.take_over(&sifted.outcome);
+        let mut passes = matching::run(&book, &settings.passes, &*task, &mut |group| judge.judge(&group));
+        if let Some(first) = passes.first_mut() {
+            first.add_pairs(sifted.pairs());
+        }
         let outcome = judge.finish(passes)?;
         drop(task);
 
@@ -133,6 +157,7 @@ impl Reconcile {
             book: &book,
             passes: &settings.passes,
             tolerances: &settings.tolerances,
+            minimum: settings.minimum,
             outcome: &outcome,
         };
         let files = report::write(&report, &settings.directory, &settings.formats)?;
@@ -162,6 +187,8 @@ pub(super) fn rules(settings: &Settings) -> Rules<'_> {
         tolerances: &settings.tolerances,
         keys: &settings.keys,
         check_arithmetic: settings.check_arithmetic,
+        passes: &settings.passes,
+        tax_rates: &settings.tax_rates,
     }
 }
 
@@ -257,10 +284,15 @@ fn read_files(
     for file in intake::find(base, settings)? {
         let mut rows = intake::open(&file.path, &file.label, settings, context.progress)?;
         normaliser.take(&mut *rows)?;
-        let digest = rows.digest().cloned();
-        let (bytes, sha256) = digest.map(|digest| (digest.bytes, digest.sha256)).unwrap_or_default();
-        tracing::info!(side = side.name(), file = file.label, bytes, sha256, "file read");
-        inputs.push(Input { side: side.name(), source: file.label, bytes, sha256 });
+        inputs.push(input(side, file.label, &*rows));
     }
     Ok(inputs)
+}
+
+/// A file that has been read through, for the summary.
+pub(super) fn input(side: Side, label: String, rows: &dyn Rows) -> Input {
+    let digest = rows.digest().cloned();
+    let (bytes, sha256) = digest.map(|digest| (digest.bytes, digest.sha256)).unwrap_or_default();
+    tracing::info!(side = side.name(), file = label, bytes, sha256, "file read");
+    Input { side: side.name(), source: label, bytes, sha256 }
 }

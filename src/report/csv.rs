@@ -3,17 +3,40 @@
 use std::borrow::Cow;
 use std::io::Write;
 
+use rayon::iter::ParallelIterator as _;
+use rayon::slice::ParallelSlice as _;
+
 use super::{COLUMNS, Report, line};
+use crate::judge::Discrepancy;
+
+/// Discrepancies that are put into words at once, before they are written.
+const BATCH: usize = 4096;
 
 /// Writes the report.
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(COLUMNS)?;
-    for discrepancy in &report.outcome.discrepancies {
-        let cells = line::cells(report, discrepancy);
-        writer.write_record(cells.iter().map(|cell| neutral(cell).into_owned()))?;
+    let mut header = ::csv::Writer::from_writer(&mut *out);
+    header.write_record(COLUMNS)?;
+    header.flush()?;
+    drop(header);
+    let listed: Vec<&Discrepancy> = report.listed().collect();
+    for batch in listed.chunks(BATCH) {
+        let parts: Vec<anyhow::Result<Vec<u8>>> = batch
+            .par_chunks(BATCH / 16)
+            .map(|part| {
+                let mut writer = ::csv::Writer::from_writer(Vec::new());
+                for discrepancy in part {
+                    for cell in line::cells(report, discrepancy) {
+                        writer.write_field(neutral(&cell).as_bytes())?;
+                    }
+                    writer.write_record(None::<&[u8]>)?;
+                }
+                Ok(writer.into_inner()?)
+            })
+            .collect();
+        for part in parts {
+            out.write_all(&part?)?;
+        }
     }
-    writer.flush()?;
     Ok(())
 }
 

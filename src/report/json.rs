@@ -23,7 +23,7 @@ pub fn to_json(value: &impl Serialize) -> Result<String> {
 /// Writes the report.
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
     out.write_all(b"[")?;
-    for (number, discrepancy) in report.outcome.discrepancies.iter().enumerate() {
+    for (number, discrepancy) in report.listed().enumerate() {
         out.write_all(if number == 0 { b"\n" } else { b",\n" })?;
         serde_json::to_writer(&mut *out, &object(report, discrepancy))?;
     }

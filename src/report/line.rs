@@ -9,7 +9,7 @@ use crate::period::Instant;
 use super::Report;
 
 /// The columns, in order. Columns are only ever added, at the end.
-pub const COLUMNS: [&str; 28] = [
+pub const COLUMNS: [&str; 29] = [
     "discrepancy_id",
     "kind",
     "cause",
@@ -38,11 +38,12 @@ pub const COLUMNS: [&str; 28] = [
     "invoice_source",
     "settlement_source",
     "explanation",
+    "variance_currency",
 ];
 
 /// The cells of one discrepancy, as many as there are [`COLUMNS`].
 #[must_use]
-pub(super) fn cells(report: &Report<'_>, discrepancy: &Discrepancy) -> [String; 28] {
+pub(super) fn cells(report: &Report<'_>, discrepancy: &Discrepancy) -> [String; COLUMNS.len()] {
     let view = View { book: report.book, discrepancy };
     let Figures { amount: amount_invoiced, quantity: quantity_invoiced, price: price_invoiced } =
         discrepancy.figures.invoiced;
@@ -97,7 +98,8 @@ pub(super) fn cells(report: &Report<'_>, discrepancy: &Discrepancy) -> [String; 
             .unwrap_or_default(),
         view.sources(Side::Invoice),
         view.sources(Side::Settlement),
-        explain(report.book, discrepancy),
+        explain(report.book, report.tolerances, discrepancy),
+        variance(|variance| variance.currency),
     ]
 }
 

@@ -17,8 +17,9 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::fault::{Fault, Kind, Result};
-use crate::judge::{Outcome, Tolerance};
+use crate::judge::{Discrepancy, Outcome, Tolerance};
 use crate::matching::{Book, Pass};
+use crate::money::Decimal;
 use crate::normalise::Side;
 
 pub use self::explained::{Cell, Compared, Explained, Part, Source, Tried, inputs_of};
@@ -59,11 +60,19 @@ pub struct Report<'a> {
     pub passes: &'a [Pass],
     /// The tolerances, for their words.
     pub tolerances: &'a [Tolerance],
+    /// Below this a variance is immaterial, in whatever currency it is.
+    pub minimum: Option<Decimal>,
     /// What was found.
     pub outcome: &'a Outcome,
 }
 
-impl Report<'_> {
+impl<'a> Report<'a> {
+    /// The discrepancies that are listed: all but the immaterial ones.
+    pub fn listed(&self) -> impl Iterator<Item = &'a Discrepancy> + use<'a> {
+        let minimum = self.minimum;
+        self.outcome.discrepancies.iter().filter(move |discrepancy| discrepancy.is_material(minimum))
+    }
+
     /// How many rows of either side were rejected.
     #[must_use]
     pub fn rejected(&self) -> u64 {

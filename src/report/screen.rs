@@ -1,6 +1,7 @@
 //! What a person sees at the end of a run: control totals, verdict, notes, discrepancies.
 
 use super::rejects::first_rejects;
+use super::summary::Direction;
 use super::table::{discrepancy_table, summary_table};
 use super::{Report, Summary, summary};
 use crate::judge::Class;
@@ -16,7 +17,7 @@ pub fn screen(report: &Report<'_>, width: u16, limit: usize) -> String {
     let summary = summary(report);
     let title = [report.name, report.period].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
     let mut lines = vec![title.join(", "), summary_table(report, width), verdict(&summary)];
-    lines.extend(summary.variance.iter().map(|(currency, variance)| {
+    let direction = |currency: &str, variance: &Direction| {
         let shown = |value: Option<Decimal>| match value.map(money::grouped) {
             None => "over 28 digits".to_owned(),
             Some(amount) if currency.is_empty() => amount,
@@ -29,12 +30,23 @@ pub fn screen(report: &Report<'_>, width: u16, limit: usize) -> String {
             shown(underbilled),
             shown(variance.net)
         )
+    };
+    lines.extend(summary.variance.iter().map(|(currency, variance)| direction(currency, variance)));
+    let immaterial = summary.immaterial.as_ref().filter(|immaterial| immaterial.discrepancies > 0);
+    lines.extend(immaterial.map(|immaterial| {
+        let of = immaterial.variance.iter().map(|(currency, variance)| direction(currency, variance));
+        format!(
+            "{} below {} and not listed: {}",
+            counted(immaterial.discrepancies, "discrepancy", "discrepancies"),
+            immaterial.minimum.map(money::grouped).unwrap_or_default(),
+            of.collect::<Vec<_>>().join("; ")
+        )
     }));
     lines.extend(notes(report, &summary));
-    if summary.groups.discrepancies > 0 && limit > 0 {
+    let listed = summary.groups.discrepancies - immaterial.map_or(0, |immaterial| immaterial.discrepancies);
+    if listed > 0 && limit > 0 {
         lines.extend([String::new(), discrepancy_table(report, width, limit)]);
-        let hidden =
-            usize::try_from(summary.groups.discrepancies).unwrap_or(usize::MAX).saturating_sub(limit);
+        let hidden = usize::try_from(listed).unwrap_or(usize::MAX).saturating_sub(limit);
         if hidden > 0 {
             lines.push(format!("… and {hidden} more: see the report, or give --limit"));
         }
@@ -43,9 +55,11 @@ pub fn screen(report: &Report<'_>, width: u16, limit: usize) -> String {
     lines.join("\n")
 }
 
+fn counted(count: u64, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
 fn verdict(summary: &Summary) -> String {
-    let counted =
-        |count: u64, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
     let groups = summary.groups;
     let mut text = format!(
         "{} matched, {} within tolerance, {}",

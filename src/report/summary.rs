@@ -6,6 +6,7 @@ use std::io::Write;
 use serde::{Serialize, Serializer};
 
 use super::{Input, Report};
+use crate::judge::Discrepancy;
 use crate::money::{self, Decimal};
 use crate::normalise::Tally;
 
@@ -30,8 +31,13 @@ pub struct Summary {
     pub passes: Vec<PassSummary>,
     /// Groups that tie within each tolerance, by its words.
     pub tolerances: BTreeMap<String, u64>,
+    /// Which limb of each tolerance decided, in the order of the configuration.
+    pub tolerance_limbs: Vec<LimbSummary>,
     /// Overbilled and underbilled money, by currency.
     pub variance: BTreeMap<String, Direction>,
+    /// What is below `[report] minimum` and not listed, where that is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub immaterial: Option<Immaterial>,
     /// Side → currency → class → lines and amount.
     pub control_totals: BTreeMap<&'static str, BTreeMap<String, BTreeMap<&'static str, Total>>>,
 }
@@ -60,6 +66,34 @@ pub struct PassSummary {
     pub invoice_entries: u64,
     /// Settlement entries in them.
     pub settlement_entries: u64,
+}
+
+/// What one limb of a tolerance let pass.
+#[derive(Clone, Debug, Serialize)]
+pub struct LimbSummary {
+    /// The tolerance, in its words.
+    pub tolerance: String,
+    /// Its number in the configuration, from 1.
+    pub number: usize,
+    /// The limb that decided.
+    pub limb: &'static str,
+    /// Groups that tie by it.
+    pub groups: u64,
+    /// How much more it would have allowed where that was least; blank where that has more than 28 digits.
+    #[serde(serialize_with = "as_text")]
+    pub least_room: Option<Decimal>,
+}
+
+/// Discrepancies that are counted, but not listed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Immaterial {
+    /// Variances below this are immaterial.
+    #[serde(serialize_with = "as_text")]
+    pub minimum: Option<Decimal>,
+    /// How many there are.
+    pub discrepancies: u64,
+    /// Their money by currency; part of `variance`.
+    pub variance: BTreeMap<String, Direction>,
 }
 
 /// Variances by their sign; blank where a sum has more than 28 digits.
@@ -107,19 +141,14 @@ pub fn summary(report: &Report<'_>) -> Summary {
         let classes = balance.iter().map(|(class, tally)| (class.name(), Total::from(tally))).collect();
         control_totals.entry(side.name()).or_default().insert(currency.to_owned(), classes);
     }
-    let mut sums: BTreeMap<String, [money::Sum; 3]> = BTreeMap::new();
-    for discrepancy in &outcome.discrepancies {
-        if let Some(variance) = discrepancy.variance {
-            let [over, under, net] = sums.entry(super::line::currency(report, discrepancy)).or_default();
-            if variance.total.is_sign_negative() { under } else { over }.add(variance.total);
-            net.add(variance.total);
+    let immaterial = report.minimum.map(|minimum| {
+        let all = || outcome.discrepancies.iter().filter(|of| !of.is_material(report.minimum));
+        Immaterial {
+            minimum: Some(minimum),
+            discrepancies: all().count() as u64,
+            variance: directions(report, all()),
         }
-    }
-    let direction = |[over, under, net]: &[money::Sum; 3]| Direction {
-        overbilled: over.value(),
-        underbilled: under.value(),
-        net: net.value(),
-    };
+    });
     Summary {
         tieout: env!("CARGO_PKG_VERSION"),
         name: report.name.to_owned(),
@@ -144,14 +173,50 @@ pub fn summary(report: &Report<'_>) -> Summary {
                 settlement_entries: count.settlements,
             })
             .collect(),
-        tolerances: outcome
-            .within
+        tolerances: outcome.within.iter().fold(BTreeMap::new(), |mut tolerances, (&number, &count)| {
+            let words = report.tolerances.get(number).map(ToString::to_string);
+            // Two tolerances that differ in `when` alone have the same words.
+            *tolerances.entry(words.unwrap_or_default()).or_default() += count;
+            tolerances
+        }),
+        tolerance_limbs: outcome
+            .rooms
             .iter()
-            .filter_map(|(&number, &count)| Some((report.tolerances.get(number)?.to_string(), count)))
+            .filter_map(|(&(number, limb), room)| {
+                Some(LimbSummary {
+                    tolerance: report.tolerances.get(number)?.to_string(),
+                    number: number + 1,
+                    limb: limb.name(),
+                    groups: room.groups,
+                    least_room: room.least,
+                })
+            })
             .collect(),
-        variance: sums.iter().map(|(currency, sums)| (currency.clone(), direction(sums))).collect(),
+        variance: directions(report, outcome.discrepancies.iter()),
+        immaterial,
         control_totals,
     }
+}
+
+/// Variances by currency and sign.
+fn directions<'a>(
+    report: &Report<'_>,
+    discrepancies: impl Iterator<Item = &'a Discrepancy>,
+) -> BTreeMap<String, Direction> {
+    let mut sums: BTreeMap<String, [money::Sum; 3]> = BTreeMap::new();
+    for discrepancy in discrepancies {
+        if let Some(variance) = discrepancy.variance {
+            let [over, under, net] = sums.entry(super::line::currency(report, discrepancy)).or_default();
+            if variance.total.is_sign_negative() { under } else { over }.add(variance.total);
+            net.add(variance.total);
+        }
+    }
+    let direction = |[over, under, net]: [money::Sum; 3]| Direction {
+        overbilled: over.value(),
+        underbilled: under.value(),
+        net: net.value(),
+    };
+    sums.into_iter().map(|(currency, sums)| (currency, direction(sums))).collect()
 }
 
 /// Writes the report.

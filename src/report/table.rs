@@ -152,8 +152,8 @@ pub(super) fn discrepancy_table(report: &Report<'_>, width: u16, limit: usize) -
     let header = pick(&header.map(|(name, at)| (name.to_owned(), at)));
     let header: Vec<(&str, CellAlignment)> = header.iter().map(|(name, at)| (name.as_str(), *at)).collect();
     let mut table = bare(width, &header);
-    for discrepancy in report.outcome.discrepancies.iter().take(limit) {
-        let [_, kind, cause, vendor, _, deal, charge, location, start, end, .., explanation] =
+    for discrepancy in report.listed().take(limit) {
+        let [_, kind, cause, vendor, _, deal, charge, location, start, end, .., explanation, _] =
             line::cells(report, discrepancy);
         let variance = discrepancy.variance.map_or_else(|| "-".to_owned(), |v| money::grouped(v.total));
         let kind = if cause.is_empty() { kind } else { format!("{kind}\n({cause})") };

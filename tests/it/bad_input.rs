@@ -190,6 +190,82 @@ const CASES: &[Case] = &[
         says: &["[[tolerance]]", "-0.01", "zero or more"],
     },
     Case {
+        name: "a cap below the floor",
+        edits: &[(TOML, TOLERANCE, "field = \"amount\"\npercent = \"1\"\nfloor = \"5\"\ncap = \"1\"\n")],
+        code: CONFIGURATION,
+        says: &["[[tolerance]]", "floor 5, cap 1", "widen the cap"],
+    },
+    Case {
+        name: "a cap of a fixed limit",
+        edits: &[(TOML, TOLERANCE, "field = \"amount\"\nabsolute = \"1\"\ncap = \"5\"\n")],
+        code: CONFIGURATION,
+        says: &["[[tolerance]]", "absolute 1", "neither floor nor cap"],
+    },
+    Case {
+        name: "combine for one limb",
+        edits: &[(TOML, TOLERANCE, "field = \"amount\"\nper_line = \"0.005\"\ncombine = \"lesser\"\n")],
+        code: CONFIGURATION,
+        says: &["[[tolerance]]", "only one limb", "remove combine"],
+    },
+    Case {
+        name: "percent of something, without a percent",
+        edits: &[(TOML, TOLERANCE, "field = \"amount\"\nabsolute = \"1\"\nof = \"larger\"\n")],
+        code: CONFIGURATION,
+        says: &["[[tolerance]]", "larger", "state percent"],
+    },
+    Case {
+        name: "percent of what does not exist",
+        edits: &[(TOML, TOLERANCE, "field = \"amount\"\npercent = \"1\"\nof = \"billed\"\n")],
+        code: CONFIGURATION,
+        says: &["tieout.toml:", "billed", "settled"],
+    },
+    Case {
+        name: "a percentage with too many digits",
+        edits: &[(TOML, TOLERANCE, "field = \"amount\"\npercent = \"0.123456789\"\n")],
+        code: CONFIGURATION,
+        says: &["[[tolerance]]", "percent 0.123456789", "eight of them"],
+    },
+    Case {
+        name: "a tolerance behind one that concerns all",
+        edits: &[(
+            TOML,
+            TOLERANCE,
+            "field = \"amount\"\nabsolute = \"0.01\"\n\n[[tolerance]]\nfield = \"amount\"\npercent = \"1\"\nwhen = { deal = \"G-1\" }\n",
+        )],
+        code: CONFIGURATION,
+        says: &["[[tolerance]] 2 of amount", "amount 1 %, behind amount 0.01", "narrower `when` first"],
+    },
+    Case {
+        name: "a tolerance behind a wider `when`",
+        edits: &[(
+            TOML,
+            TOLERANCE,
+            "field = \"amount\"\nabsolute = \"0.01\"\nwhen = { deal = [\"G-1\", \"G-2\"] }\n\n[[tolerance]]\nfield = \"amount\"\npercent = \"1\"\nwhen = { deal = \"G-2\", vendor = \"V\" }\n",
+        )],
+        code: CONFIGURATION,
+        says: &["[[tolerance]] 2 of amount", "can never apply"],
+    },
+    Case {
+        name: "a minimum of one currency",
+        edits: &[(
+            TOML,
+            PASS,
+            "[report]\nminimum = \"10 USD\"\n\n[[pass]]\nname = \"a\"\nkey = [\"deal\"]\n",
+        )],
+        code: CONFIGURATION,
+        says: &["[report] minimum", "10 USD", "leave the currency out"],
+    },
+    Case {
+        name: "a tax rate that is given twice",
+        edits: &[(
+            TOML,
+            PASS,
+            "[judge]\ntax_rates = [\"7.5\", \"7.50\"]\n\n[[pass]]\nname = \"a\"\nkey = [\"deal\"]\n",
+        )],
+        code: CONFIGURATION,
+        says: &["[judge] tax_rates", "7.50", "given twice"],
+    },
+    Case {
         name: "an alias with two names",
         edits: &[
             (

@@ -185,7 +185,7 @@ fn the_figures_of_every_case_add_up() {
             let place = format!("{}: {}", name(&case), row["discrepancy_id"]);
             let value = |column: &str| (!row[column].is_empty()).then(|| decimal(&row[column]));
             let Some(variance) = value("variance") else { continue };
-            let parts: Sum = ["volume", "price", "rounding", "other"]
+            let parts: Sum = ["volume", "price", "rounding", "other", "currency"]
                 .iter()
                 .map(|part| value(&format!("variance_{part}")).unwrap())
                 .collect();

@@ -28,7 +28,7 @@ fn a_difference_is_explained_from_its_cells_to_its_cent() {
         "as the last run read it",
         "invoices/alfa.csv:3: shares its key with records.csv:3: the group was made here",
         "amount: billed 620 - settled 619.98 = 0.02: differs",
-        "0.01 allows 0.01: exceeded by 0.01",
+        "absolute: 0.01 is exceeded by 0.01",
         "  total    0.02 = billed 620 - settled 619.98",
     ] {
         assert!(outcome.stdout.contains(says), "{says:?} is not in {}", outcome.stdout);

@@ -20,6 +20,7 @@ mod explain;
 mod gas_statement;
 mod intake;
 mod interop;
+mod large;
 mod laws;
 mod layers;
 mod platform;

@@ -1,0 +1,88 @@
+//! `hour of the clock change`: what one side lacks is just the hour that a clock change repeats, or the one behind
+//! the hour that it skips, or the last one of a day of 25 hours.
+//!
+//! It is named where the side that has it holds nothing else of that key and day that the other side lacks: a whole day
+//! that is missing has another cause.
+
+use std::collections::HashMap;
+
+use super::leftovers::{Left, Leftovers};
+use super::{Cause, Kind};
+use crate::normalise::Side;
+use crate::period::{Instant, Zone};
+
+const HOUR: i64 = 3600;
+
+/// What the clock change makes of an interval.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    First,
+    Second,
+    Last,
+    BehindTheGap,
+}
+
+/// The number of a discrepancy, and its start where the clock change has to do with it.
+type Missing = (usize, Option<(Place, Instant)>);
+
+pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
+    let zone = left.book.zone();
+    let mut lengths: HashMap<i64, i64> = HashMap::new();
+    let mut found = Vec::new();
+    for (side, kind) in [(Side::Invoice, Kind::Unsettled), (Side::Settlement, Kind::Unbilled)] {
+        let mut of_day: HashMap<(u64, i64), Vec<Missing>> = HashMap::new();
+        for Left { entry, number } in left.entries(side) {
+            if left.discrepancies.get(number).is_none_or(|discrepancy| discrepancy.kind != kind) {
+                continue;
+            }
+            let Some(start) = left.start(side, entry) else { continue };
+            let day = zone.day(start);
+            let hours = *lengths
+                .entry(day.0)
+                .or_insert_with(|| (zone.day(Instant(day.0 + 26 * HOUR)).0 - day.0) / HOUR);
+            if hours != 24 {
+                let place = place(zone, day, start, hours).map(|place| (place, start));
+                of_day.entry((left.hash(side, entry, None, ()), day.0)).or_default().push((number, place));
+            }
+        }
+        for ((_, day), entries) in of_day {
+            let hours = lengths.get(&day).copied().unwrap_or_default();
+            if entries.iter().all(|(_, place)| place.is_some()) {
+                found.extend(entries.into_iter().filter_map(|(number, place)| {
+                    let (place, start) = place?;
+                    let name = "hour of the clock change".to_owned();
+                    Some((number, Cause { name, arithmetic: told(zone, Instant(day), start, place, hours) }))
+                }));
+            }
+        }
+    }
+    // The order of a map is nobody's.
+    found.sort_by_key(|(number, _)| *number);
+    found
+}
+
+fn place(zone: &Zone, day: Instant, start: Instant, hours: i64) -> Option<Place> {
+    let offset = |at: i64| zone.show(Instant(at), true).get(19..).map(str::to_owned);
+    if zone.is_date(start) {
+        return None;
+    }
+    let own = offset(start.0);
+    let (changed, changes) = (offset(start.0 - HOUR) != own, offset(start.0 + HOUR) != own);
+    match hours {
+        25 if changed => Some(Place::Second),
+        25 if changes => Some(Place::First),
+        25 if start.0 - day.0 >= 24 * HOUR => Some(Place::Last),
+        23 if changed => Some(Place::BehindTheGap),
+        _ => None,
+    }
+}
+
+fn told(zone: &Zone, day: Instant, start: Instant, place: Place, hours: i64) -> String {
+    let what = match place {
+        Place::First => "comes again an hour later",
+        Place::Second => "is there for the second time",
+        Place::Last => "is in its 25th hour",
+        Place::BehindTheGap => "follows the hour that the clock skips",
+    };
+    format!("{} has {hours} hours, and {} {what}", zone.show(day, false), zone.show(start, true))
+}

@@ -1,0 +1,97 @@
+//! All that does not tie, to look for one entry's figures at another.
+
+use std::cell::OnceCell;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use super::super::{Discrepancy, Kind, Rules};
+use crate::matching::{Book, KeyPart};
+use crate::normalise::{Field, Role, Side};
+use crate::period::Instant;
+
+/// The discrepancies of a run, and what makes their entries comparable.
+pub(super) struct Leftovers<'a> {
+    pub(super) book: &'a Book<'a>,
+    pub(super) discrepancies: &'a [Discrepancy],
+    /// The texts that the first pass has in its key, but for document and version.
+    key: Vec<Field>,
+    /// Whether any entry starts at another time than midnight.
+    has_times: OnceCell<bool>,
+}
+
+/// An entry, and the number of its discrepancy.
+#[derive(Clone, Copy)]
+pub(super) struct Left {
+    pub(super) entry: u32,
+    pub(super) number: usize,
+}
+
+impl<'a> Leftovers<'a> {
+    pub(super) fn new(book: &'a Book<'a>, rules: &Rules<'_>, discrepancies: &'a [Discrepancy]) -> Self {
+        let apart = [Role::Document, Role::Version].map(Field::of);
+        let parts = rules.passes.first().map_or(&[][..], |pass| pass.key.as_slice());
+        let key = parts.iter().filter_map(|part| match part {
+            KeyPart::Text(field) if !apart.contains(&Some(*field)) => Some(*field),
+            _ => None,
+        });
+        Self { book, discrepancies, key: key.collect(), has_times: OnceCell::new() }
+    }
+
+    /// The entries that stand alone on their side of a discrepancy, and are neither copies nor ambiguous.
+    pub(super) fn entries(&self, side: Side) -> impl Iterator<Item = Left> + '_ {
+        self.discrepancies.iter().enumerate().filter_map(move |(number, discrepancy)| {
+            match (discrepancy.kind, discrepancy.entries(side)) {
+                (Kind::Ambiguous | Kind::Duplicate, _) => None,
+                (_, &[entry]) => Some(Left { entry, number }),
+                _ => None,
+            }
+        })
+    }
+
+    pub(super) fn start(&self, side: Side, entry: u32) -> Option<Instant> {
+        self.book.ledger(side).start(entry)
+    }
+
+    /// Whether any entry starts at another time than midnight: then midnight is a time as well.
+    pub(super) fn has_times(&self) -> bool {
+        *self.has_times.get_or_init(|| {
+            [Side::Invoice, Side::Settlement].into_iter().any(|side| {
+                let mut starts = self.entries(side).filter_map(|left| self.start(side, left.entry));
+                starts.any(|start| !self.book.zone().is_date(start))
+            })
+        })
+    }
+
+    /// Whether the key has this field.
+    pub(super) fn is_keyed(&self, field: Field) -> bool {
+        self.key.contains(&field)
+    }
+
+    /// The key of an entry, but for one field, as a hash with whatever else is given.
+    pub(super) fn hash(
+        &self,
+        side: Side,
+        entry: u32,
+        without: Option<Field>,
+        rest: impl std::hash::Hash,
+    ) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for &field in self.key.iter().filter(|field| Some(**field) != without) {
+            self.book.key(side, field, entry).hash(&mut hasher);
+        }
+        rest.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Whether two entries have one key, but for a field; hashes are not proof.
+    pub(super) fn is_same_key(&self, a: (Side, u32), b: (Side, u32), without: Option<Field>) -> bool {
+        let key = |(side, entry): (Side, u32), field| self.book.key(side, field, entry);
+        self.key.iter().filter(|field| Some(**field) != without).all(|&field| key(a, field) == key(b, field))
+    }
+
+    /// Whether two entries state the same in `role`, or one of them nothing.
+    pub(super) fn agrees(&self, role: Role, a: (Side, u32), b: (Side, u32)) -> bool {
+        let key =
+            |(side, entry): (Side, u32)| Field::of(role).map_or(0, |field| self.book.key(side, field, entry));
+        key(a) == key(b) || key(a) == 0 || key(b) == 0
+    }
+}

@@ -1,0 +1,150 @@
+//! Why two figures differ, where exact arithmetic shows it; never a guess.
+//!
+//! A cause has a file here and a line in [`REGISTRY`]. It is named where it holds exactly, or to the last digit with
+//! the rounding named. Where several hold, the first of the registry is named: what says more about the data stands
+//! before what chance could do. A cause never changes a kind, and one that is named already stays: `earlier version`
+//! is known before anybody looks here.
+
+mod clock;
+mod digits;
+mod leftovers;
+mod mislabelled;
+mod other_price;
+mod rounded;
+mod scale;
+mod shifted;
+mod sign;
+mod split_line;
+mod tax;
+mod twice;
+
+use self::leftovers::Leftovers;
+use super::{Both, Discrepancy, Figures, Kind, Rules};
+use crate::matching::Book;
+use crate::money::{self, Decimal, Ratio, Rounding};
+use crate::normalise::Role;
+
+/// A cause, and what shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Cause {
+    /// As the reports name it.
+    name: String,
+    /// Arithmetic that a reader can check, as a sentence without its point.
+    arithmetic: String,
+}
+
+/// One discrepancy by itself.
+struct Case<'a> {
+    rules: &'a Rules<'a>,
+    discrepancy: &'a Discrepancy,
+}
+
+/// How a cause is found.
+enum Look {
+    /// In the figures of one discrepancy.
+    Alone(fn(&Case<'_>) -> Option<Cause>),
+    /// Among all that does not tie: the numbers of discrepancies, with their cause.
+    Across(fn(&Leftovers<'_>) -> Vec<(usize, Cause)>),
+}
+
+/// All causes, in the order in which they are tried.
+const REGISTRY: [Look; 11] = [
+    Look::Alone(sign::find),
+    Look::Alone(mislabelled::find),
+    Look::Alone(twice::find),
+    Look::Alone(scale::find),
+    Look::Alone(tax::find),
+    Look::Alone(rounded::find),
+    Look::Across(clock::find),
+    Look::Across(shifted::find),
+    Look::Across(other_price::find),
+    Look::Across(split_line::find),
+    Look::Alone(digits::find),
+];
+
+/// Names the causes of `discrepancies`, in time that grows as sorting them does.
+pub(super) fn name(book: &Book<'_>, rules: &Rules<'_>, discrepancies: &mut [Discrepancy]) {
+    for look in &REGISTRY {
+        match look {
+            Look::Alone(find) => {
+                for discrepancy in discrepancies.iter_mut().filter(|discrepancy| discrepancy.cause.is_none())
+                {
+                    if let Some(cause) = find(&Case { rules, discrepancy }) {
+                        discrepancy.blame(cause);
+                    }
+                }
+            }
+            Look::Across(find) => {
+                for (number, cause) in find(&Leftovers::new(book, rules, discrepancies)) {
+                    if let Some(discrepancy) =
+                        discrepancies.get_mut(number).filter(|discrepancy| discrepancy.cause.is_none())
+                    {
+                        discrepancy.blame(cause);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Discrepancy {
+    fn blame(&mut self, cause: Cause) {
+        self.cause = Some(cause.name);
+        self.arithmetic = Some(cause.arithmetic);
+    }
+}
+
+impl Case<'_> {
+    /// The figure that the kind speaks of, as billed and as settled.
+    fn figure(&self) -> Option<Pair> {
+        let role = match self.discrepancy.kind {
+            Kind::Quantity => Role::Quantity,
+            Kind::Price => Role::Price,
+            Kind::Amount | Kind::Sign => Role::Amount,
+            _ => return None,
+        };
+        let Both { invoiced, settled, .. } = &self.discrepancy.figures;
+        let pick = |figures: &Figures| match role {
+            Role::Quantity => figures.quantity,
+            Role::Price => figures.price,
+            _ => figures.amount,
+        };
+        let pair = Pair { role, invoiced: pick(invoiced)?, settled: pick(settled)? };
+        (pair.invoiced != pair.settled && !pair.invoiced.is_zero() && !pair.settled.is_zero()).then_some(pair)
+    }
+}
+
+/// Two figures that differ, neither of them nought.
+#[derive(Clone, Copy)]
+struct Pair {
+    role: Role,
+    invoiced: Decimal,
+    settled: Decimal,
+}
+
+impl Pair {
+    fn show(&self, value: Decimal) -> String {
+        if self.role == Role::Amount { money::shown(value) } else { money::plain(value) }
+    }
+}
+
+/// How `a = b × ratio` holds: exactly (`Some(None)`), or rounded to the digits of `a` in the way that is given. What rounding
+/// can hide must be small beside the difference: at least `steps` of the last digit lie between `a` and `b`.
+fn follows(a: Decimal, b: Decimal, ratio: Ratio, steps: i64) -> Option<Option<Rounding>> {
+    if ratio.holds(a, b) {
+        return Some(None);
+    }
+    let apart = money::subtract(a, b)?.abs();
+    if apart < Decimal::new(steps, a.scale()) {
+        return None;
+    }
+    [Rounding::HalfUp, Rounding::HalfEven]
+        .into_iter()
+        .find(|&rounding| ratio.rounded(b, a.scale(), rounding) == Some(a))
+        .map(Some)
+}
+
+/// `, rounded half-up`, where it was.
+fn rounding(rounding: Option<Rounding>) -> String {
+    rounding.map_or_else(String::new, |rounding| format!(", rounded {}", rounding.name()))
+}

@@ -1,0 +1,165 @@
+//! The slots of one partition, both sides: one line against one record, or left to others.
+
+use super::slot::Slot;
+use super::{Plan, Sifted, sketch::Classes};
+use crate::judge::{Class, Control, Terms, Weighed};
+use crate::money;
+use crate::normalise::{Side, Tally};
+
+/// No slot.
+const NONE: u32 = u32::MAX;
+/// More than one slot.
+const SEVERAL: u32 = u32::MAX - 1;
+
+/// Not the first slot under its key.
+const LATER: u32 = u32::MAX - 2;
+
+/// What a pair comes to.
+enum Verdict {
+    Matched,
+    /// By the tolerance of that number among those for amounts.
+    Within(usize, Weighed),
+    Left,
+}
+
+/// Settles what ties at first sight; the rest is left.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "places in the table are taken modulo its length, and what stands there are places of slots"
+)]
+pub(super) fn join(plan: &Plan<'_>, slots: &[Vec<Slot>; 2], classes: [&Classes; 2]) -> Sifted {
+    let [invoices, settlements] = slots;
+    // An open table of the first settlement of each key, at most half full.
+    let length = (settlements.len() * 2).next_power_of_two();
+    let mut table = vec![NONE; length];
+    #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
+    let home = |key: [u64; 2]| key[1] as usize & (length - 1);
+    let find = |table: &[u32], key: [u64; 2]| {
+        let mut at = home(key);
+        while table[at] != NONE && settlements[table[at] as usize].key() != key {
+            at = (at + 1) & (length - 1);
+        }
+        at
+    };
+    // By settlement: the invoice under its key, if it is the only one on either side.
+    let mut partners = vec![NONE; settlements.len()];
+    let mut sifted = Sifted::default();
+    let [left_invoices, left_settlements] = &mut sifted.left;
+    for (number, slot) in (0_u32..).zip(settlements) {
+        let at = find(&table, slot.key());
+        match table[at] {
+            NONE => table[at] = number,
+            first => {
+                partners[first as usize] = SEVERAL;
+                partners[number as usize] = LATER;
+                left_settlements.push(slot.place());
+            }
+        }
+    }
+    for (number, slot) in (0_u32..).zip(invoices) {
+        let first = table[find(&table, slot.key())];
+        if first == NONE {
+            left_invoices.push(slot.place());
+            continue;
+        }
+        let partner = &mut partners[first as usize];
+        match *partner {
+            NONE => *partner = number,
+            SEVERAL => left_invoices.push(slot.place()),
+            other => {
+                *partner = SEVERAL;
+                left_invoices.extend([invoices[other as usize].place(), slot.place()]);
+            }
+        }
+    }
+    drop(table);
+    let mut tallies = Totals::new(classes);
+    for (settlement, &partner) in settlements.iter().zip(&partners) {
+        let Some(invoice) = invoices.get(partner as usize) else {
+            if partner != LATER {
+                sifted.left[1].push(settlement.place());
+            }
+            continue;
+        };
+        let pair = [invoice, settlement];
+        match verdict(plan, pair, classes) {
+            Verdict::Matched => {
+                sifted.outcome.matched += 1;
+                tallies.count(pair, 0);
+            }
+            Verdict::Within(rule, weighed) => {
+                sifted.outcome.count_within(plan.numbers[rule], &weighed);
+                tallies.count(pair, 1);
+            }
+            Verdict::Left => {
+                sifted.left[0].push(invoice.place());
+                sifted.left[1].push(settlement.place());
+            }
+        }
+    }
+    tallies.into(&mut sifted.outcome.control);
+    sifted
+}
+
+fn verdict(plan: &Plan<'_>, [invoice, settlement]: [&Slot; 2], classes: [&Classes; 2]) -> Verdict {
+    let [Some(billed), Some(settled)] =
+        [classes[0].all.get(invoice.class()), classes[1].all.get(settlement.class())]
+    else {
+        return Verdict::Left;
+    };
+    if !billed.simple || !settled.simple || invoice.figures() != settlement.figures() {
+        return Verdict::Left;
+    }
+    if invoice.mantissa() == settlement.mantissa() && billed.scale == settled.scale {
+        return Verdict::Matched;
+    }
+    let rule = (billed.tolerances & settled.tolerances).trailing_zeros() as usize;
+    let terms = Terms {
+        invoiced: invoice.amount(billed),
+        settled: settlement.amount(settled),
+        lines: 2,
+        quantity: None,
+    };
+    let weighed = plan.amounts.get(rule).zip(money::subtract(terms.invoiced, terms.settled));
+    match weighed.and_then(|(tolerance, difference)| tolerance.weigh(difference, &terms)) {
+        Some(weighed) if weighed.allows => Verdict::Within(rule, weighed),
+        _ => Verdict::Left,
+    }
+}
+
+/// Tallies by verdict, side and currency.
+struct Totals<'a> {
+    classes: [&'a Classes; 2],
+    tallies: [[Vec<Tally>; 2]; 2],
+}
+
+impl<'a> Totals<'a> {
+    fn new(classes: [&'a Classes; 2]) -> Self {
+        let empty = || classes.map(|classes| vec![Tally::default(); classes.currencies.len()]);
+        Self { classes, tallies: [empty(), empty()] }
+    }
+
+    fn count(&mut self, pair: [&Slot; 2], verdict: usize) {
+        let Some(tallies) = self.tallies.get_mut(verdict) else { return };
+        for ((slot, classes), tallies) in pair.into_iter().zip(self.classes).zip(tallies) {
+            let class = classes.all.get(slot.class()).copied().unwrap_or_default();
+            if let Some(tally) = tallies.get_mut(class.currency as usize) {
+                tally.add(Some(slot.amount(&class)));
+            }
+        }
+    }
+
+    fn into(self, control: &mut Control) {
+        for (class, tallies) in [Class::Matched, Class::WithinTolerance].into_iter().zip(&self.tallies) {
+            for ((side, tallies), classes) in
+                [Side::Invoice, Side::Settlement].into_iter().zip(tallies).zip(self.classes)
+            {
+                for (currency, lines) in
+                    classes.currencies.iter().zip(tallies).filter(|(_, lines)| lines.lines > 0)
+                {
+                    control.count_all(side, class, currency, lines);
+                }
+            }
+        }
+    }
+}

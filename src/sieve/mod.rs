@@ -1,0 +1,131 @@
+//! In: the entries of both sides, as they are read. Out: a count of those that tie at first sight, and the places of all
+//! others. Never: decides anything that matching and the judge would decide otherwise.
+//!
+//! Nearly all lines of a large run tie, each with one record. To see that takes no more of an entry than a [`slot`]:
+//! its key and its figures as hashes, and its amount. Slots are parted by key, each partition is joined by itself, and
+//! what is settled there, settled as matching and judging would, never becomes an entry of a ledger: the rest is read again by
+//! its places. So memory and time go by what differs, not by what ties.
+//!
+//! Keys are those of the first pass, but without document and version: entries that are copies of each
+//! other, or versions of one line, then have one key, and a key with more than one entry on a side is left to those who can judge it.
+
+mod join;
+mod sketch;
+mod slot;
+
+use std::path::Path;
+
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+
+pub use self::sketch::Sketcher;
+pub use self::slot::Place;
+use crate::fault::Result;
+use crate::judge::{Outcome, Rules, Tolerance};
+use crate::matching::KeyPart;
+use crate::normalise::{Field, KeyRules, Role, Side};
+use crate::period::Zone;
+use crate::spill::Spill;
+
+const PARTITIONS: usize = 256;
+
+/// What the sieve of a run looks at.
+pub struct Plan<'a> {
+    key: Vec<KeyPart>,
+    /// What must be the same beside the key.
+    same: Vec<Field>,
+    currency: Field,
+    amounts: Vec<&'a Tolerance>,
+    /// The number of each tolerance for amounts among all of them.
+    numbers: Vec<usize>,
+    check_arithmetic: bool,
+    keys: &'a KeyRules,
+    zone: &'a Zone,
+    hashes: sketch::Hashes,
+}
+
+impl<'a> Plan<'a> {
+    /// The plan for these settings; `None` where nothing can be told at first sight.
+    #[must_use]
+    pub fn of(rules: Rules<'a>, zone: &'a Zone) -> Option<Self> {
+        let apart = [Role::Document, Role::Version].map(sketch::field);
+        let is_apart = |part: &KeyPart| matches!(part, KeyPart::Text(field) if apart.contains(field));
+        let (aside, key): (Vec<KeyPart>, Vec<KeyPart>) =
+            rules.passes.first()?.key.iter().copied().partition(is_apart);
+        let mut same = [Role::Unit, Role::Currency, Role::Version].map(sketch::field).to_vec();
+        same.extend(aside.into_iter().filter_map(|part| match part {
+            KeyPart::Text(field) => Some(field),
+            _ => None,
+        }));
+        let (numbers, amounts): (Vec<usize>, Vec<&Tolerance>) =
+            rules.tolerances.iter().enumerate().filter(|(_, rule)| rule.role == Role::Amount).unzip();
+        // What is allowed for each unit takes a quantity to know, which a slot does not have.
+        let told = amounts.len() <= 64 && amounts.iter().all(|rule| rule.per_unit.is_none());
+        (!key.is_empty() && told).then(|| Self {
+            key,
+            same,
+            currency: sketch::field(Role::Currency),
+            amounts,
+            numbers,
+            check_arithmetic: rules.check_arithmetic,
+            keys: rules.keys,
+            zone,
+            hashes: sketch::Hashes::new(),
+        })
+    }
+
+    /// Takes the entries of one side; what is more than `memory` bytes goes to a temporary file in `folder`.
+    #[must_use]
+    pub fn sketcher(&self, side: Side, folder: &Path, memory: usize) -> Sketcher<'_> {
+        Sketcher::new(self, side, Spill::new(folder, PARTITIONS, memory))
+    }
+
+    /// Settles what ties at first sight.
+    ///
+    /// # Errors
+    /// Where a temporary file cannot be read or written.
+    pub fn sift(&self, invoice: Sketcher<'_>, settlement: Sketcher<'_>) -> Result<Sifted> {
+        let (invoices, invoice_classes, invoice_keyless) = invoice.finish()?;
+        let (settlements, settlement_classes, settlement_keyless) = settlement.finish()?;
+        let classes = [&invoice_classes, &settlement_classes];
+        let mut sifted = (0..PARTITIONS)
+            .into_par_iter()
+            .map(|partition| {
+                let slots = [invoices.read(partition)?, settlements.read(partition)?]
+                    .map(|bytes| slot::Slot::all(&bytes));
+                Ok(join::join(self, &slots, classes))
+            })
+            .try_reduce(Sifted::default, |mut all, part: Sifted| {
+                all.add(part);
+                Ok(all)
+            })?;
+        for (left, keyless) in sifted.left.iter_mut().zip([invoice_keyless, settlement_keyless]) {
+            left.extend(keyless);
+            left.sort_unstable();
+        }
+        Ok(sifted)
+    }
+}
+
+/// What tied at first sight, and what is left.
+#[derive(Debug, Default)]
+pub struct Sifted {
+    /// The pairs that tie, counted.
+    pub outcome: Outcome,
+    /// By side, in order, where the other entries stand.
+    pub left: [Vec<Place>; 2],
+}
+
+impl Sifted {
+    fn add(&mut self, other: Self) {
+        self.outcome.join(&other.outcome);
+        for (all, part) in self.left.iter_mut().zip(other.left) {
+            all.extend(part);
+        }
+    }
+
+    /// How many pairs tie.
+    #[must_use]
+    pub fn pairs(&self) -> u64 {
+        self.outcome.matched + self.outcome.within_tolerance()
+    }
+}
