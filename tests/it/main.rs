@@ -31,4 +31,5 @@ mod simulator;
 mod support;
 #[cfg(feature = "simulator")]
 mod survive;
+mod truth;
 mod versions;
