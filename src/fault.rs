@@ -104,6 +104,13 @@ impl Fault {
         self
     }
 
+    /// Adds to what the reader should do.
+    #[must_use]
+    pub fn and_next(self, more: impl fmt::Display) -> Self {
+        let next = self.0.next.as_ref().map_or_else(|| more.to_string(), |next| format!("{next}; {more}"));
+        self.next(next)
+    }
+
     /// All that there is to say, for whoever asks: what another program said word for word, a stack trace. Never a secret.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
@@ -141,6 +148,13 @@ impl Fault {
     #[must_use]
     pub fn has_detail(&self) -> bool {
         self.0.detail.is_some()
+    }
+
+    /// All that it says, and apart from that what it says to do.
+    #[must_use]
+    pub fn in_two(mut self) -> (String, Option<String>) {
+        let next = self.0.next.take();
+        (self.to_string(), next)
     }
 
     /// The sentence that says what went wrong.

@@ -150,7 +150,7 @@ impl Call {
             )
             .value(format!("HTTP {status}"))),
         });
-        let answer = answer.map_err(|fault| fault.at(platform.place()));
+        let answer = answer.map_err(|fault| platform.placed(fault));
         if self.raw {
             let fault = answer.err().filter(|_| !(200..300).contains(&called.status));
             return Ok(Asked::Raw { bytes: called.bytes, fault, notes });

@@ -162,6 +162,12 @@ impl Platform {
         shown.into()
     }
 
+    /// `fault` at the endpoint, if it is the platform's: what is wrong on this machine has a place of its own.
+    #[must_use]
+    pub fn placed(&self, fault: Fault) -> Fault {
+        if fault.kind() == Kind::Platform { fault.at(self.place()) } else { fault }
+    }
+
     /// A fault of the platform at its endpoint.
     fn fault(&self, what: impl Into<String>) -> Fault {
         Fault::new(Kind::Platform, what).at(self.place())

@@ -258,7 +258,7 @@ impl Worker<'_, '_> {
             &mut self.batch,
             &mut |batch| writer.batch(batch),
         )
-        .map_err(|fault| if fault.kind() == Kind::Platform { fault.at(platform.place()) } else { fault });
+        .map_err(|fault| platform.placed(fault));
         let troubled = |what: &str| {
             let status = call.status().unwrap_or_default();
             platform

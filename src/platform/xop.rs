@@ -4,8 +4,9 @@
 //! All parts must be there before the envelope can be read, so they go to files that nobody else sees.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom, Write};
 use std::rc::Rc;
 
 use base64::Engine as _;
@@ -26,9 +27,8 @@ const LONGEST_TOKEN_BYTES: u64 = 16 << 20;
 /// Bytes of an attachment that are encoded at once; three make four characters.
 const PIECE_BYTES: usize = 48 << 10;
 
-/// An attachment: its id, where it starts, how long it is, and whether it can be taken as it is.
+/// An attachment: where it starts, how long it is, and whether it can be taken as it is.
 struct Attachment {
-    id: String,
     start: u64,
     length: u64,
     is_bare: bool,
@@ -39,8 +39,8 @@ pub(super) struct Whole {
     reader: NsReader<BufReader<Guarded>>,
     /// Bytes that the tag or text at hand may still have.
     left: Rc<Cell<u64>>,
-    attachments: Vec<Attachment>,
-    bodies: File,
+    attachments: HashMap<String, Attachment>,
+    bodies: Aside,
     /// Bytes that are left of the attachment that is being written.
     pending: u64,
     event: Vec<u8>,
@@ -48,9 +48,52 @@ pub(super) struct Whole {
     at: usize,
 }
 
+/// A file that parts of the answer are put aside in. Its errors are this machine's, never the platform's: they say so, and
+/// nobody tries again because of them.
+struct Aside(File);
+
+impl Aside {
+    fn new() -> io::Result<Self> {
+        tempfile::tempfile().map(Self).map_err(ours)
+    }
+
+    fn go_to(&mut self, place: u64) -> io::Result<()> {
+        self.0.seek(SeekFrom::Start(place)).map(drop).map_err(ours)
+    }
+}
+
+impl Read for Aside {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read(into).map_err(ours)
+    }
+}
+
+impl Write for Aside {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(ours)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(ours)
+    }
+}
+
+fn ours(error: io::Error) -> io::Error {
+    // Whoever copies goes on after an interruption, and knows it by its kind.
+    if error.kind() == io::ErrorKind::Interrupted {
+        return error;
+    }
+    io::Error::other(
+        Fault::new(Kind::Output, "the attachments of an answer cannot be put aside")
+            .at(std::env::temp_dir().display())
+            .because(error)
+            .next("make room there, or let TMPDIR name a folder that has it"),
+    )
+}
+
 /// A file that is not read on for the sake of a single tag or text.
 struct Guarded {
-    file: File,
+    file: Aside,
     left: Rc<Cell<u64>>,
 }
 
@@ -68,21 +111,24 @@ pub(super) fn whole<R: Read>(
     mut parts: Parts<R>,
     in_utf8: impl FnOnce(&mut Parts<R>) -> io::Result<Box<dyn Read + '_>>,
 ) -> io::Result<Whole> {
-    let mut file = tempfile::tempfile()?;
-    io::copy(&mut in_utf8(&mut parts)?, &mut file)?;
-    let mut bodies = tempfile::tempfile()?;
-    let (mut attachments, mut start) = (Vec::new(), 0);
+    let mut envelope = Aside::new()?;
+    io::copy(&mut in_utf8(&mut parts)?, &mut envelope)?;
+    let mut bodies = Aside::new()?;
+    let (mut attachments, mut start) = (HashMap::new(), 0);
+    let mut count = 0;
     while let Some(head) = parts.next()? {
-        if attachments.len() == MOST_ATTACHMENTS {
+        count += 1;
+        if count > MOST_ATTACHMENTS {
             return Err(refused("there are too many of them"));
         }
         let length = io::copy(&mut parts, &mut bodies)?;
-        attachments.push(Attachment { id: head.id, start, length, is_bare: head.is_bare });
+        // Of several with one name the first counts.
+        attachments.entry(head.id).or_insert(Attachment { start, length, is_bare: head.is_bare });
         start += length;
     }
-    file.seek(SeekFrom::Start(0))?;
+    envelope.go_to(0)?;
     let left = Rc::new(Cell::new(LONGEST_TOKEN_BYTES));
-    let mut file = BufReader::new(Guarded { file, left: Rc::clone(&left) });
+    let mut file = BufReader::new(Guarded { file: envelope, left: Rc::clone(&left) });
     // The mark says that the declaration is not true any more; the reader would swallow it.
     let out = if file.fill_buf()?.starts_with(MARK) { MARK.to_vec() } else { Vec::new() };
     file.consume(out.len());
@@ -115,8 +161,7 @@ impl Whole {
                 let href = start.try_get_attribute("href").ok().flatten();
                 let href = href.map(|href| href.value.into_owned()).unwrap_or_default();
                 let id = decoded(href.strip_prefix("cid:").unwrap_or(&href));
-                let found = self.attachments.iter().find(|attachment| attachment.id == id);
-                let Some(found) = found else {
+                let Some(found) = self.attachments.get(&id) else {
                     return Err(refused(&format!(
                         "one that its envelope names is not there: {}",
                         shown(&id)
@@ -126,7 +171,7 @@ impl Whole {
                     return Err(refused(&format!("one of them is encoded once more: {}", shown(&id))));
                 }
                 self.pending = found.length;
-                self.bodies.seek(SeekFrom::Start(found.start))?;
+                self.bodies.go_to(found.start)?;
             }
             Event::End(end)
                 if matches!(space, ResolveResult::Bound(Namespace(INCLUDE)))
@@ -184,4 +229,21 @@ fn decoded(text: &str) -> String {
     }
     bytes.extend_from_slice(rest.as_bytes());
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::platform::answer::broken;
+
+    #[test]
+    fn a_full_disk_here_is_not_an_answer_that_was_cut_off_there() {
+        let mut full = Aside(File::options().write(true).open("/dev/full").unwrap());
+        let fault = broken(io::copy(&mut &b"attachment"[..], &mut full).unwrap_err());
+        assert_eq!((fault.kind(), fault.may_pass()), (Kind::Output, false));
+        let text = fault.to_string();
+        assert!(text.contains("cannot be put aside: No space left") && text.contains("TMPDIR"), "{text}");
+        assert!(!text.contains("cut off"), "{text}");
+    }
 }

@@ -403,7 +403,19 @@ fn trouble_of_the_platform_is_named() {
         let diagnosis = examine(&setup, &[]);
         diagnosis.fails(failed, 4);
         diagnosis.says(check, "fail", part);
+        assert!(!diagnosis.json.to_string().contains("--vendor"), "that has nothing to do with vendors");
     }
+    let fault = "<Envelope xmlns=\"http://schemas.xmlsoap.org/soap/envelope/\"><Body><Fault>\
+                 <faultcode>Server</faultcode><faultstring>no such counterparty</faultstring>\
+                 </Fault></Body></Envelope>";
+    let (setup, _log) = serve(move |asked| match asked.head.starts_with("POST") {
+        true => http("500 Internal Server Error", "Content-Type: text/xml", fault),
+        false => http("200 OK", "", ""),
+    });
+    setup.edit("tieout.toml", "auth = \"ntlm\"", "auth = \"none\"");
+    let diagnosis = examine(&setup, &[]);
+    diagnosis.says("harmless call", "fail", "no such counterparty");
+    diagnosis.says("harmless call", "fail", "this one was made with none: give one with --vendor");
     let (setup, _simulator) =
         platform(|settings| settings.faults = Faults { drop_after: Some(3), ..Faults::default() });
     let diagnosis = examine(&setup, &[]);

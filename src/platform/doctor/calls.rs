@@ -9,7 +9,7 @@ use quick_xml::events::Event;
 use quick_xml::reader::Reader;
 
 use super::description::check;
-use super::sheet::{Checked, Finding, parts};
+use super::sheet::{Checked, Finding};
 use super::{Expected, Questions};
 use crate::fault::{Fault, Kind, Result, nearest};
 use crate::platform::answer::{self, Page};
@@ -63,7 +63,7 @@ pub(super) fn wsdl(platform: &Platform, connection: &mut Connection<'_>) -> Chec
             (),
             format!(
                 "{}\nthe platform publishes no WSDL there, which calls do not need; operation and namespace are tried by the next check",
-                parts(&fault).0
+                fault.in_two().0
             ),
         )),
         Err(fault) => Err(fault),
@@ -245,16 +245,13 @@ fn single(platform: &Platform) -> Request {
     Request { page_size: 1, ..platform.request.clone() }
 }
 
-/// What a fault may be about where the request wants a vendor, and nobody named one.
+/// What a refusal of the service may be about where the request wants a vendor, and nobody named one. Only a SOAP fault,
+/// which has a detail, is its refusal: an answer that is cut off or late has nothing to do with vendors.
 fn with_vendor(fault: Fault, questions: &Questions) -> Fault {
-    if questions.has_vendor {
+    if questions.has_vendor || !fault.has_detail() {
         return fault;
     }
-    let (text, next) = parts(&fault);
-    let next = next.map(|next| format!("{next}; ")).unwrap_or_default();
-    Fault::new(fault.kind(), text).next(format!(
-        "{next}the request names a vendor, and this one was made with none: give one with --vendor"
-    ))
+    fault.and_next("the request names a vendor, and this one was made with none: give one with --vendor")
 }
 
 /// Makes one call and reads its answer to the end.
@@ -282,7 +279,7 @@ fn ask(
     };
     let mut batch = Batch::default();
     let mut answer = answer::read(&mut source, request, platform.answer_limit_bytes, &mut batch, &mut note)
-        .map_err(|fault| fault.at(platform.place()));
+        .map_err(|fault| platform.placed(fault));
     if answer.is_ok() && !status.is_success() {
         answer = Err(platform
             .fault("the platform reports an error, but its answer does not say which")

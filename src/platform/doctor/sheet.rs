@@ -100,12 +100,13 @@ impl<'t> Sheet<'t> {
         let (value, verdict, found, next, fault) = match outcome {
             Ok(finding) => (Some(finding.value), finding.verdict, finding.found, finding.next, None),
             Err(fault) => {
-                let (found, next) = parts(&fault);
-                let next = next.unwrap_or_else(|| match fault.kind() {
+                let kind = fault.kind();
+                let (found, next) = fault.in_two();
+                let next = next.unwrap_or_else(|| match kind {
                     Kind::Configuration | Kind::Usage => "correct it in tieout.toml".to_owned(),
                     _ => "ask the platform's operators".to_owned(),
                 });
-                (None, Verdict::Fail, found, Some(next), Some(fault.kind()))
+                (None, Verdict::Fail, found, Some(next), Some(kind))
             }
         };
         tracing::info!(check = step.name(), verdict = verdict.name(), milliseconds, "platform examined");
@@ -138,14 +139,5 @@ impl<'t> Sheet<'t> {
         }
         self.checks.sort_by_key(|check| check.step);
         self.checks
-    }
-}
-
-/// What a fault says, and apart from that what it says to do.
-pub(super) fn parts(fault: &Fault) -> (String, Option<String>) {
-    let text = fault.to_string();
-    match text.split_once("\n  next: ") {
-        Some((found, next)) => (found.to_owned(), Some(next.to_owned())),
-        None => (text, None),
     }
 }

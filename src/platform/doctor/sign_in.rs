@@ -9,7 +9,7 @@ use reqwest::header::{DATE, LOCATION};
 use reqwest::{StatusCode, Version};
 
 use super::challenge::{Challenge, NEGOTIATE, wrapped};
-use super::sheet::{Checked, Finding, parts};
+use super::sheet::{Checked, Finding};
 use crate::fault::{Fault, Kind, shown};
 use crate::platform::Platform;
 use crate::platform::connection::{Call, Connection, closes, drain, local_end};
@@ -219,11 +219,9 @@ pub(super) fn sign_in<'p>(platform: &'p Platform, wants: &Wants, over_tls: bool)
         if fault.kind() != Kind::SignIn || !over_tls {
             return fault;
         }
-        let (text, next) = parts(&fault);
-        let next = next.unwrap_or_default();
-        Fault::new(Kind::SignIn, text).next(format!(
-            "{next}; if both are right, Extended Protection may be at work: a proxy that ends TLS in between shows a certificate that is not the platform's own, and a sign-in that is bound to it is refused like a wrong password"
-        ))
+        fault.and_next(
+            "if both are right, Extended Protection may be at work: a proxy that ends TLS in between shows a certificate that is not the platform's own, and a sign-in that is bound to it is refused like a wrong password",
+        )
     })?;
     let status = response.status();
     // Read to its end, so that the connection goes on; if it cannot, the next call signs in again.
