@@ -5,6 +5,7 @@
 mod keys;
 mod ledger;
 mod role;
+mod sample;
 mod units;
 mod versions;
 
@@ -17,6 +18,7 @@ use serde::Deserialize;
 pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
 pub use self::ledger::{Counts, Draft, Ledger, Pool, Reject, Side, Tallies, Tally, TextId, tally};
 pub use self::role::{Field, Fields, Holds, Role};
+pub use self::sample::{Drawn, Sample};
 pub use self::units::{Dimension, Unit};
 pub use self::versions::{Restatement, VersionSettings, Versions};
 use crate::fault::{self, Fault, Kind, Result};
@@ -234,7 +236,8 @@ impl<'a, T: Taker> Normaliser<'a, T> {
 
     /// Who took the entries, what was counted, and what was rejected.
     #[must_use]
-    pub fn part(self) -> (T, Counts, Vec<Reject>) {
+    pub fn part(mut self) -> (T, Counts, Vec<Reject>) {
+        self.counts.sample.thin();
         (self.taker, self.counts, self.rejects)
     }
 
@@ -305,6 +308,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                 tally(&mut self.counts.read, &self.currency, self.draft.amount);
                 let entry =
                     Entry { row, texts: &layout.texts, currency: &self.currency, values: &self.draft };
+                self.counts.sample.offer(&entry, self.fields.count());
                 self.taker.take(origin, row, &entry);
             }
         }

@@ -4,9 +4,13 @@ use super::rejects::first_rejects;
 use super::summary::Direction;
 use super::table::{discrepancy_table, summary_table};
 use super::{Report, Summary, summary};
+use crate::fault::shown_lines;
 use crate::judge::Class;
 use crate::money::{self, Decimal};
 use crate::normalise::Side;
+
+/// How many patterns are shown.
+const PATTERNS: usize = 5;
 
 /// How many rejects are shown; `rejects.csv` has all.
 const REJECTS: usize = 5;
@@ -42,6 +46,7 @@ pub fn screen(report: &Report<'_>, width: u16, limit: usize) -> String {
             of.collect::<Vec<_>>().join("; ")
         )
     }));
+    lines.extend(patterns(&summary));
     lines.extend(notes(report, &summary));
     let listed = summary.groups.discrepancies - immaterial.map_or(0, |immaterial| immaterial.discrepancies);
     if listed > 0 && limit > 0 {
@@ -76,6 +81,15 @@ fn verdict(summary: &Summary) -> String {
         text = format!("{text}, {} rejected", counted(groups.rejected_rows, "row", "rows"));
     }
     text
+}
+
+/// What discrepancies have in common; `summary.json` has all of it.
+fn patterns(summary: &Summary) -> impl Iterator<Item = String> {
+    summary
+        .patterns
+        .iter()
+        .take(PATTERNS)
+        .map(|pattern| format!("pattern: {}", shown_lines(&pattern.pattern).replace('\n', " ")))
 }
 
 /// What is no discrepancy, but may be a mistake: a side without entries, a pass without a group.
