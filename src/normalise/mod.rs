@@ -4,6 +4,7 @@
 
 mod keys;
 mod ledger;
+mod replace;
 mod role;
 mod units;
 mod versions;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 
 pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
 pub use self::ledger::{Counts, Draft, Ledger, Pool, Reject, Side, Tallies, Tally, TextId, tally};
+pub use self::replace::Replacement;
 pub use self::role::{Field, Fields, Holds, Role};
 pub use self::units::{Dimension, Unit};
 pub use self::versions::{Restatement, VersionSettings, Versions};
