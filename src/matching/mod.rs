@@ -220,6 +220,9 @@ pub fn run(
 
 /// `all` but for what is in `others`; in order.
 fn without(all: &[u32], others: &[u32]) -> Vec<u32> {
+    if others.is_empty() {
+        return all.to_vec();
+    }
     let others: HashSet<u32> = others.iter().copied().collect();
     all.iter().copied().filter(|entry| !others.contains(entry)).collect()
 }

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::assign::{Assignment, Cost, only_cheapest, tag};
 use super::keys::{Book, Values};
-use super::{Group, How};
+use super::{Group, How, without};
 use crate::money::{self, Decimal, Rounding};
 use crate::normalise::Side;
 
@@ -25,29 +25,43 @@ pub(super) fn pair(book: &Book<'_>, invoices: &[u32], settlements: &[u32], claim
     let (all_invoices, all_settlements) = (invoices, settlements);
     let [invoices, settlements] = valued(book, invoices, settlements);
     let (mut paired, left_invoices, left_settlements) = twins(invoices, settlements);
-    let entries = |left: &[(Values, u32)]| left.iter().map(|(_, entry)| *entry).collect::<Vec<_>>();
-    let undecided = |how, claim: &mut dyn FnMut(Group<'_>)| {
-        let (invoices, settlements) = (entries(&left_invoices), entries(&left_settlements));
-        claim(Group { pass: None, how, invoices: &invoices, settlements: &settlements });
+    let mut undecided = Vec::new();
+    let how = match assign(&left_invoices, &left_settlements) {
+        Pairs::Closest(pairs) => {
+            paired.extend(pairs);
+            None
+        }
+        Pairs::Undecidable => Some(How::Ambiguous),
+        Pairs::TooMany => Some(How::TooMany),
     };
-    match assign(&left_invoices, &left_settlements) {
-        Pairs::Closest(pairs) => paired.extend(pairs),
-        Pairs::Undecidable => return undecided(How::Ambiguous, claim),
-        Pairs::TooMany => return undecided(How::TooMany, claim),
-    }
-    claim_pairs(book, [all_invoices, all_settlements], paired, claim);
+    undecided.extend(how.map(|how| (how, entries(&left_invoices), entries(&left_settlements))));
+    hand_on(book, [all_invoices, all_settlements], paired, undecided, claim);
 }
 
-/// Hands on the pairs, and what repeats an entry of them.
-pub(super) fn claim_pairs(
+/// The entries of a list, in its order.
+pub(super) fn entries(valued: &[(Values, u32)]) -> Vec<u32> {
+    valued.iter().map(|(_, entry)| *entry).collect()
+}
+
+/// Hands on what could not be decided, the pairs, and what of all that stands under the key repeats an entry of them.
+pub(super) fn hand_on(
     book: &Book<'_>,
     [invoices, settlements]: [&[u32]; 2],
     paired: Vec<(u32, u32)>,
+    undecided: Vec<(How, Vec<u32>, Vec<u32>)>,
     claim: &mut dyn FnMut(Group<'_>),
 ) {
+    let (mut unsure_invoices, mut unsure_settlements) = (Vec::new(), Vec::new());
+    for (how, of_invoices, of_settlements) in undecided {
+        claim(Group { pass: None, how, invoices: &of_invoices, settlements: &of_settlements });
+        unsure_invoices.extend(of_invoices);
+        unsure_settlements.extend(of_settlements);
+    }
     let (of_invoices, of_settlements): (Vec<u32>, Vec<u32>) = paired.iter().copied().unzip();
-    copies_of_paired(book, Side::Invoice, invoices, &of_invoices, claim);
-    copies_of_paired(book, Side::Settlement, settlements, &of_settlements, claim);
+    let invoices = without(invoices, &unsure_invoices);
+    let settlements = without(settlements, &unsure_settlements);
+    copies_of_paired(book, Side::Invoice, &invoices, &of_invoices, claim);
+    copies_of_paired(book, Side::Settlement, &settlements, &of_settlements, claim);
     for (invoice, settlement) in paired {
         claim(Group { pass: None, how: How::Lines, invoices: &[invoice], settlements: &[settlement] });
     }

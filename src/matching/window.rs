@@ -45,7 +45,7 @@ pub(super) fn pair(
         // The sort is stable: equals stay side by side.
         left.sort_by_key(|(values, _)| values.start);
     }
-    let mut undecided = [Vec::new(), Vec::new()];
+    let mut undecided = Vec::new();
     for cluster in clusters(book, within, &left_invoices, &left_settlements) {
         let (Some(of_invoices), Some(of_settlements)) =
             (left_invoices.get(cluster.invoices), left_settlements.get(cluster.settlements))
@@ -60,17 +60,9 @@ pub(super) fn pair(
             Pairs::Undecidable => How::Ambiguous,
             Pairs::TooMany => How::Unweighed,
         };
-        let entries = |left: &[(_, u32)]| left.iter().map(|&(_, entry)| entry).collect::<Vec<_>>();
-        let (of_invoices, of_settlements) = (entries(of_invoices), entries(of_settlements));
-        claim(Group { pass: None, how, invoices: &of_invoices, settlements: &of_settlements });
-        for (all, entries) in undecided.iter_mut().zip([of_invoices, of_settlements]) {
-            all.extend(entries);
-        }
+        undecided.push((how, pairing::entries(of_invoices), pairing::entries(of_settlements)));
     }
-    let [undecided_invoices, undecided_settlements] = undecided;
-    let invoices = super::without(&invoices, &undecided_invoices);
-    let settlements = super::without(&settlements, &undecided_settlements);
-    pairing::claim_pairs(book, [&invoices, &settlements], paired, claim);
+    pairing::hand_on(book, [&invoices, &settlements], paired, undecided, claim);
 }
 
 /// Entries that pairs connect.

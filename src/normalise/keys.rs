@@ -45,7 +45,7 @@ pub enum LeadingZeros {
 pub struct KeySettings {
     /// White space at both ends is dropped, inside it becomes one space.
     pub trim: bool,
-    /// Patterns and what stands in the place of what they match, in order, in the case of the sources.
+    /// Patterns and what stands in the place of what they match, in order.
     pub replace: Vec<Replacement>,
     /// Letters.
     pub case: Case,
@@ -132,7 +132,8 @@ impl KeyRules {
         let mut rules = vec![Rule::default(); fields.count()];
         for (field, settings) in settings {
             let place = format!("[normalise.{}] replace", fields.name(field));
-            let replacements = Replacements::compile(&settings.replace).map_err(|fault| fault.at(place))?;
+            let replacements =
+                Replacements::compile(&settings.replace, settings.case).map_err(|fault| fault.at(place))?;
             let mut rule = Rule { settings: settings.clone(), replacements, aliases: HashMap::new() };
             if let Some(path) = &settings.aliases {
                 rule.aliases = read_aliases(&rule, &base.join(path), path)?;
@@ -259,7 +260,7 @@ mod tests {
     fn patterns_see_what_the_sources_say() {
         let replace = |pattern: &str, with: &str| Replacement { pattern: pattern.into(), with: with.into() };
         let settings = KeySettings {
-            replace: vec![replace(r"^TX-0*(\d+)/.*$", "$1"), replace("(?i)^n/a$", "")],
+            replace: vec![replace(r"^TX-0*(\d+)/.*$", "$1"), replace("^n/a$", "")],
             case: Case::Fold,
             leading_zeros: LeadingZeros::Strip,
             ..KeySettings::default()
@@ -268,7 +269,7 @@ mod tests {
         for (text, key) in [
             (" TX-0042/7 rev ", "42"),
             ("42", "42"),
-            ("tx-42/7", "tx-42/7"),
+            ("tx-42/7", "42"),
             ("TX-00X/1", "tx-00x/1"),
             ("N/A", ""),
             ("0042", "42"),

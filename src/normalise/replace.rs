@@ -4,9 +4,10 @@
 
 use std::borrow::Cow;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 
+use super::keys::Case;
 use crate::fault::{Fault, Kind, Result};
 
 /// A pattern, and what stands in the place of all that it matches.
@@ -24,10 +25,12 @@ pub struct Replacement {
 pub(super) struct Replacements(Vec<(Regex, String)>);
 
 impl Replacements {
-    pub(super) fn compile(replacements: &[Replacement]) -> Result<Self> {
+    /// Where case is folded, it makes no difference to a pattern either.
+    pub(super) fn compile(replacements: &[Replacement], case: Case) -> Result<Self> {
         let compiled = replacements.iter().map(|Replacement { pattern, with }| {
             let fault = |what: &str| Fault::new(Kind::Configuration, what);
-            let regex = Regex::new(pattern).map_err(|error| {
+            let regex = RegexBuilder::new(pattern).case_insensitive(case == Case::Fold).build();
+            let regex = regex.map_err(|error| {
                 // The last line says what is wrong, those above draw where.
                 let why = error.to_string();
                 let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
@@ -110,7 +113,7 @@ mod tests {
     fn compile(all: &[(&str, &str)]) -> Result<Replacements> {
         let replacement =
             |(pattern, with): &(&str, &str)| Replacement { pattern: (*pattern).into(), with: (*with).into() };
-        Replacements::compile(&all.iter().map(replacement).collect::<Vec<_>>())
+        Replacements::compile(&all.iter().map(replacement).collect::<Vec<_>>(), Case::Keep)
     }
 
     #[test]
