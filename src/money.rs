@@ -250,6 +250,14 @@ impl Product {
     pub fn decimal(self) -> Option<Decimal> {
         self.0.decimal()
     }
+
+    /// Whether it is more than `most` away from `value`; `None` where that does not fit 128 bits.
+    #[must_use]
+    pub fn is_apart(self, value: Decimal, most: Decimal) -> Option<bool> {
+        let Wide { mantissa, scale } = self.0.add((-value).into())?;
+        let apart = Wide { mantissa: mantissa.checked_abs()?, scale };
+        apart.compare(most.into()).map(Ordering::is_gt)
+    }
 }
 
 impl From<Decimal> for Product {
@@ -274,18 +282,22 @@ const UNIT: i128 = 10_i128.pow(MAX_SCALE);
 impl Sum {
     /// Adds one value.
     pub fn add(&mut self, value: Decimal) {
-        self.join(Self { wide: value.into(), ..Self::default() });
+        self.add_wide(value.into());
     }
 
     /// Adds another sum.
     pub fn join(&mut self, other: Self) {
         self.broken |= other.broken;
         self.put_aside(other.aside);
-        match self.wide.add(other.wide) {
+        self.add_wide(other.wide);
+    }
+
+    fn add_wide(&mut self, other: Wide) {
+        match self.wide.add(other) {
             Some(wide) => self.wide = wide,
             None => {
                 self.put_aside(self.wide.split());
-                self.wide = other.wide;
+                self.wide = other;
             }
         }
     }
@@ -561,25 +573,25 @@ fn unadorned(text: &str, mark: DecimalMark) -> Option<Decimal> {
         [b'-', rest @ ..] => (true, rest),
         rest => (false, rest),
     };
-    if digits.is_empty() || digits.len() > 19 {
+    if digits.is_empty() || digits.len() > 19 || (digits.len() == 19 && !digits.contains(&separator)) {
         return None;
     }
-    let mut mantissa: i64 = 0;
-    let mut scale = None;
-    let mut count = 0_u32;
-    for &byte in digits {
-        if byte.is_ascii_digit() {
-            mantissa = mantissa.checked_mul(10)?.checked_add(i64::from(byte - b'0'))?;
-            count += 1;
-            scale = scale.map(|s: u32| s + 1);
-        } else if byte == separator && scale.is_none() && count > 0 {
-            scale = Some(0);
+    let (mut mantissa, mut point) = (0_i64, None);
+    for (at, &byte) in digits.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
+            mantissa = mantissa * 10 + i64::from(digit);
+        } else if byte == separator && point.is_none() && at > 0 {
+            point = Some(at);
         } else {
             return None;
         }
     }
+    let scale = point.map_or(0, |point| digits.len() - 1 - point);
     // "12." is not how anybody writes an amount; let the slow path say so.
-    (scale != Some(0)).then(|| Decimal::new(if negative { -mantissa } else { mantissa }, scale.unwrap_or(0)))
+    let is_whole = point.is_none() || scale > 0;
+    is_whole
+        .then(|| Decimal::new(if negative { -mantissa } else { mantissa }, u32::try_from(scale).unwrap_or(0)))
 }
 
 /// The currencies of ISO 4217 in use: three capitals alone may be a unit (`10 MWH`).

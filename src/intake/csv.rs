@@ -10,7 +10,7 @@ use std::sync::Arc;
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::files::{FileSettings, Input};
-use super::index::Index;
+use super::index::{Index, Marks};
 use super::text::Text;
 use super::{Digest, Origin, Row, Rows, columns};
 use crate::fault::{Fault, Kind, Result};
@@ -23,29 +23,8 @@ const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// Opens a file as delimited text and reads its header.
 pub(super) fn open(input: Input, settings: &FileSettings) -> Result<Box<dyn Rows + Send>> {
-    let origin = Origin { name: Arc::clone(&input.label), part: None };
-    let mut text = Text::open(input, settings.encoding)?;
-    let mut watch = Watch::new();
-    let header_line = settings.header_row.map(|line| u64::from(line.get()));
-    if let Some(line) = header_line {
-        skip_lines(&mut text, &mut watch, line)?;
-    }
-    watch.delimiter = match settings.delimiter {
-        Some(delimiter) => delimiter.0,
-        None => sniff(text.ahead()?),
-    };
-    let mut csv = Csv {
-        origin,
-        columns: Vec::new(),
-        text,
-        core: ReaderBuilder::new().delimiter(watch.delimiter).build(),
-        watch,
-        index: Index::default(),
-        cells: vec![0; 4096],
-        ends: vec![0; 256],
-        digest: None,
-    };
-    csv.read_header(header_line)?;
+    let mut csv = Csv::new(input, settings)?;
+    csv.read_header(settings)?;
     Ok(Box::new(csv))
 }
 
@@ -107,7 +86,33 @@ impl Rows for Csv {
 }
 
 impl Csv {
-    fn read_header(&mut self, line: Option<u64>) -> Result<()> {
+    /// A reader that stands before the headers.
+    fn new(input: Input, settings: &FileSettings) -> Result<Self> {
+        let origin = Origin { name: Arc::clone(&input.label), part: None };
+        let mut text = Text::open(input, settings.encoding)?;
+        let mut watch = Watch::new();
+        if let Some(line) = settings.header_row {
+            skip_lines(&mut text, &mut watch, u64::from(line.get()))?;
+        }
+        watch.delimiter = match settings.delimiter {
+            Some(delimiter) => delimiter.0,
+            None => sniff(text.ahead()?),
+        };
+        Ok(Self {
+            origin,
+            columns: Vec::new(),
+            text,
+            core: ReaderBuilder::new().delimiter(watch.delimiter).build(),
+            watch,
+            index: Index::default(),
+            cells: vec![0; 4096],
+            ends: vec![0; 256],
+            digest: None,
+        })
+    }
+
+    fn read_header(&mut self, settings: &FileSettings) -> Result<()> {
+        let line = settings.header_row.map(|line| u64::from(line.get()));
         let mut header = Row::default();
         let found = self.read_record(&mut header)?;
         let fault = |what: String| Fault::new(Kind::Input, what).at(&self.origin);
@@ -146,44 +151,35 @@ impl Csv {
         }
     }
 
-    /// The next record, if it has no quotes and lies whole in the buffer; else `row` and the buffer are as they were.
+    /// The next record, if it lies whole in the buffer and on one line, and its quotes are where they belong; else `row`
+    /// and the buffer are as they were.
     fn read_plain(&mut self, row: &mut Row) -> Result<bool> {
         let place = self.text.place().unwrap_or_default();
         let (bytes, start, filling) = self.text.buffer()?;
         if !self.index.is_of(filling) {
             self.index.mark(bytes, self.watch.delimiter, filling);
         }
-        let delimiter = self.watch.delimiter;
-        let mut cell = start;
-        for mark in self.index.from(start) {
-            let byte = bytes.get(mark).copied().unwrap_or_default();
-            if byte == delimiter {
-                row.bound(cell - start, mark - start);
-                cell = mark + 1;
-                continue;
-            }
-            let next = match (byte, bytes.get(mark + 1)) {
-                (b'\n', _) => mark + 1,
-                (b'\r', Some(b'\n')) => mark + 2,
-                _ => break,
-            };
-            // A blank line, or the second half of the last line end, is for the other way.
-            if mark == start {
-                break;
-            }
-            let Ok(text) = std::str::from_utf8(bytes.get(start..mark).unwrap_or_default()) else { break };
-            row.bound(cell - start, mark - start);
-            row.text.push_str(text);
-            row.place = place;
-            self.text.consume(next - start);
-            self.watch.begin();
-            self.watch.start = self.watch.line;
-            self.watch.line += 1;
-            self.watch.carriage = false;
-            return Ok(true);
+        let Some(line) = Line::bound(bytes, start, self.index.from(start), self.watch.delimiter, row) else {
+            row.clear();
+            return Ok(false);
+        };
+        let Ok(text) = std::str::from_utf8(bytes.get(start..line.end).unwrap_or_default()) else {
+            row.clear();
+            return Ok(false);
+        };
+        row.text.push_str(text);
+        let mut escaped = line.escaped;
+        while escaped != 0 {
+            row.unescape(escaped.trailing_zeros() as usize);
+            escaped &= escaped - 1;
         }
-        row.clear();
-        Ok(false)
+        row.place = place;
+        self.text.consume(line.next - start);
+        self.watch.begin();
+        self.watch.start = self.watch.line;
+        self.watch.line += 1;
+        self.watch.carriage = false;
+        Ok(true)
     }
 
     /// The next record, whatever stands in it.
@@ -288,6 +284,64 @@ impl Csv {
             .at(format_args!("{}:{}", self.origin, self.watch.start + lines.line - 1))
             .value(cell)
             .next("set encoding = \"windows-1252\", or whatever the sender uses")
+    }
+}
+
+/// A record on one line: where it ends, and where the next one starts.
+struct Line {
+    end: usize,
+    next: usize,
+    /// Which cells have two quotes that stand for one, a bit for each.
+    escaped: u64,
+}
+
+impl Line {
+    /// Bounds the cells of the record that starts at `start`, relative to it and without the quotes around them. `None` where it
+    /// is blank, goes on behind the buffer or on another line, has quotes where they mean nothing, or any past the 64th cell: `row` is then in disorder.
+    fn bound(bytes: &[u8], start: usize, mut marks: Marks<'_>, delimiter: u8, row: &mut Row) -> Option<Self> {
+        let mut escaped = 0;
+        let mut cell = start;
+        // Of a cell in quotes: where they close.
+        let mut closed = None;
+        loop {
+            let mark = marks.next()?;
+            let byte = *bytes.get(mark)?;
+            if byte == b'"' {
+                if mark != cell || closed.is_some() {
+                    return None;
+                }
+                closed = Some(loop {
+                    let quote = marks.next()?;
+                    match *bytes.get(quote)? {
+                        b'"' if bytes.get(quote + 1) == Some(&b'"') => {
+                            marks.next()?;
+                            escaped |= 1_u64.checked_shl(u32::try_from(row.len()).ok()?)?;
+                        }
+                        b'"' => break quote,
+                        b'\n' | b'\r' => return None,
+                        _ => {}
+                    }
+                });
+                continue;
+            }
+            match closed.take() {
+                None => row.bound(cell - start, mark - start),
+                // Something stands between the quote and the end of the cell.
+                Some(quote) if quote + 1 != mark => return None,
+                Some(quote) => row.bound(cell + 1 - start, quote - start),
+            }
+            if byte == delimiter {
+                cell = mark + 1;
+                continue;
+            }
+            let next = match (byte, bytes.get(mark + 1)) {
+                (b'\n', _) => mark + 1,
+                (b'\r', Some(b'\n')) => mark + 2,
+                _ => return None,
+            };
+            // A blank line, or the second half of the last line end, is for the other way.
+            return (mark > start).then_some(Self { end: mark, next, escaped });
+        }
     }
 }
 
@@ -453,7 +507,48 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::io::{Seek as _, Write as _};
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::progress::{Progress as _, Silent, Unit};
+
+    type Read = Vec<(u64, u64, Vec<String>)>;
+
+    /// What `next` makes of `bytes`, and how it ends.
+    fn read(bytes: &[u8], next: fn(&mut Csv, &mut Row) -> Result<bool>) -> (Read, Option<String>) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.rewind().unwrap();
+        let task = Silent.task("reading", Unit::Bytes, None);
+        let input = Input { file, label: "a.csv".into(), length: bytes.len() as u64, task };
+        let mut csv = match Csv::new(input, &FileSettings::default()) {
+            Ok(csv) => csv,
+            Err(fault) => return (Vec::new(), Some(fault.to_string())),
+        };
+        let (mut row, mut rows) = (Row::default(), Vec::new());
+        loop {
+            row.clear();
+            match next(&mut csv, &mut row) {
+                Ok(true) => {
+                    let cells = (0..row.len()).map(|column| row.text(column).to_owned()).collect();
+                    rows.push((csv.watch.start, csv.watch.line, cells));
+                }
+                Ok(false) => return (rows, None),
+                Err(fault) => return (rows, Some(fault.to_string())),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_by_its_marks_is_what_csv_core_reads(text in r#"[ab,"\r\n ä]{0,60}"#) {
+            let either = |csv: &mut Csv, row: &mut Row| Ok(csv.read_plain(row)? || csv.read_any(row)?);
+            prop_assert_eq!(read(text.as_bytes(), either), read(text.as_bytes(), Csv::read_any));
+        }
+    }
 
     #[test]
     fn the_delimiter_of_the_headers_wins_and_ties_go_in_order() {

@@ -81,34 +81,49 @@ impl Row {
         self.cells.push((u32::try_from(start).unwrap_or(u32::MAX), u32::try_from(end).unwrap_or(u32::MAX)));
     }
 
+    /// Makes one quote of two in a cell whose text is there already. The cell's new text stands behind the record.
+    fn unescape(&mut self, number: usize) {
+        let Some(&(start, end)) = self.cells.get(number) else { return };
+        let (mut from, end) = (start as usize, end as usize);
+        let behind = self.text.len();
+        while let Some(quote) = self.text.get(from..end).and_then(|rest| rest.find('"')) {
+            self.text.extend_from_within(from..=from + quote);
+            from += quote + 2;
+        }
+        self.text.extend_from_within(from..end);
+        self.bound(behind, self.text.len());
+        self.cells.swap_remove(number);
+    }
+
     /// The text of a column; blank where the record is shorter than that.
     #[must_use]
     pub fn text(&self, column: usize) -> &str {
         self.cells.get(column).map_or("", |&cell| self.slice(cell))
     }
 
-    /// The text of a cell by its bounds.
-    #[must_use]
-    pub fn slice(&self, (start, end): (u32, u32)) -> &str {
+    fn slice(&self, (start, end): (u32, u32)) -> &str {
         self.text.get(start as usize..end as usize).unwrap_or_default()
     }
 
-    /// Where a column's text, without white space around it, starts and ends; `None` where it is blank.
+    /// A column's text without white space around it; `None` where it is blank.
     #[must_use]
-    pub fn trimmed(&self, column: usize) -> Option<(u32, u32)> {
-        let &(start, end) = self.cells.get(column)?;
-        let text = self.slice((start, end));
+    pub fn trimmed(&self, column: usize) -> Option<&str> {
+        let text = self.text(column);
         // Nearly every cell is as it should be.
         if let [first, .., last] = text.as_bytes()
             && first.is_ascii_graphic()
             && last.is_ascii_graphic()
         {
-            return Some((start, end));
+            return Some(text);
         }
-        let tail = text.trim_start();
-        let length = u32::try_from(tail.trim_end().len()).unwrap_or(u32::MAX);
-        let start = end - u32::try_from(tail.len()).unwrap_or(0);
-        (length > 0).then_some((start, start + length))
+        let text = text.trim();
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// Whether the source said anything about a column.
+    #[must_use]
+    pub const fn has_marks(&self) -> bool {
+        !self.marks.is_empty()
     }
 
     /// What the source said about a column.

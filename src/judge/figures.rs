@@ -1,7 +1,7 @@
 //! What one side of a group says: its sums, in one unit.
 
 use crate::matching::Book;
-use crate::money::{self, Decimal, Ratio, Sum};
+use crate::money::{self, Decimal, Product, Ratio, Sum};
 use crate::normalise::{Field, Ledger, Role, Side, Unit};
 
 /// The figures of one side of a group.
@@ -167,21 +167,18 @@ pub(super) fn both(book: &Book<'_>, invoices: &[u32], settlements: &[u32]) -> Bo
 
 /// By how much an entry's amount is more than its own quantity × price; `None` where it does not state all three.
 pub(super) fn gap(ledger: &Ledger, entry: u32) -> Option<Decimal> {
-    difference(ledger.quantity(entry), ledger.price(entry), ledger.amount(entry))
+    let product = money::multiply(ledger.quantity(entry)?, ledger.price(entry)?)?;
+    money::subtract(ledger.amount(entry)?, product)
 }
 
 /// Whether an amount is not quantity × price, by more than rounding a line can do: a cent.
 #[must_use]
 pub fn miscalculated(quantity: Option<Decimal>, price: Option<Decimal>, amount: Option<Decimal>) -> bool {
-    difference(quantity, price, amount).is_some_and(|gap| gap.abs() > CENT)
+    let apart = || Product::of(quantity?, price?)?.is_apart(amount?, CENT);
+    apart().unwrap_or(false)
 }
 
 const CENT: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
-
-/// By how much an amount is more than quantity × price; `None` where not all three are stated.
-fn difference(quantity: Option<Decimal>, price: Option<Decimal>, amount: Option<Decimal>) -> Option<Decimal> {
-    money::subtract(amount?, money::multiply(quantity?, price?)?)
-}
 
 /// What a variance consists of; the parts sum to it exactly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

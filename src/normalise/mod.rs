@@ -76,14 +76,10 @@ pub trait Taker {
 pub struct Entry<'a> {
     row: &'a Row,
     texts: &'a [Source<'a>],
-    spans: &'a [Span],
     currency: &'a str,
     /// The values.
     pub values: &'a Draft,
 }
-
-/// Where a text stands in its row; `None` where the default counts.
-type Span = Option<(u32, u32)>;
 
 impl Entry<'_> {
     /// The text of a field, trimmed.
@@ -92,10 +88,7 @@ impl Entry<'_> {
         if field.index() == Role::Currency as usize {
             return self.currency;
         }
-        match self.spans.get(field.index()) {
-            Some(Some(span)) => self.row.slice(*span),
-            _ => self.texts.get(field.index()).map_or("", |source| source.default),
-        }
+        self.texts.get(field.index()).map_or("", |source| source.pick(self.row).1)
     }
 }
 
@@ -111,10 +104,9 @@ pub struct Normaliser<'a, T = Ledger> {
     counts: Counts,
     rejects: Vec<Reject>,
     draft: Draft,
-    spans: Vec<Span>,
     currency: String,
     /// For a header of so many columns.
-    layout: Option<(usize, Layout<'a>)>,
+    layout: Option<(usize, Box<Layout<'a>>)>,
     moments: HashMap<String, Instant, FixedState>,
 }
 
@@ -194,7 +186,6 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             counts: Counts::default(),
             rejects: Vec::new(),
             draft: Draft::default(),
-            spans: vec![None; fields.count()],
             currency: String::new(),
             layout: None,
             moments: HashMap::default(),
@@ -219,7 +210,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
     pub fn accept(&mut self, origin: &Origin, columns: &[String], row: &Row) {
         let layout = match self.layout.take() {
             Some((width, layout)) if width == columns.len() => layout,
-            _ => self.lay_out(columns),
+            _ => Box::new(self.lay_out(columns)),
         };
         self.row(origin, columns, &layout, row);
         self.layout = Some((columns.len(), layout));
@@ -234,7 +225,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         if let Some(missing) = layout.sources().find(|source| source.is_missing()) {
             return Err(self.no_column(missing.name, origin, columns));
         }
-        self.layout = Some((columns.len(), layout));
+        self.layout = Some((columns.len(), Box::new(layout)));
         Ok(())
     }
 
@@ -314,13 +305,8 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                     return tally(&mut self.counts.outside, &self.currency, self.draft.amount);
                 }
                 tally(&mut self.counts.read, &self.currency, self.draft.amount);
-                let entry = Entry {
-                    row,
-                    texts: &layout.texts,
-                    spans: &self.spans,
-                    currency: &self.currency,
-                    values: &self.draft,
-                };
+                let entry =
+                    Entry { row, texts: &layout.texts, currency: &self.currency, values: &self.draft };
                 self.taker.take(origin, row, &entry);
             }
         }
@@ -359,15 +345,15 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         // The start comes first: it tells whether the rest matters.
         self.draft.start = None;
         self.draft.start = self.time(&layout.start, Edge::Start, row)?;
-        for (span, source) in self.spans.iter_mut().zip(&layout.texts) {
-            let found = source.find(row);
-            if let Some((column, text)) = found
-                && row.mark(column) == Mark::Error
-            {
-                let reason = format!("{} is an error cell of the workbook", source.name);
-                return Err(refuse(Some(column), row.slice(text), reason));
+        if row.has_marks() {
+            for source in &layout.texts {
+                if let (Some(column), text) = source.pick(row)
+                    && row.mark(column) == Mark::Error
+                {
+                    let reason = format!("{} is an error cell of the workbook", source.name);
+                    return Err(refuse(Some(column), text, reason));
+                }
             }
-            *span = found.map(|(_, span)| span);
         }
         self.draft.end = self.time(&layout.end, Edge::End, row)?;
         self.currency.clear();
@@ -489,16 +475,10 @@ impl Source<'_> {
         self.is_wanted && self.columns.is_empty() && self.default.is_empty()
     }
 
-    /// The first column that is not blank, and where its text stands, trimmed.
-    fn find(&self, row: &Row) -> Option<(usize, (u32, u32))> {
-        self.columns.iter().find_map(|&column| Some((column, row.trimmed(column)?)))
-    }
-
     /// The first column that is not blank, and its text, trimmed; else the default.
     fn pick<'r>(&'r self, row: &'r Row) -> (Option<usize>, &'r str) {
-        match self.find(row) {
-            Some((column, span)) => (Some(column), row.slice(span)),
-            None => (None, self.default),
-        }
+        let mut columns = self.columns.iter();
+        let found = columns.find_map(|&column| Some((Some(column), row.trimmed(column)?)));
+        found.unwrap_or((None, self.default))
     }
 }
