@@ -18,6 +18,9 @@ pub enum Idle {
     Apart(Vec<(String, [Vec<String>; 2])>),
     /// Every part has values in common, but no two entries share all.
     Crossed(Option<Nearly>),
+    /// Entries share the key, but none start near enough: the starts of an invoice line and a settlement record that are
+    /// nearest.
+    Far([String; 2]),
     /// Entries share the key, but nothing under it fits.
     Unfit,
 }
@@ -36,8 +39,14 @@ pub struct Nearly {
 /// So many values are shown of each side.
 const SAMPLES: usize = 3;
 
-/// Why a pass with this key made no group of `candidates`, which are all that is open and has a key.
-pub(super) fn why(book: &Book<'_>, key: &[KeyPart], open: &Open, candidates: &[Candidate]) -> Idle {
+/// Why a pass with this key made no group of `candidates`, which are all that is open and has a key, by key.
+pub(super) fn why(
+    book: &Book<'_>,
+    key: &[KeyPart],
+    is_window: bool,
+    open: &Open,
+    candidates: &[Candidate],
+) -> Idle {
     const SIDES: [Side; 2] = [Side::Invoice, Side::Settlement];
     if let Some(side) = SIDES.into_iter().find(|&side| open.entries(side).next().is_none()) {
         return Idle::NothingLeft(side);
@@ -48,7 +57,9 @@ pub(super) fn why(book: &Book<'_>, key: &[KeyPart], open: &Open, candidates: &[C
         return Idle::Blank(side);
     }
     if candidates.windows(2).any(|pair| matches!(pair, [a, b] if a.0 == b.0 && a.1 != b.1)) {
-        return Idle::Unfit;
+        let nearest = if is_window { nearest(book, candidates) } else { None };
+        let start = |(side, entry)| book.shown(side, KeyPart::Start, entry);
+        return nearest.map_or(Idle::Unfit, |pair| Idle::Far(pair.map(start)));
     }
     let is_apart = |part: &KeyPart| {
         let billed: HashSet<Option<i64>> =
@@ -69,6 +80,27 @@ pub(super) fn why(book: &Book<'_>, key: &[KeyPart], open: &Open, candidates: &[C
         nearly(book, part, &rest, of(Side::Invoice), of(Side::Settlement))
     });
     Idle::Crossed(nearly.max_by_key(|nearly| nearly.lines))
+}
+
+/// The invoice line and the settlement record of one key whose starts are nearest, the earlier ones of equals.
+fn nearest(book: &Book<'_>, candidates: &[Candidate]) -> Option<[(Side, u32); 2]> {
+    let mut nearest = None;
+    for run in candidates.chunk_by(|a, b| a.0 == b.0) {
+        let timed =
+            run.iter().filter_map(|&(_, side, entry)| Some((book.ledger(side).start(entry)?, side, entry)));
+        let mut timed: Vec<_> = timed.collect();
+        timed.sort_unstable();
+        // The nearest of two sides stand side by side, or only others of the same start between them.
+        for pair in timed.windows(2) {
+            let [(earlier, a, first), (later, b, second)] = *pair else { continue };
+            let rank = (earlier.0.abs_diff(later.0), earlier);
+            if a != b && nearest.is_none_or(|(known, _)| rank < known) {
+                let (a, b) = ((a, first), (b, second));
+                nearest = Some((rank, if a.0 == Side::Invoice { [a, b] } else { [b, a] }));
+            }
+        }
+    }
+    nearest.map(|(_, pair)| pair)
 }
 
 /// The first values in the order of their texts, so that the order of the entries means nothing.

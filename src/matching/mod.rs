@@ -188,8 +188,8 @@ pub fn run(
                     }
                 });
             }
-            if count.groups == 0 {
-                count.idle = Some(idle::why(book, &key, &open, &candidates));
+            if count.groups == 0 && count.unweighed == 0 {
+                count.idle = Some(idle::why(book, &key, pass.within.is_some(), &open, &candidates));
             }
             count
         })

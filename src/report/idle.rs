@@ -50,6 +50,11 @@ pub(super) fn told(idle: &Idle) -> String {
         Idle::Crossed(None) => {
             "no line and record agree in all but one part of its key; tieout explain shows for any discrepancy what keeps it apart".to_owned()
         }
+        Idle::Far([billed, settled]) => format!(
+            "lines and records share its key, but none start near enough: the nearest at {} and at {}; widen the window, if that is the same delivery",
+            quoted(billed),
+            quoted(settled)
+        ),
         Idle::Unfit => {
             "lines and records share its key, but nothing among them fits; tieout explain shows why for any discrepancy".to_owned()
         }
