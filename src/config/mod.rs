@@ -179,7 +179,7 @@ fn settings(
     }
     let passes =
         file.pass.into_iter().map(|file| pass(file, &mut fields, &mut keyed)).collect::<Result<Vec<_>>>()?;
-    passes::check(&passes)?;
+    passes::check(&passes, sides)?;
     for name in &keyed {
         check_keyed(name, sides)?;
     }
@@ -214,7 +214,7 @@ fn settings(
         rules.push((field, settings));
     }
     let keys = KeyRules::load(rules, &fields, &base)?;
-    let tolerances = tolerances::checked(file.tolerance, &fields, &keys)?;
+    let tolerances = tolerances::checked(file.tolerance, &fields, &keys, sides)?;
     let tax_rates = decimal::rates("[judge] tax_rates", &file.judge.tax_rates)?;
     let versions = versions
         .map(|file| file.checked(&fields, &keys, &passes, &settlements.reading, &zone))

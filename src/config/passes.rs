@@ -6,7 +6,7 @@ use super::decimal;
 use super::file::PassFile;
 use crate::fault::{Fault, Kind, Result};
 use crate::matching::{Compare, KeyPart, Pass, Within};
-use crate::normalise::Side;
+use crate::normalise::{Reading, Role, Side};
 
 /// A window of more than a year finds nothing but chance.
 const MOST_DAYS: u32 = 366;
@@ -100,11 +100,23 @@ fn parts(pass: &Pass) -> BTreeSet<String> {
     pass.equal_parts().into_iter().map(|part| format!("{part:?}")).collect()
 }
 
-/// Refuses passes that reports could not tell apart, and those for which an earlier one leaves nothing.
-pub(super) fn check(passes: &[Pass]) -> Result<()> {
+/// Refuses passes that reports could not tell apart, those for which an earlier one leaves nothing, and those for which
+/// a side has nothing.
+pub(super) fn check(passes: &[Pass], sides: [(&str, &Reading); 2]) -> Result<()> {
     for (number, pass) in passes.iter().enumerate() {
         let earlier = || passes.iter().take(number);
         let at = format!("[[pass]] {:?}", pass.name);
+        let amount = Role::Amount.name();
+        let without = sides.into_iter().find(|(_, reading)| !reading.columns.contains_key(amount));
+        if let (Compare::Subset, Some((table, _))) = (pass.compare, without) {
+            return Err(Fault::new(
+                Kind::Configuration,
+                "sub-sets are of amounts, but nothing says which column holds them",
+            )
+            .at(format!("[{table}.columns]"))
+            .value(&at)
+            .expected("amount = \"…\", a header"));
+        }
         if earlier().any(|earlier| earlier.name == pass.name) {
             return Err(Fault::new(
                 Kind::Configuration,
