@@ -102,7 +102,7 @@ prop_compose! {
     }
 }
 
-fn lines() -> impl Strategy<Value = Vec<Line>> {
+pub(super) fn lines() -> impl Strategy<Value = Vec<Line>> {
     vec(line(), 0..8)
 }
 
@@ -157,7 +157,7 @@ fn wild_rows() -> impl Strategy<Value = Vec<Cells>> {
 }
 
 /// Rows in memory.
-struct Memory<'a> {
+pub(super) struct Memory<'a> {
     origin: Origin,
     columns: Vec<String>,
     rows: std::slice::Iter<'a, Cells>,
@@ -183,7 +183,7 @@ impl Rows for Memory<'_> {
     }
 }
 
-fn reading() -> Reading {
+pub(super) fn reading() -> Reading {
     let names = COLUMNS.map(|role| role.name().to_owned());
     Reading {
         columns: names.iter().map(|name| (name.clone(), Headers::One(name.clone()))).collect(),
@@ -191,7 +191,7 @@ fn reading() -> Reading {
     }
 }
 
-fn memory(side: Side, rows: &[Cells]) -> Memory<'_> {
+pub(super) fn memory(side: Side, rows: &[Cells]) -> Memory<'_> {
     let origin = Origin { name: Arc::from(side.name()), part: None };
     Memory {
         origin,
@@ -201,7 +201,7 @@ fn memory(side: Side, rows: &[Cells]) -> Memory<'_> {
     }
 }
 
-fn ledger(side: Side, rows: &[Cells]) -> Ledger {
+pub(super) fn ledger(side: Side, rows: &[Cells]) -> Ledger {
     let (reading, fields) = (reading(), Fields::default());
     let mut normaliser = Normaliser::new(side, &reading, &fields, &Zone::utc(), None).unwrap();
     normaliser.take(&mut memory(side, rows)).unwrap();
@@ -262,7 +262,7 @@ pub(super) struct Setup {
 }
 
 impl Setup {
-    fn rules<'a>(&'a self, keys: &'a KeyRules) -> Rules<'a> {
+    pub(super) fn rules<'a>(&'a self, keys: &'a KeyRules) -> Rules<'a> {
         Rules {
             tolerances: &self.tolerances,
             keys,
@@ -333,13 +333,13 @@ fn run_sifted(invoices: &[Cells], settlements: &[Cells], setup: &Setup, memory_l
 }
 
 /// What was found, each as `of` sees it, in an order of its own.
-fn found<T: Ord>(outcome: &Outcome, of: impl Fn(&Discrepancy) -> T) -> Vec<T> {
+pub(super) fn found<T: Ord>(outcome: &Outcome, of: impl Fn(&Discrepancy) -> T) -> Vec<T> {
     let mut found: Vec<T> = outcome.discrepancies.iter().map(of).collect();
     found.sort();
     found
 }
 
-fn total(discrepancy: &Discrepancy) -> Option<Decimal> {
+pub(super) fn total(discrepancy: &Discrepancy) -> Option<Decimal> {
     discrepancy.variance.map(|variance| variance.total)
 }
 

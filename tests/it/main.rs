@@ -24,6 +24,7 @@ mod large;
 mod laws;
 mod layers;
 mod oracle;
+mod pass_laws;
 mod platform;
 #[cfg(feature = "simulator")]
 mod proxy;

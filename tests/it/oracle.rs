@@ -496,6 +496,22 @@ proptest! {
         prop_assert_eq!(found(&invoices, &settlements, &passes), expected(&invoices, &settlements, &passes));
     }
 
+    /// Each over what the earlier ones left.
+    #[test]
+    fn passes_follow_each_other_as_if_every_way_had_been_tried(
+        (invoices, settlements) in prop_oneof![(vec(line(), 0..5), vec(line(), 0..5)), (crowd(), crowd())],
+        passes in vec(select(vec![
+            exact(),
+            window(Within::Days(1)),
+            window(Within::Days(3)),
+            subset(Side::Settlement, 0),
+            subset(Side::Invoice, 0),
+            pass(&[field(Role::Deal)], Compare::Lines),
+        ]), 2..5),
+    ) {
+        prop_assert_eq!(found(&invoices, &settlements, &passes), expected(&invoices, &settlements, &passes));
+    }
+
     #[test]
     fn totals_take_all_that_shares_a_key_and_a_currency(
         invoices in vec(line(), 0..6),
