@@ -58,12 +58,14 @@ pub fn round(value: Decimal, scale: u32, rounding: Rounding) -> Decimal {
 /// An amount as it is shown: at least two digits behind the point, no more zeros than that.
 #[must_use]
 pub fn shown(amount: Decimal) -> String {
-    let mut amount = amount.normalize();
-    if amount.scale() < 2 {
-        // Widening cannot lose digits; where it does not fit, the shorter form stays.
-        amount.rescale(2);
-    }
-    amount.to_string()
+    let mut text = String::new();
+    show(amount, &mut text);
+    text
+}
+
+/// Appends an amount as [`shown`] has it.
+pub fn show(amount: Decimal, text: &mut String) {
+    write_digits(amount, 2, text);
 }
 
 /// An amount for people: like [`shown`], its whole part grouped in threes.
@@ -85,7 +87,60 @@ pub fn grouped(amount: Decimal) -> String {
 /// A quantity or a price as it is shown: without zeros at its end.
 #[must_use]
 pub fn plain(value: Decimal) -> String {
-    value.normalize().to_string()
+    let mut text = String::new();
+    show_plain(value, &mut text);
+    text
+}
+
+/// Appends a quantity or a price as [`plain`] has it.
+pub fn show_plain(value: Decimal, text: &mut String) {
+    write_digits(value, 0, text);
+}
+
+/// Appends `value` with at least `least` digits behind the point, and no more zeros at its end than that.
+fn write_digits(value: Decimal, least: u32, text: &mut String) {
+    let (mantissa, scale) = canonical(value);
+    let mut digits = mantissa.unsigned_abs();
+    let behind = scale.max(least);
+    // From the last to the first, of at most 39 digits, as many zeros as `least`, and a point.
+    let mut buffer = [b'0'; 48];
+    let mut places = buffer.iter_mut().rev();
+    let mut length = 0;
+    let mut put = |byte: u8| {
+        if let Some(place) = places.next() {
+            *place = byte;
+            length += 1;
+        }
+    };
+    (scale..behind).for_each(|_| put(b'0'));
+    let mut count = behind - scale;
+    loop {
+        if count == behind && behind > 0 {
+            put(b'.');
+        }
+        // 64 bits divide many times faster than 128.
+        let digit = match u64::try_from(digits) {
+            Ok(low) => {
+                digits = u128::from(low / 10);
+                low % 10
+            }
+            Err(_) => {
+                let digit = digits % 10;
+                digits /= 10;
+                u64::try_from(digit).unwrap_or_default()
+            }
+        };
+        put(b'0' + u8::try_from(digit).unwrap_or_default());
+        count += 1;
+        if digits == 0 && count > behind {
+            break;
+        }
+    }
+    if mantissa < 0 {
+        put(b'-');
+    }
+    let written = buffer.get(buffer.len() - length..).and_then(|digits| std::str::from_utf8(digits).ok());
+    text.push_str(written.unwrap_or_default());
 }
 
 const MAX_SCALE: u32 = 28;
@@ -142,6 +197,17 @@ impl Wide {
         })
     }
 
+    const fn negated(self) -> Self {
+        // No mantissa of a decimal, nor its product with a ratio that fits, is the one number that has no opposite.
+        Self { mantissa: self.mantissa.saturating_neg(), ..self }
+    }
+
+    /// `self × factor`, without zeros at its end where it does not fit with them.
+    fn times(self, factor: i128) -> Option<Self> {
+        let times = |wide: Self| Some(Self { mantissa: wide.mantissa.checked_mul(factor)?, ..wide });
+        times(self).or_else(|| times(self.stripped()))
+    }
+
     fn multiply(self, other: Self) -> Option<Self> {
         let product = |a: Self, b: Self| {
             Some(Self { mantissa: a.mantissa.checked_mul(b.mantissa)?, scale: a.scale + b.scale })
@@ -150,6 +216,13 @@ impl Wide {
     }
 
     fn stripped(mut self) -> Self {
+        // 64 bits divide many times faster than 128.
+        if let Ok(mut mantissa) = i64::try_from(self.mantissa) {
+            while self.scale > 0 && mantissa % 10 == 0 {
+                (mantissa, self.scale) = (mantissa / 10, self.scale - 1);
+            }
+            return Self { mantissa: mantissa.into(), ..self };
+        }
         while self.scale > 0 && self.mantissa % 10 == 0 {
             self.mantissa /= 10;
             self.scale -= 1;
@@ -209,16 +282,15 @@ pub fn multiply(a: Decimal, b: Decimal) -> Option<Decimal> {
 /// The mantissa and the scale of `value` without zeros at its end: equal values have equal ones.
 #[must_use]
 pub fn canonical(value: Decimal) -> (i128, u32) {
-    let wide = Wide::from(value);
-    let (Ok(mut mantissa), mut scale) = (i64::try_from(wide.mantissa), wide.scale) else {
-        let wide = wide.stripped();
-        return (wide.mantissa, wide.scale);
-    };
-    // 64 bits divide many times faster than 128.
-    while scale > 0 && mantissa % 10 == 0 {
-        (mantissa, scale) = (mantissa / 10, scale - 1);
-    }
-    (mantissa.into(), scale)
+    let Wide { mantissa, scale } = Wide::from(value).stripped();
+    (mantissa, scale)
+}
+
+/// The mantissas of `values` at one scale; `None` where they do not fit 128 bits.
+#[must_use]
+pub fn aligned(values: impl Iterator<Item = Decimal> + Clone) -> Option<Vec<i128>> {
+    let scale = values.clone().map(|value| value.scale()).max()?;
+    values.map(|value| Wide::from(value).at(scale)).collect()
 }
 
 /// An exact product, which may hold more than a [`Decimal`]: what tolerances are compared as.
@@ -408,12 +480,21 @@ impl Ratio {
     /// Whether `a = b × self`, exactly.
     #[must_use]
     pub fn holds(self, a: Decimal, b: Decimal) -> bool {
-        let times = |value: Decimal, factor: i128| {
-            let value = Wide::from(value).stripped();
-            Some(Wide { mantissa: value.mantissa.checked_mul(factor)?, scale: value.scale })
-        };
-        let sides = times(a, self.denominator).zip(times(b, self.numerator));
+        let sides = Wide::from(a).times(self.denominator).zip(Wide::from(b).times(self.numerator));
         sides.and_then(|(a, b)| a.compare(b)).is_some_and(Ordering::is_eq)
+    }
+
+    /// Whether `a` may be `b × self`, rounded to the digits that `a` has: no more than a step of its last digit lies between. Where
+    /// that does not fit 128 bits, it may be.
+    #[must_use]
+    pub fn is_near(self, a: Decimal, b: Decimal) -> bool {
+        let apart = || {
+            let product = Wide::from(b).times(self.numerator)?;
+            let Wide { mantissa, scale } = Wide::from(a).times(self.denominator)?.add(product.negated())?;
+            let step = Wide { mantissa: self.denominator, scale: a.scale() };
+            Wide { mantissa: mantissa.checked_abs()?, scale }.compare(step)
+        };
+        apart().is_none_or(Ordering::is_le)
     }
 
     /// `value × self`, and whether that is exact; where it is not, it is
@@ -457,7 +538,7 @@ impl fmt::Display for Ratio {
     }
 }
 
-const fn gcd(mut a: i128, mut b: i128) -> i128 {
+fn gcd(mut a: i128, mut b: i128) -> i128 {
     while b != 0 {
         (a, b) = (b, a % b);
     }

@@ -1,6 +1,8 @@
 //! Why a pass brought nothing together: for whoever set it up.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
+
+use rayon::slice::ParallelSliceMut as _;
 
 use super::keys::{Book, KeyPart};
 use super::{Candidate, Open};
@@ -62,9 +64,9 @@ pub(super) fn why(
         return nearest.map_or(Idle::Unfit, |pair| Idle::Far(pair.map(start)));
     }
     let is_apart = |part: &KeyPart| {
-        let billed: HashSet<Option<i64>> =
-            of(Side::Invoice).map(|entry| book.known(Side::Invoice, *part, entry)).collect();
-        !of(Side::Settlement).any(|entry| billed.contains(&book.known(Side::Settlement, *part, entry)))
+        let known = |side| sorted(of(side).map(|entry| book.known(side, *part, entry)));
+        let billed = known(Side::Invoice);
+        !known(Side::Settlement).iter().any(|value| billed.binary_search(value).is_ok())
     };
     let apart: Vec<_> = key
         .iter()
@@ -75,11 +77,27 @@ pub(super) fn why(
     if !apart.is_empty() {
         return Idle::Apart(apart);
     }
-    let nearly = key.iter().filter_map(|&part| {
+    let without = key.iter().map(|&part| {
         let rest: Vec<KeyPart> = key.iter().copied().filter(|other| *other != part).collect();
-        nearly(book, part, &rest, of(Side::Invoice), of(Side::Settlement))
+        let hashes = |side| {
+            let mut hasher = book.hasher(side, &rest);
+            of(side).filter_map(|entry| Some((hasher.hash(entry)?, entry))).collect::<Vec<_>>()
+        };
+        let settled = sorted(hashes(Side::Settlement).into_iter().map(|(hash, _)| hash));
+        let met = hashes(Side::Invoice).into_iter().filter(|(hash, _)| settled.binary_search(hash).is_ok());
+        (part, rest, met.map(|(_, entry)| entry).collect::<Vec<_>>())
     });
-    Idle::Crossed(nearly.max_by_key(|nearly| nearly.lines))
+    // The first of equals.
+    let best = without.reduce(|a, b| if b.2.len() > a.2.len() { b } else { a });
+    Idle::Crossed(best.and_then(|(part, rest, met)| nearly(book, part, &rest, &met, of(Side::Settlement))))
+}
+
+/// Each value once.
+fn sorted<T: Ord + Send>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut values: Vec<T> = values.collect();
+    values.par_sort_unstable();
+    values.dedup();
+    values
 }
 
 /// The invoice line and the settlement record of one key whose starts are nearest, the earlier ones of equals.
@@ -116,34 +134,21 @@ fn samples(book: &Book<'_>, side: Side, part: KeyPart, entries: impl Iterator<It
     first.into_iter().collect()
 }
 
-/// What `rest` would bring together without `part`.
+/// What `rest` brings together without `part`: the invoice lines of `met` with records.
 fn nearly(
     book: &Book<'_>,
     part: KeyPart,
     rest: &[KeyPart],
-    invoices: impl Iterator<Item = u32>,
+    met: &[u32],
     settlements: impl Iterator<Item = u32>,
 ) -> Option<Nearly> {
-    let mut hasher = book.hasher(Side::Settlement, rest);
-    // By key: the record whose part is first in the order of texts.
-    let mut settled: HashMap<u64, String> = HashMap::new();
-    for entry in settlements {
-        let Some(hash) = hasher.hash(entry) else { continue };
-        let text = book.shown(Side::Settlement, part, entry);
-        settled
-            .entry(hash)
-            .and_modify(|known| *known = text.clone().min(std::mem::take(known)))
-            .or_insert(text);
-    }
+    // Of the lines those whose part is first in the order of texts; of the records that they meet, likewise.
     let mut hasher = book.hasher(Side::Invoice, rest);
-    let (mut lines, mut example) = (0, None);
-    for entry in invoices {
-        let Some(text) = hasher.hash(entry).and_then(|hash| settled.get(&hash)) else { continue };
-        lines += 1;
-        let pair = [book.shown(Side::Invoice, part, entry), text.clone()];
-        if example.as_ref().is_none_or(|known| pair < *known) {
-            example = Some(pair);
-        }
-    }
-    Some(Nearly { part: book.name(part), lines, example: example? })
+    let billed = met.iter().map(|&entry| book.shown(Side::Invoice, part, entry)).min()?;
+    let is_first = |entry: &&u32| book.shown(Side::Invoice, part, **entry) == billed;
+    let hashes = sorted(met.iter().filter(is_first).filter_map(|&entry| hasher.hash(entry)));
+    let mut hasher = book.hasher(Side::Settlement, rest);
+    let is_met = |entry: &u32| hasher.hash(*entry).is_some_and(|hash| hashes.binary_search(&hash).is_ok());
+    let settled = settlements.filter(is_met).map(|entry| book.shown(Side::Settlement, part, entry)).min()?;
+    Some(Nearly { part: book.name(part), lines: met.len() as u64, example: [billed, settled] })
 }

@@ -103,14 +103,9 @@ pub struct PassCount {
 }
 
 impl PassCount {
-    /// Counts pairs that were made elsewhere.
-    pub fn add_pairs(&mut self, pairs: u64) {
-        self.groups += pairs;
-        self.invoices += pairs;
-        self.settlements += pairs;
-        if pairs > 0 {
-            self.idle = None;
-        }
+    /// So many pairs.
+    fn of_pairs(pairs: u64) -> Self {
+        Self { groups: pairs, invoices: pairs, settlements: pairs, ..Self::default() }
     }
 
     fn add(&mut self, group: &Group<'_>) {
@@ -125,9 +120,11 @@ type Candidate = (u64, Side, u32);
 
 /// Puts every entry into a group and hands the groups to `sink`. The groups do
 /// not depend on the order of the entries, but for equals, of which the earlier goes first.
+/// `pairs` were made by the first pass already, of entries that are not in the book.
 pub fn run(
     book: &Book<'_>,
     passes: &[Pass],
+    pairs: u64,
     task: &dyn Task,
     sink: &mut dyn FnMut(Group<'_>),
 ) -> Vec<PassCount> {
@@ -137,7 +134,7 @@ pub fn run(
         .iter()
         .enumerate()
         .map(|(number, pass)| {
-            let mut count = PassCount::default();
+            let mut count = PassCount::of_pairs(if number == 0 { pairs } else { 0 });
             let key = pass.equal_parts();
             let mut candidates = open.candidates(book, &key);
             candidates.par_sort_unstable();

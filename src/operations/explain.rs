@@ -92,7 +92,7 @@ impl Explain {
         let mut judge = Judge::new(&book, reconcile::rules(&settings));
         let mut takers =
             [&invoice.ledger, &settlement.ledger].map(|ledger| vec![NONE; ledger.len() as usize]);
-        let passes = matching::run(&book, &settings.passes, &*task, &mut |group| {
+        let passes = matching::run(&book, &settings.passes, 0, &*task, &mut |group| {
             let taker = group.pass.and_then(|pass| u16::try_from(pass).ok()).unwrap_or(NONE);
             for (takers, entries) in takers.iter_mut().zip([group.invoices, group.settlements]) {
                 for &entry in entries {

@@ -153,7 +153,7 @@ pub fn summary(report: &Report<'_>) -> Summary {
         control_totals.entry(side.name()).or_default().insert(currency.to_owned(), classes);
     }
     let immaterial = report.minimum.map(|minimum| {
-        let all = || outcome.discrepancies.iter().filter(|of| !of.is_material(report.minimum));
+        let all = || outcome.discrepancies().filter(|of| !of.is_material(report.minimum));
         Immaterial {
             minimum: Some(minimum),
             discrepancies: all().count() as u64,
@@ -205,7 +205,7 @@ pub fn summary(report: &Report<'_>) -> Summary {
                 })
             })
             .collect(),
-        variance: directions(report, outcome.discrepancies.iter()),
+        variance: directions(report, outcome.discrepancies()),
         immaterial,
         control_totals,
     }

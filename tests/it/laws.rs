@@ -289,7 +289,7 @@ pub(super) fn run(invoices: &[Cells], settlements: &[Cells], setup: &Setup) -> R
     let rules = setup.rules(&keys);
     let mut judge = Judge::new(&book, rules);
     let mut groups = Vec::new();
-    let counts = matching::run(&book, &setup.passes, &Silent, &mut |group| {
+    let counts = matching::run(&book, &setup.passes, 0, &Silent, &mut |group| {
         groups.push((group.how, [group.invoices.to_vec(), group.settlements.to_vec()]));
         judge.judge(&group);
     });
@@ -325,16 +325,14 @@ fn run_sifted(invoices: &[Cells], settlements: &[Cells], setup: &Setup, memory_l
     let book = Book::new(&invoice, &settlement, &zone, &keys, &fields);
     let mut judge = Judge::new(&book, rules);
     judge.take_over(&sifted.outcome);
-    let mut counts = matching::run(&book, &setup.passes, &Silent, &mut |group| judge.judge(&group));
-    if let Some(first) = counts.first_mut() {
-        first.add_pairs(sifted.pairs());
-    }
+    let counts =
+        matching::run(&book, &setup.passes, sifted.pairs(), &Silent, &mut |group| judge.judge(&group));
     judge.finish(counts).expect("the control totals balance")
 }
 
 /// What was found, each as `of` sees it, in an order of its own.
 pub(super) fn found<T: Ord>(outcome: &Outcome, of: impl Fn(&Discrepancy) -> T) -> Vec<T> {
-    let mut found: Vec<T> = outcome.discrepancies.iter().map(of).collect();
+    let mut found: Vec<T> = outcome.discrepancies().map(of).collect();
     found.sort();
     found
 }

@@ -48,7 +48,7 @@ fn run_with_versions(
     let superseded = versions.all_superseded().count();
     let book = Book::new(&invoice, &settlement, &zone, &keys, &fields).with_versions(Some(&versions));
     let mut judge = Judge::new(&book, setup.rules(&keys));
-    let counts = matching::run(&book, &setup.passes, &Silent, &mut |group| judge.judge(&group));
+    let counts = matching::run(&book, &setup.passes, 0, &Silent, &mut |group| judge.judge(&group));
     (judge.finish(counts).expect("the control totals balance"), superseded)
 }
 
@@ -120,7 +120,7 @@ proptest! {
             matched += u64::from(*billed == Some(settled) && !deltas.is_empty());
         }
         prop_assert_eq!(outcome.matched, matched);
-        let variance: Sum = outcome.discrepancies.iter().filter_map(total).collect();
+        let variance: Sum = outcome.discrepancies().filter_map(total).collect();
         prop_assert_eq!(variance.value(), Some(Decimal::new(net, 2)));
     }
 
@@ -148,7 +148,7 @@ proptest! {
         let (invoice, settlement) = (in_files(Side::Invoice, &invoices), in_files(Side::Settlement, &settlements));
         let book = Book::new(&invoice, &settlement, &zone, &keys, &fields);
         let mut judge = Judge::new(&book, setup.rules(&keys));
-        let counts = matching::run(&book, &setup.passes, &Silent, &mut |group| judge.judge(&group));
+        let counts = matching::run(&book, &setup.passes, 0, &Silent, &mut |group| judge.judge(&group));
         let parted = judge.finish(counts).expect("the control totals balance");
         let facts = |d: &Discrepancy| (d.id.clone(), d.kind, d.cause.clone(), d.pass, total(d));
         prop_assert_eq!(found(&parted, facts), found(&whole, facts));
