@@ -12,6 +12,7 @@ mod idle;
 mod keys;
 mod pairing;
 mod pass;
+mod sets;
 mod subset;
 mod totals;
 mod trace;

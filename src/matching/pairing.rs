@@ -26,15 +26,19 @@ pub(super) fn pair(book: &Book<'_>, invoices: &[u32], settlements: &[u32], claim
     let [invoices, settlements] = valued(book, invoices, settlements);
     let (mut paired, left_invoices, left_settlements) = twins(invoices, settlements);
     let mut undecided = Vec::new();
-    let how = match assign(&left_invoices, &left_settlements) {
-        Pairs::Closest(pairs) => {
+    match assign(&left_invoices, &left_settlements) {
+        Pairs::Closest(pairs, tangles) => {
             paired.extend(pairs);
-            None
+            undecided.extend(
+                tangles
+                    .into_iter()
+                    .map(|(of_invoices, of_settlements)| (How::Ambiguous, of_invoices, of_settlements)),
+            );
         }
-        Pairs::Undecidable => Some(How::Ambiguous),
-        Pairs::TooMany => Some(How::TooMany),
-    };
-    undecided.extend(how.map(|how| (how, entries(&left_invoices), entries(&left_settlements))));
+        Pairs::TooMany => {
+            undecided.push((How::TooMany, entries(&left_invoices), entries(&left_settlements)));
+        }
+    }
     hand_on(book, [all_invoices, all_settlements], paired, undecided, claim);
 }
 
@@ -143,20 +147,37 @@ pub(super) fn twins(invoices: Valued, settlements: Valued) -> (Vec<(u32, u32)>, 
 
 /// Entries of both sides that go together.
 pub(super) enum Pairs {
-    /// In the closest way.
-    Closest(Vec<(u32, u32)>),
-    /// More than one way is the closest.
-    Undecidable,
+    /// In the closest way, as far as there is but one; and the entries that others as close would pair otherwise.
+    Closest(Vec<(u32, u32)>, Vec<(Vec<u32>, Vec<u32>)>),
     /// They were not weighed.
     TooMany,
 }
 
 impl Pairs {
+    /// By the entries of rows and columns; columns beyond them are nobody.
+    pub(super) fn of(assignment: Assignment, rows: &[(Values, u32)], columns: &[(Values, u32)]) -> Self {
+        let Assignment::Cheapest { columns: column_of, tangles } = assignment else { return Self::TooMany };
+        let pair = |(row, column): (&(Values, u32), Option<usize>)| Some((row.1, columns.get(column?)?.1));
+        let all = |of: &[(Values, u32)], numbers: Vec<usize>| -> Vec<u32> {
+            numbers.into_iter().filter_map(|number| of.get(number)).map(|(_, entry)| *entry).collect()
+        };
+        Self::Closest(
+            rows.iter().zip(column_of).filter_map(pair).collect(),
+            tangles
+                .into_iter()
+                .map(|tangle| (all(rows, tangle.rows), all(columns, tangle.columns)))
+                .collect(),
+        )
+    }
+
     /// The same with the sides in each other's place.
-    pub(super) fn swapped(self) -> Self {
+    fn swapped(self) -> Self {
+        fn turn<A, B>(all: Vec<(A, B)>) -> Vec<(B, A)> {
+            all.into_iter().map(|(a, b)| (b, a)).collect()
+        }
         match self {
-            Self::Closest(pairs) => Self::Closest(pairs.into_iter().map(|(a, b)| (b, a)).collect()),
-            other => other,
+            Self::Closest(pairs, tangles) => Self::Closest(turn(pairs), turn(tangles)),
+            Self::TooMany => Self::TooMany,
         }
     }
 }
@@ -164,13 +185,13 @@ impl Pairs {
 /// The closest assignment of the fewer to the more.
 fn assign(invoices: &Valued, settlements: &Valued) -> Pairs {
     if invoices.is_empty() || settlements.is_empty() {
-        return Pairs::Closest(Vec::new());
+        return Pairs::Closest(Vec::new(), Vec::new());
     }
     if invoices.len() > settlements.len() {
         return assign(settlements, invoices).swapped();
     }
     if let ([(_, a)], [(_, b)]) = (invoices.as_slice(), settlements.as_slice()) {
-        return Pairs::Closest(vec![(*a, *b)]);
+        return Pairs::Closest(vec![(*a, *b)], Vec::new());
     }
     if invoices.len() > MOST || settlements.len() > MOST * MOST {
         return Pairs::TooMany;
@@ -186,14 +207,7 @@ fn assign(invoices: &Valued, settlements: &Valued) -> Pairs {
             settlements.iter().zip(&columns).map(cost).enumerate().collect()
         })
         .collect();
-    match only_cheapest(edges, settlements.len(), u64::MAX) {
-        Assignment::Undecidable => Pairs::Undecidable,
-        Assignment::TooMany => Pairs::TooMany,
-        Assignment::Columns(columns) => {
-            let entries = |(row, column): (&(Values, u32), usize)| Some((row.1, settlements.get(column)?.1));
-            Pairs::Closest(invoices.iter().zip(columns).filter_map(entries).collect())
-        }
-    }
+    Pairs::of(only_cheapest(edges, settlements.len(), u64::MAX), invoices, settlements)
 }
 
 /// Numbers the distinct values of a sorted list.

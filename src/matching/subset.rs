@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::keys::{Book, Values};
+use super::sets::Sets;
 use super::{Group, How, Pass, pairing, totals, without};
 use crate::money::{self, Decimal};
 use crate::normalise::Side;
@@ -132,7 +133,7 @@ impl Ways {
 
     /// Weighs the choices against each other, by what shares parts.
     fn weigh(&self, steps: &mut u64) -> Option<Vec<Found>> {
-        let mut clusters = Clusters::new(self.wholes.len() + self.parts.len());
+        let mut clusters = Sets::new(self.wholes.len() + self.parts.len());
         for (whole, choices) in self.choices.iter().enumerate() {
             for &(part, _) in choices.iter().flatten() {
                 clusters.join(whole, self.wholes.len() + part);
@@ -152,7 +153,7 @@ impl Ways {
                 found.extend(self.groups(&best.chosen));
                 continue;
             }
-            let of = |classes: &[Class], offset: usize, clusters: &mut Clusters| {
+            let of = |classes: &[Class], offset: usize, clusters: &mut Sets| {
                 let inside = |number: &usize| clusters.root(offset + number) == root;
                 let numbers: Vec<usize> = (0..classes.len()).filter(inside).collect();
                 let classes = numbers.into_iter().filter_map(|number| classes.get(number));
@@ -410,34 +411,6 @@ impl Search<'_> {
             if let Some(left) = self.left.get_mut(part) {
                 *left = change(*left, count);
             }
-        }
-    }
-}
-
-/// What is connected with what.
-struct Clusters(Vec<usize>);
-
-impl Clusters {
-    fn new(count: usize) -> Self {
-        Self((0..count).collect())
-    }
-
-    fn root(&mut self, mut at: usize) -> usize {
-        while let Some(&above) = self.0.get(at).filter(|&&above| above != at) {
-            let higher = self.0.get(above).copied().unwrap_or(above);
-            if let Some(slot) = self.0.get_mut(at) {
-                *slot = higher;
-            }
-            at = above;
-        }
-        at
-    }
-
-    fn join(&mut self, a: usize, b: usize) {
-        let (a, b) = (self.root(a), self.root(b));
-        // The smaller number is the root, so that the order of joining means nothing.
-        if let Some(slot) = self.0.get_mut(a.max(b)) {
-            *slot = a.min(b);
         }
     }
 }

@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use super::assign::{Assignment, Cost, Edge, only_cheapest, tag};
+use super::assign::{Cost, Edge, only_cheapest, tag};
 use super::keys::{Book, Values};
 use super::pairing::{self, Pairs, Valued};
 use super::pass::Within;
@@ -52,15 +52,23 @@ pub(super) fn pair(
         else {
             continue;
         };
-        let how = match nearest(of_invoices, of_settlements, &cluster.partners) {
-            Pairs::Closest(pairs) => {
+        match nearest(of_invoices, of_settlements, &cluster.partners) {
+            Pairs::Closest(pairs, tangles) => {
                 paired.extend(pairs);
-                continue;
+                undecided.extend(
+                    tangles
+                        .into_iter()
+                        .map(|(of_invoices, of_settlements)| (How::Ambiguous, of_invoices, of_settlements)),
+                );
             }
-            Pairs::Undecidable => How::Ambiguous,
-            Pairs::TooMany => How::Unweighed,
-        };
-        undecided.push((how, pairing::entries(of_invoices), pairing::entries(of_settlements)));
+            Pairs::TooMany => {
+                undecided.push((
+                    How::Unweighed,
+                    pairing::entries(of_invoices),
+                    pairing::entries(of_settlements),
+                ));
+            }
+        }
     }
     pairing::hand_on(book, [&invoices, &settlements], paired, undecided, claim);
 }
@@ -114,7 +122,7 @@ fn clusters(book: &Book<'_>, within: Within, invoices: &Valued, settlements: &Va
 /// The best assignment of one cluster.
 fn nearest(invoices: &[(Values, u32)], settlements: &[(Values, u32)], partners: &[Range<usize>]) -> Pairs {
     if let ([(_, invoice)], [(_, settlement)]) = (invoices, settlements) {
-        return Pairs::Closest(vec![(*invoice, *settlement)]);
+        return Pairs::Closest(vec![(*invoice, *settlement)], Vec::new());
     }
     if partners.iter().map(Range::len).sum::<usize>() > MOST_PAIRS {
         return Pairs::TooMany;
@@ -134,12 +142,9 @@ fn nearest(invoices: &[(Values, u32)], settlements: &[(Values, u32)], partners: 
             pair.chain([alone]).collect::<Vec<_>>()
         },
     );
-    match only_cheapest(edges.collect(), settlements.len() + invoices.len(), STEPS) {
-        Assignment::Undecidable => Pairs::Undecidable,
-        Assignment::TooMany => Pairs::TooMany,
-        Assignment::Columns(columns) => {
-            let pair = |(invoice, column): (&(_, u32), usize)| Some((invoice.1, settlements.get(column)?.1));
-            Pairs::Closest(invoices.iter().zip(columns).filter_map(pair).collect())
-        }
-    }
+    Pairs::of(
+        only_cheapest(edges.collect(), settlements.len() + invoices.len(), STEPS),
+        invoices,
+        settlements,
+    )
 }

@@ -108,23 +108,50 @@ fn twins<'a>(
     pairs
 }
 
-/// The best way, by who is paired with whom as far as their words tell; `None` where there is more than one.
-fn only_best<'a>(
+/// Lines of both sides that the best ways pair in more than one manner.
+type Tangle<'a> = [Vec<&'a Line>; 2];
+
+/// What all best ways agree about, and what they do not. Lines hang together where two of the ways treat them differently; if
+/// all that differs is which of equals is meant, it is no difference.
+fn best<'a>(
     invoices: &[&'a Line],
     settlements: &[&'a Line],
     price: Price<'_>,
     alone: &[i64],
-) -> Option<Pairs<'a>> {
+) -> (Pairs<'a>, Vec<Tangle<'a>>) {
     let all = ways(invoices, settlements, price, alone);
     let least = all.iter().map(|(cost, _)| cost.clone()).min().unwrap();
     let best: Vec<_> = all.into_iter().filter(|(cost, _)| *cost == least).map(|(_, pairs)| pairs).collect();
-    let told = |pairs: &[(&Line, &Line)]| {
-        let mut told: Vec<_> = pairs.iter().map(|(a, b)| (day(a), says(a), day(b), says(b))).collect();
-        told.sort();
-        told
-    };
-    let different: BTreeSet<_> = best.iter().map(|pairs| told(pairs)).collect();
-    (different.len() == 1).then(|| best.into_iter().next().unwrap())
+    let lines: Vec<&Line> = invoices.iter().chain(settlements).copied().collect();
+    let place = |line: &Line| lines.iter().position(|other| std::ptr::eq(*other, line)).unwrap();
+    let places = |pairs: &Pairs<'_>| pairs.iter().map(|(a, b)| (place(a), place(b))).collect::<BTreeSet<_>>();
+    let mut parts: Vec<usize> = (0..lines.len()).collect();
+    let first = places(&best[0]);
+    for way in &best {
+        for (a, b) in places(way).symmetric_difference(&first) {
+            let (from, to) = (parts[*a], parts[*b]);
+            parts.iter_mut().filter(|part| **part == from).for_each(|part| *part = to);
+        }
+    }
+    let (mut decided, mut tangles) = (Vec::new(), Vec::new());
+    for part in parts.iter().collect::<BTreeSet<_>>() {
+        let inside = |line: &Line| parts[place(line)] == *part;
+        let of = |way: &Pairs<'a>| -> Pairs<'a> { way.iter().copied().filter(|(a, _)| inside(a)).collect() };
+        let told = |way: &Pairs<'a>| {
+            let mut told: Vec<_> = of(way).iter().map(|(a, b)| (day(a), says(a), day(b), says(b))).collect();
+            told.sort();
+            told
+        };
+        if best.iter().map(told).collect::<BTreeSet<_>>().len() == 1 {
+            decided.extend(of(&best[0]));
+        } else {
+            tangles.push(
+                [invoices, settlements]
+                    .map(|lines| lines.iter().copied().filter(|line| inside(line)).collect()),
+            );
+        }
+    }
+    (decided, tangles)
 }
 
 /// How many of the fields differ, and by what square the amounts.
@@ -172,16 +199,10 @@ fn pair_lines(table: &mut Table<'_>, all: [Vec<&Line>; 2]) {
         Some(vec![0, fields + times, square])
     };
     // Nobody stays alone who could have a partner.
-    match only_best(&invoices, &settlements, &price, &[1, 0, 0]) {
-        Some(best) => {
-            pairs.extend(best);
-            close_copies(table, &all, &pairs, &[]);
-        }
-        None => {
-            close_copies(table, &all, &pairs, &[invoices.clone(), settlements.clone()].concat());
-            table.close("ambiguous", [invoices, settlements]);
-        }
-    }
+    let (decided, tangles) = best(&invoices, &settlements, &price, &[1, 0, 0]);
+    pairs.extend(decided);
+    close_copies(table, &all, &pairs, &tangles.iter().flatten().flatten().copied().collect::<Vec<_>>());
+    tangles.into_iter().for_each(|tangle| table.close("ambiguous", tangle));
     for (a, b) in pairs {
         table.close("together", [vec![a], vec![b]]);
     }
@@ -199,13 +220,10 @@ fn pair_within(table: &mut Table<'_>, days: i64, all: [Vec<&Line>; 2]) {
     };
     let mut unsure = Vec::new();
     for [invoices, settlements] in clusters(&invoices, &settlements, &near) {
-        match only_best(&invoices, &settlements, &price, &[1, 1, 0, 0, 0]) {
-            Some(best) => pairs.extend(best),
-            None => {
-                unsure.extend(invoices.iter().chain(&settlements).copied());
-                table.close("ambiguous", [invoices, settlements]);
-            }
-        }
+        let (decided, tangles) = best(&invoices, &settlements, &price, &[1, 1, 0, 0, 0]);
+        pairs.extend(decided);
+        unsure.extend(tangles.iter().flatten().flatten().copied());
+        tangles.into_iter().for_each(|tangle| table.close("ambiguous", tangle));
     }
     close_copies(table, &all, &pairs, &unsure);
     for (a, b) in pairs {
