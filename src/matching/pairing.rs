@@ -3,7 +3,7 @@
 //! Entries that say the same go together first. What remains is assigned so
 //! that the fewest fields differ, and among those assignments so that the sum of squared
 //! amount differences is least. If another assignment, not merely a swap of
-//! equals, is exactly as close, the remainder is ambiguous.
+//! equals, is exactly as close, what it would pair otherwise is ambiguous.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,7 +14,7 @@ use crate::money::{self, Decimal, Rounding};
 use crate::normalise::Side;
 
 /// Beyond this many entries on the smaller side the optimal assignment would
-/// take too long (its time grows with the cube), and the remainder is ambiguous.
+/// take too long (its time grows with the cube), and all of the remainder is ambiguous.
 pub const MOST: usize = 64;
 
 /// Groups `invoices` and `settlements`; entries that get no partner are not handed to `claim`.

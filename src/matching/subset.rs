@@ -16,10 +16,16 @@ use crate::money::{self, Decimal};
 use crate::normalise::Side;
 
 /// Steps for one key: sums that are formed, pairs of halves that are looked at, and ways that are tried.
-const STEPS: u64 = 1 << 22;
+const STEPS: u64 = 1 << 21;
 
 /// Beyond so many choices of parts for one entry, they are not weighed against the other entries' choices.
 const MOST_CHOICES: usize = 64;
+
+/// Beyond so many entries that want the same parts, their choices are not weighed against each other.
+const MOST_WHOLES: usize = 256;
+
+/// Beyond so many different parts that could be in a sum, none is formed.
+const MOST_PARTS: usize = 1024;
 
 /// Groups what adds up; entries that no sum takes up are not handed to `claim`.
 pub(super) fn choose(
@@ -36,7 +42,7 @@ pub(super) fn choose(
             Side::Settlement => (settlements.to_vec(), invoices.to_vec()),
         };
         let (mut all_wholes, mut all_parts) = (wholes.clone(), parts.clone());
-        let mut taken = [Vec::new(), Vec::new()];
+        let (mut taken_wholes, mut taken_parts) = (Vec::new(), Vec::new());
         let mut steps = STEPS;
         // Sums that are exact come before those that are near.
         let tiers = [money::ZERO, pass.sum_within];
@@ -45,6 +51,7 @@ pub(super) fn choose(
                 claim(Group::of(How::Unweighed, side, &wholes, &parts));
                 break;
             };
+            let (mut unsure_wholes, mut unsure_parts) = (Vec::new(), Vec::new());
             for group in ways {
                 let how = match group.parts.as_slice() {
                     _ if group.is_ambiguous => How::Choices,
@@ -52,25 +59,19 @@ pub(super) fn choose(
                     _ => How::Totals,
                 };
                 claim(Group::of(how, side, &group.wholes, &group.parts));
-                for (open, all, own) in [
-                    (&mut wholes, &mut all_wholes, &group.wholes),
-                    (&mut parts, &mut all_parts, &group.parts),
-                ] {
-                    *open = without(open, own);
-                    if group.is_ambiguous {
-                        *all = without(all, own);
-                    }
-                }
-                if !group.is_ambiguous {
-                    let [of_wholes, of_parts] = &mut taken;
-                    of_wholes.extend(group.wholes);
-                    of_parts.extend(group.parts);
-                }
+                let (of_wholes, of_parts) = match group.is_ambiguous {
+                    true => (&mut unsure_wholes, &mut unsure_parts),
+                    false => (&mut taken_wholes, &mut taken_parts),
+                };
+                of_wholes.extend(group.wholes);
+                of_parts.extend(group.parts);
             }
+            (all_wholes, all_parts) =
+                (without(&all_wholes, &unsure_wholes), without(&all_parts, &unsure_parts));
+            (wholes, parts) = (without(&all_wholes, &taken_wholes), without(&all_parts, &taken_parts));
         }
-        let [of_wholes, of_parts] = &taken;
-        pairing::copies_of_paired(book, side, &all_wholes, of_wholes, claim);
-        pairing::copies_of_paired(book, pass.of, &all_parts, of_parts, claim);
+        pairing::copies_of_paired(book, side, &all_wholes, &taken_wholes, claim);
+        pairing::copies_of_paired(book, pass.of, &all_parts, &taken_parts, claim);
     });
 }
 
@@ -145,6 +146,10 @@ impl Ways {
         }
         let mut found = Vec::new();
         for (root, wholes) in members {
+            let entries = wholes.iter().filter_map(|&whole| self.wholes.get(whole));
+            if entries.map(|class| class.entries.len()).sum::<usize>() > MOST_WHOLES {
+                return None;
+            }
             let mut best = Best::default();
             let left = self.parts.iter().map(|class| class.entries.len()).collect();
             let mut search = Search { ways: self, wholes: &wholes, left, chosen: Vec::new(), steps };
@@ -283,6 +288,7 @@ impl Sums {
         }
         let whole = (add, take);
         let mut rest = [whole, whole];
+        let mut depth = 0;
         // The large ones first: of them the fewest can be taken. The half that has fewer sums gets the next.
         let mut order: Vec<(usize, &Class)> = parts.iter().enumerate().collect();
         order.sort_by_key(|(number, class)| (std::cmp::Reverse(class.amount.abs()), *number));
@@ -300,16 +306,29 @@ impl Sums {
             let formed = half.all().len() as u64 * (class.entries.len() as u64 + 1);
             *steps = steps.checked_sub(formed)?;
             let counts = 0..=class.entries.len() as i128;
-            let mut layer: Vec<i128> = half
-                .all()
-                .iter()
-                .flat_map(|sum| counts.clone().map(move |count| sum + class.amount * count))
-                .filter(|sum| sum + *add >= least && sum + *take <= most)
-                .collect();
+            let mut is_part = false;
+            let mut layer = Vec::new();
+            for (sum, count) in
+                half.all().iter().flat_map(|sum| counts.clone().map(move |count| (sum, count)))
+            {
+                let sum = sum + class.amount * count;
+                if sum + *add >= least && sum + *take <= most {
+                    is_part |= count > 0;
+                    layer.push(sum);
+                }
+            }
             layer.sort_unstable();
             layer.dedup();
+            if !is_part {
+                // No sum with it leads anywhere.
+                continue;
+            }
             half.layers.push(layer);
             half.classes.push(number);
+            depth += 1;
+            if depth > MOST_PARTS {
+                return None;
+            }
         }
         Some(Self { halves })
     }

@@ -21,7 +21,7 @@ use crate::period::Instant;
 const MOST_PAIRS: usize = 1 << 17;
 
 /// So many looks at a pair does a cluster get.
-const STEPS: u64 = 1 << 24;
+const STEPS: u64 = 1 << 22;
 
 /// The class of no partner at all: a column of the invoice's own, behind those of the settlements.
 const ALONE: u64 = u32::MAX as u64;

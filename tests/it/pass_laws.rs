@@ -198,3 +198,53 @@ proptest! {
         prop_assert_eq!(outcome.discrepancies.len(), 2 * (shifts.len() - near));
     }
 }
+
+/// A text that lives as long as the tests.
+fn kept(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
+}
+
+/// Lines of one deal, one for each minute, with these amounts.
+fn minutes(amounts: impl Iterator<Item = i64>) -> Vec<Line> {
+    let minute = |(minute, amount): (i64, i64)| {
+        let start =
+            kept(format!("2026-10-{:02}T{:02}:{:02}Z", 1 + minute / 1440, minute / 60 % 24, minute % 60));
+        Line { days: (start, "2026-10-31"), ..Line::plain("G-1", amount) }
+    };
+    (0..).zip(amounts).map(minute).collect()
+}
+
+#[test]
+fn what_takes_too_long_is_left_to_later_passes_and_ambiguous_in_the_end() {
+    let totals = || pass(&[field(Role::Deal)], Compare::Totals);
+    let window =
+        Pass { within: Some(Within::Days(1)), ..pass(&[field(Role::Deal), KeyPart::Start], Compare::Lines) };
+    let subset = pass(&[field(Role::Deal)], Compare::Subset);
+    // 400 times 400 pairs that are near, in other minutes; 3,000 records of which any seven add up.
+    let crowds = [
+        (window, minutes(500..900), minutes((500..900).rev().map(|amount| amount * 10))),
+        (subset.clone(), minutes(std::iter::once(700)), minutes(std::iter::repeat_n(100, 3000))),
+    ];
+    for (pass, invoices, settlements) in crowds {
+        for later in [None, Some(totals())] {
+            let passes: Vec<Pass> = [Some(pass.clone()), later].into_iter().flatten().collect();
+            let count = passes.len();
+            let outcome =
+                run(&cells(&invoices), &cells(&settlements), &Setup { passes, ..Setup::default() }).outcome;
+            let kinds: Vec<Kind> = outcome.discrepancies().map(|d| d.kind).collect();
+            assert_eq!(kinds, [if count == 1 { Kind::Ambiguous } else { Kind::Amount }]);
+            assert_eq!(outcome.passes[0].unweighed, 1);
+            assert_eq!(outcome.passes[count - 1].groups, 1);
+        }
+    }
+    // However many there are of which none could be in the sum.
+    let (invoices, settlements) = (minutes(std::iter::once(700)), minutes(800..10_800));
+    let setup = Setup { passes: vec![subset.clone()], ..Setup::default() };
+    let outcome = run(&cells(&invoices), &cells(&settlements), &setup).outcome;
+    assert_eq!((outcome.passes[0].groups, outcome.passes[0].unweighed), (0, 0));
+    assert_eq!(outcome.discrepancies().count(), 10_001);
+    // And however many copies of a line there are.
+    let copies = |count| vec![Line::plain("G-1", 100); count];
+    let outcome = run(&cells(&copies(3000)), &cells(&copies(3000)), &setup).outcome;
+    assert_eq!((outcome.passes[0].unweighed, outcome.discrepancies().count()), (1, 1));
+}
