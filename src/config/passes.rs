@@ -66,7 +66,7 @@ pub(super) fn checked(file: PassFile, key: Vec<KeyPart>) -> Result<Pass> {
             PartsOf::Invoices => Side::Invoice,
         }),
         sum_within: sum_within.unwrap_or_default(),
-        ..Pass::of(file.name, key, file.compare)
+        ..Pass::exact(file.name, key, file.compare)
     })
 }
 

@@ -40,7 +40,7 @@ pub struct Pass {
 impl Pass {
     /// A pass that compares entries of equal keys.
     #[must_use]
-    pub const fn of(name: String, key: Vec<KeyPart>, compare: Compare) -> Self {
+    pub const fn exact(name: String, key: Vec<KeyPart>, compare: Compare) -> Self {
         Self { name, key, compare, within: None, of: Side::Settlement, sum_within: money::ZERO }
     }
 

@@ -215,7 +215,7 @@ pub(super) fn field(role: Role) -> KeyPart {
 }
 
 pub(super) fn pass(key: &[KeyPart], compare: Compare) -> Pass {
-    Pass::of("any".to_owned(), key.to_vec(), compare)
+    Pass::exact("any".to_owned(), key.to_vec(), compare)
 }
 
 /// Passes as people set them up.
@@ -259,6 +259,7 @@ pub(super) struct Setup {
     pub(super) tolerances: Vec<Tolerance>,
     pub(super) check_arithmetic: bool,
     pub(super) tax_rates: Vec<Decimal>,
+    pub(super) keys: KeyRules,
 }
 
 impl Setup {
@@ -284,7 +285,7 @@ pub(super) struct Run {
 
 pub(super) fn run(invoices: &[Cells], settlements: &[Cells], setup: &Setup) -> Run {
     let (invoice, settlement) = (ledger(Side::Invoice, invoices), ledger(Side::Settlement, settlements));
-    let (zone, keys, fields) = (Zone::utc(), KeyRules::default(), Fields::default());
+    let (zone, keys, fields) = (Zone::utc(), setup.keys.clone(), Fields::default());
     let book = Book::new(&invoice, &settlement, &zone, &keys, &fields);
     let rules = setup.rules(&keys);
     let mut judge = Judge::new(&book, rules);
@@ -299,7 +300,7 @@ pub(super) fn run(invoices: &[Cells], settlements: &[Cells], setup: &Setup) -> R
 
 /// As [`run`], but what ties at first sight never comes to a ledger.
 fn run_sifted(invoices: &[Cells], settlements: &[Cells], setup: &Setup, memory_limit: usize) -> Outcome {
-    let (zone, keys, fields, reading) = (Zone::utc(), KeyRules::default(), Fields::default(), reading());
+    let (zone, keys, fields, reading) = (Zone::utc(), setup.keys.clone(), Fields::default(), reading());
     let rules = setup.rules(&keys);
     let Some(plan) = Plan::of(rules, &zone) else { return run(invoices, settlements, setup).outcome };
     let first = |side, rows| {
@@ -363,7 +364,17 @@ proptest! {
         limits in proptest::array::uniform2(0_i64..3),
         check_arithmetic: bool,
         memory_limit in select(&[1_usize, 100, 1 << 20][..]),
+        with_rules: bool,
     ) {
+        // G-1 and g-01 are 1, which nothing is called, and G-2 is blank.
+        let replace = |pattern: &str, with: &str| Replacement { pattern: pattern.into(), with: with.into() };
+        let settings = KeySettings {
+            replace: vec![replace("^G-0*(1)$", "$1"), replace("^G-2$", "")],
+            case: Case::Fold,
+            ..KeySettings::default()
+        };
+        let deal = with_rules.then(|| (Field::of(Role::Deal).unwrap(), &settings));
+        let keys = KeyRules::load(deal, &Fields::default(), std::path::Path::new("")).unwrap();
         let limit = |hundredths| Decimal::new(hundredths, 2);
         let usd = vec![(Field::of(Role::Currency).unwrap(), vec!["USD".to_owned()])];
         let setup = Setup {
@@ -374,6 +385,7 @@ proptest! {
                 tolerance(Role::Amount, limit(limits[1])),
             ],
             check_arithmetic,
+            keys,
             ..Setup::default()
         };
         let (mut invoices, settlements) = (cells(&invoices), cells(&settlements));
