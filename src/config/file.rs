@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::passes::PartsOf;
 use super::versions::VersionsFile;
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{Delimiter, Encoding, Sheet};
@@ -92,6 +93,9 @@ pub(super) struct PassFile {
     pub(super) key: Vec<String>,
     #[serde(default)]
     pub(super) compare: Compare,
+    pub(super) within: Option<String>,
+    pub(super) of: Option<PartsOf>,
+    pub(super) sum_within: Option<String>,
 }
 
 #[derive(Deserialize)]

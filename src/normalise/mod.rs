@@ -4,6 +4,7 @@
 
 mod keys;
 mod ledger;
+mod replace;
 mod role;
 mod sample;
 mod units;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 
 pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
 pub use self::ledger::{Counts, Draft, Ledger, Pool, Reject, Side, Tallies, Tally, TextId, tally};
+pub use self::replace::Replacement;
 pub use self::role::{Field, Fields, Holds, Role};
 pub use self::sample::{Drawn, Sample};
 pub use self::units::{Dimension, Unit};

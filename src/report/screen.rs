@@ -3,8 +3,8 @@
 use super::rejects::first_rejects;
 use super::summary::Direction;
 use super::table::{discrepancy_table, summary_table};
-use super::{Report, Summary, summary};
-use crate::fault::shown_lines;
+use super::{Report, Summary, idle, summary};
+use crate::fault;
 use crate::judge::Class;
 use crate::money::{self, Decimal};
 use crate::normalise::Side;
@@ -89,7 +89,7 @@ fn patterns(summary: &Summary) -> impl Iterator<Item = String> {
         .patterns
         .iter()
         .take(PATTERNS)
-        .map(|pattern| format!("pattern: {}", shown_lines(&pattern.pattern).replace('\n', " ")))
+        .map(|pattern| format!("pattern: {}", fault::shown_lines(&pattern.pattern).replace('\n', " ")))
 }
 
 /// What is no discrepancy, but may be a mistake: a side without entries, a pass without a group.
@@ -107,8 +107,19 @@ fn notes(report: &Report<'_>, summary: &Summary) -> Vec<String> {
         })
         .collect();
     if notes.is_empty() {
-        let idle = summary.passes.iter().filter(|pass| pass.groups == 0);
-        notes.extend(idle.map(|pass| format!("note: the pass \"{}\" matched nothing", pass.name)));
+        let counts = report.outcome.passes.iter().zip(&summary.passes);
+        notes.extend(counts.filter_map(|(count, pass)| {
+            let level = idle::level(count.idle.as_ref()?);
+            let why = pass.matched_nothing.as_deref().unwrap_or_default();
+            Some(format!("{level}: the pass \"{}\" matched nothing: {why}", fault::shown(&pass.name)))
+        }));
     }
+    notes.extend(summary.passes.iter().filter(|pass| pass.unweighed_keys > 0).map(|pass| {
+        format!(
+            "warning: the pass \"{}\" left {} to later passes, since weighing what stands there takes too long; give it a finer key",
+            fault::shown(&pass.name),
+            counted(pass.unweighed_keys, "key", "keys")
+        )
+    }));
     notes
 }

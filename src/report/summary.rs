@@ -5,7 +5,7 @@ use std::io::Write;
 
 use serde::{Serialize, Serializer};
 
-use super::{Input, Report};
+use super::{Input, Report, idle};
 use crate::judge::{Discrepancy, Pattern, Share};
 use crate::money::{self, Decimal, Sum};
 use crate::normalise::Tally;
@@ -68,6 +68,12 @@ pub struct PassSummary {
     pub invoice_entries: u64,
     /// Settlement entries in them.
     pub settlement_entries: u64,
+    /// Keys that it left to later passes, since weighing what stands under them takes too long.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unweighed_keys: u64,
+    /// Where it made no group: why, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matched_nothing: Option<String>,
 }
 
 /// What one limb of a tolerance let pass.
@@ -164,6 +170,11 @@ impl From<&Tally> for Total {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands on a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// Decimals are texts in JSON, so that no reader makes doubles of them.
 fn as_text<S: Serializer>(value: &Option<Decimal>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&value.map(money::shown).unwrap_or_default())
@@ -209,6 +220,8 @@ pub fn summary(report: &Report<'_>) -> Summary {
                 groups: count.groups,
                 invoice_entries: count.invoices,
                 settlement_entries: count.settlements,
+                unweighed_keys: count.unweighed,
+                matched_nothing: count.idle.as_ref().map(idle::told),
             })
             .collect(),
         tolerances: outcome.within.iter().fold(BTreeMap::new(), |mut tolerances, (&number, &count)| {

@@ -23,6 +23,8 @@ mod interop;
 mod large;
 mod laws;
 mod layers;
+mod oracle;
+mod pass_laws;
 mod platform;
 #[cfg(feature = "simulator")]
 mod proxy;
