@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::rates::RatesFile;
 use super::versions::VersionsFile;
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{Delimiter, Encoding, Sheet};
@@ -31,6 +32,7 @@ pub(super) struct File {
     pub(super) tolerance: Vec<ToleranceFile>,
     #[serde(default)]
     pub(super) judge: JudgeFile,
+    pub(super) rates: Option<RatesFile>,
     #[serde(default)]
     pub(super) report: ReportFile,
 }

@@ -1,11 +1,11 @@
 //! A discrepancy in one sentence or two, with the arithmetic that a reader can check.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::{Both, Combine, Discrepancy, Figures, Kind, Limb, Terms, Tolerance, figures};
 use crate::matching::{Book, How, MOST};
-use crate::money::{self, Decimal};
+use crate::money::{self, Decimal, Sum};
 use crate::normalise::{Role, Side, Versions};
 
 /// Explains `discrepancy`, which was judged by `tolerances`.
@@ -16,6 +16,9 @@ pub fn explain(book: &Book<'_>, tolerances: &[Tolerance], discrepancy: &Discrepa
     if discrepancy.how == How::Totals && discrepancy.invoices.len() + discrepancy.settlements.len() > 2 {
         let (invoices, settlements) = (teller.lines(Side::Invoice), teller.lines(Side::Settlement));
         let _ = write!(text, " These are sums: {invoices} against {settlements}.");
+    }
+    if let Some(conversion) = teller.conversion() {
+        let _ = write!(text, " {conversion}");
     }
     if let Some(split) = teller.split() {
         let _ = write!(text, " {split}");
@@ -152,11 +155,15 @@ impl Teller<'_> {
             Kind::Unsettled => format!("Billed {amount_billed}, but no settlement record has this key."),
             Kind::Unbilled => format!("Settled {amount_settled}, but no invoice line has this key."),
             Kind::Currency => format!(
-                "Billed in {}, settled in {}: {} against {}; amounts in different currencies are not subtracted.",
+                "Billed in {}, settled in {}: {} against {}; {}.",
                 self.role(Side::Invoice, Role::Currency),
                 self.role(Side::Settlement, Role::Currency),
                 billed.amount.map_or_else(|| "no amount".into(), money::shown),
                 settled.amount.map_or_else(|| "no amount".into(), money::shown),
+                match figures.conversion.as_ref().and_then(|conversion| conversion.missing.as_ref()) {
+                    Some((_, why)) => why,
+                    None => "amounts in different currencies are not subtracted",
+                }
             ),
             Kind::Unit if !figures.units_clash => format!(
                 "The figure is the same, the unit is not: billed {}, settled {}, which is {}.",
@@ -206,6 +213,44 @@ impl Teller<'_> {
             Kind::Amount => format!("Billed {amount_billed}, settled {amount_settled}."),
             Kind::Arithmetic => self.arithmetic(),
         }
+    }
+
+    /// `Converted: 100.00 USD = 95.12 EUR at 0.9512 (2026-10-01).`
+    fn conversion(&self) -> Option<String> {
+        /// So many rates are told; the JSON has all.
+        const TOLD: usize = 3;
+        let conversion = self.discrepancy.figures.conversion.as_ref()?;
+        let mut by_rate: BTreeMap<(&str, &str, &str, Decimal), [Sum; 2]> = BTreeMap::new();
+        for record in &conversion.records {
+            let key = (record.wanted.as_str(), record.day.as_str(), record.from.as_str(), record.rate);
+            let [stated, converted] = by_rate.entry(key).or_default();
+            stated.add(record.stated.unwrap_or_default());
+            converted.add(record.amount.unwrap_or_default());
+        }
+        let shown = |sum: &Sum| sum.value().map_or_else(|| "more digits than 28".to_owned(), money::shown);
+        let told: Vec<String> = by_rate
+            .iter()
+            .take(TOLD)
+            .map(|(&(wanted, day, from, rate), [stated, converted])| {
+                let day = if day == wanted {
+                    day.to_owned()
+                } else {
+                    format!("{day}, the last day before {wanted} that has one")
+                };
+                format!(
+                    "{} {from} = {} {} at {} ({day})",
+                    shown(stated),
+                    shown(converted),
+                    conversion.to,
+                    money::plain(rate)
+                )
+            })
+            .collect();
+        let more = match by_rate.len().saturating_sub(TOLD) {
+            0 => String::new(),
+            more => format!("; and at {more} more rates"),
+        };
+        (!told.is_empty()).then(|| format!("Converted: {}{more}.", told.join("; ")))
     }
 
     fn earlier(&self, billed: &str, settled: &str) -> String {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::conversion::Conversion;
 use super::figures::{Both, Figures, Variance, rounding_of, split};
 use super::{Comparison, Judge, Terms, Weighed};
 use crate::matching::{Book, Group, How};
@@ -19,7 +20,7 @@ pub enum Kind {
     Unsettled,
     /// On record, but never billed.
     Unbilled,
-    /// The currencies differ.
+    /// The currencies differ, and no rate converts one into the other.
     Currency,
     /// The units do not convert, or one of them is wrong.
     Unit,
@@ -97,7 +98,7 @@ pub(super) fn find(judge: &Judge<'_>, group: &Group<'_>, figures: &Both) -> Foun
         How::Alone => return Found::Differs(Kind::Unbilled, None),
         How::Lines | How::Totals => {}
     }
-    if currencies_clash(judge.book, group) {
+    if stays_apart(judge.book, group, figures) {
         return Found::Differs(Kind::Currency, None);
     }
     if figures.units_clash {
@@ -197,9 +198,10 @@ fn differing(judge: &Judge<'_>, group: &Group<'_>, figures: &Both, compared: [Co
     }
 }
 
-/// Whether the entries of a group state more than one currency.
-pub(super) fn currencies_clash(book: &Book<'_>, group: &Group<'_>) -> bool {
-    texts_differ(book, group, Role::Currency)
+/// Whether the entries of a group state more than one currency, and no rates bring them together.
+pub(super) fn stays_apart(book: &Book<'_>, group: &Group<'_>, figures: &Both) -> bool {
+    let converted = figures.conversion.as_ref().is_some_and(Conversion::is_complete);
+    !converted && texts_differ(book, group, Role::Currency)
 }
 
 /// Whether the entries of a group state more than one text in `role`; blanks agree with anything.

@@ -5,6 +5,7 @@
 mod arithmetic;
 mod cause;
 mod control;
+mod conversion;
 mod explanation;
 mod figures;
 mod identity;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 
 pub use self::arithmetic::{Held, weigh};
 pub use self::control::{Balance, Class, Control};
+pub use self::conversion::{BilledAt, Conversion, Converted};
 pub use self::explanation::explain;
 pub use self::figures::{Both, Figures, Variance, miscalculated, split};
 pub use self::kind::Kind;
@@ -23,7 +25,7 @@ pub use self::tolerance::{Combine, Limb, Of, Terms, Tolerance, Weighed};
 use crate::fault::Result;
 use crate::matching::{Book, Group, How, Pass, PassCount};
 use crate::money::{self, Decimal};
-use crate::normalise::{Field, KeyRules, Role, Side};
+use crate::normalise::{Field, KeyRules, Rates, Role, Side};
 
 /// What judging needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +38,8 @@ pub struct Rules<'a> {
     pub check_arithmetic: bool,
     /// The passes; the key of the first says which entries may stand for each other's neighbours.
     pub passes: &'a [Pass],
+    /// What converts settlements into the invoice's currency; without it, currencies never meet.
+    pub rates: Option<&'a Rates>,
     /// In percent: what a tax may add to an amount or a price.
     pub tax_rates: &'a [Decimal],
 }
@@ -97,6 +101,10 @@ pub struct Outcome {
     pub within: BTreeMap<usize, u64>,
     /// The same by the limb that decided, with the room that was left.
     pub rooms: BTreeMap<(usize, Limb), Room>,
+    /// Groups whose sides are in two currencies and that rates brought together.
+    pub converted: u64,
+    /// Those of them for which an earlier day's rate stands in.
+    pub by_previous: u64,
     /// What each pass took.
     pub passes: Vec<PassCount>,
     /// Read = matched + within tolerance + discrepant + superseded + rejected.
@@ -124,6 +132,8 @@ impl Outcome {
     /// Counts what another outcome has counted; its discrepancies stay where they are.
     pub fn join(&mut self, other: &Self) {
         self.matched += other.matched;
+        self.converted += other.converted;
+        self.by_previous += other.by_previous;
         for (&tolerance, count) in &other.within {
             *self.within.entry(tolerance).or_default() += count;
         }
@@ -198,7 +208,14 @@ impl<'a> Judge<'a> {
 
     /// Gives `group` its verdict.
     pub fn judge(&mut self, group: &Group<'_>) {
-        let class = match self.verdict(group) {
+        let figures = (!self.ties_at_first_sight(group))
+            .then(|| figures::both(self.book, &self.rules, group.invoices, group.settlements));
+        let conversion = figures.as_ref().and_then(|figures| figures.conversion.as_ref());
+        if let Some(conversion) = conversion.filter(|conversion| conversion.is_complete()) {
+            self.outcome.converted += 1;
+            self.outcome.by_previous += u64::from(conversion.is_by_previous());
+        }
+        let class = match figures.map_or(Verdict::Matched, |figures| self.verdict(group, figures)) {
             Verdict::Matched => {
                 self.outcome.matched += 1;
                 Class::Matched
@@ -234,11 +251,7 @@ impl<'a> Judge<'a> {
         Ok(self.outcome)
     }
 
-    fn verdict(&self, group: &Group<'_>) -> Verdict {
-        if self.ties_at_first_sight(group) {
-            return Verdict::Matched;
-        }
-        let figures = figures::both(self.book, group.invoices, group.settlements);
+    fn verdict(&self, group: &Group<'_>, figures: Both) -> Verdict {
         let found = kind::find(self, group, &figures);
         let (kind, tolerance) = match found {
             kind::Found::Ties(None) => return Verdict::Matched,
@@ -247,7 +260,7 @@ impl<'a> Judge<'a> {
         };
         let lines = group.invoices.len() + group.settlements.len();
         let variance = match kind {
-            _ if kind::currencies_clash(self.book, group)
+            _ if kind::stays_apart(self.book, group, &figures)
                 || one_sided(group, &figures)
                 || figures.overflow =>
             {
@@ -256,7 +269,8 @@ impl<'a> Judge<'a> {
             Kind::Unit => {
                 split(&without_quantity(&figures.invoiced), &without_quantity(&figures.settled), lines)
             }
-            _ => split(&figures.invoiced, &figures.settled, lines),
+            _ => figures::split_by_rate(&figures, lines)
+                .or_else(|| split(&figures.invoiced, &figures.settled, lines)),
         };
         let earlier = if kind == Kind::Version { versions::earlier(self, group) } else { None };
         Verdict::Discrepancy(Box::new(Discrepancy {

@@ -15,7 +15,7 @@ mod wide;
 
 pub use rust_decimal::Decimal;
 
-pub use self::parse::{DecimalMark, Parsed, parse, parse_xml};
+pub use self::parse::{DecimalMark, Parsed, is_currency, parse, parse_xml};
 pub use self::product::Product;
 pub use self::ratio::Ratio;
 pub use self::rounding::{Rounding, round};

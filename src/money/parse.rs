@@ -143,6 +143,12 @@ const CURRENCIES: &str = "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BG
     PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS \
     TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG";
 
+/// Whether `code` is a currency of ISO 4217 in use, in capitals.
+#[must_use]
+pub fn is_currency(code: &str) -> bool {
+    CURRENCIES.split(' ').any(|known| known == code)
+}
+
 /// Takes a currency sign or code off either end: the code, where the sign stands for one currency only.
 fn strip_currency(text: &str) -> Option<(Option<[u8; 3]>, &str)> {
     for (sign, code) in [("€", Some(*b"EUR")), ("£", Some(*b"GBP")), ("$", None), ("¥", None)] {

@@ -6,7 +6,7 @@ use std::io::Write;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{COLUMNS, Report, line};
+use super::{COLUMNS, Report, line, rates_used};
 use crate::fault::{Fault, Kind, Result};
 use crate::judge::Discrepancy;
 use crate::normalise::Side;
@@ -51,6 +51,11 @@ fn object(report: &Report<'_>, discrepancy: &Discrepancy) -> Value {
             }
         });
         object.insert(name.to_owned(), Value::Array(sources.collect()));
+    }
+    // Only where there was something to convert: most discrepancies are in one currency.
+    let rates = rates_used(report.book, discrepancy);
+    if !rates.is_empty() {
+        object.insert("rates".to_owned(), json!(rates));
     }
     Value::Object(object)
 }

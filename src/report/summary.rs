@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::{Input, Report};
+use super::{Input, Report, as_text};
 use crate::judge::Discrepancy;
 use crate::money::{self, Decimal};
 use crate::normalise::Tally;
@@ -38,6 +38,9 @@ pub struct Summary {
     /// What is below `[report] minimum` and not listed, where that is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub immaterial: Option<Immaterial>,
+    /// What was converted, where there are rates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rates: Option<RatesSummary>,
     /// Side → currency → class → lines and amount.
     pub control_totals: BTreeMap<&'static str, BTreeMap<String, BTreeMap<&'static str, Total>>>,
 }
@@ -84,6 +87,17 @@ pub struct LimbSummary {
     pub least_room: Option<Decimal>,
 }
 
+/// What rates did.
+#[derive(Clone, Debug, Serialize)]
+pub struct RatesSummary {
+    /// Their table.
+    pub file: String,
+    /// Groups whose sides are in two currencies and that they brought together.
+    pub groups_converted: u64,
+    /// Those of them for which an earlier day's rate stands in.
+    pub by_an_earlier_rate: u64,
+}
+
 /// Discrepancies that are counted, but not listed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Immaterial {
@@ -124,11 +138,6 @@ impl From<&Tally> for Total {
     fn from(tally: &Tally) -> Self {
         Self { lines: tally.lines, amount: tally.amount.value() }
     }
-}
-
-/// Decimals are texts in JSON, so that no reader makes doubles of them.
-fn as_text<S: Serializer>(value: &Option<Decimal>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&value.map(money::shown).unwrap_or_default())
 }
 
 /// Summarises a run.
@@ -194,6 +203,11 @@ pub fn summary(report: &Report<'_>) -> Summary {
             .collect(),
         variance: directions(report, outcome.discrepancies.iter()),
         immaterial,
+        rates: report.rates.map(|rates| RatesSummary {
+            file: rates.file.clone(),
+            groups_converted: outcome.converted,
+            by_an_earlier_rate: outcome.by_previous,
+        }),
         control_totals,
     }
 }

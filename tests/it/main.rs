@@ -23,6 +23,7 @@ mod interop;
 mod large;
 mod laws;
 mod layers;
+mod money;
 mod platform;
 #[cfg(feature = "simulator")]
 mod proxy;

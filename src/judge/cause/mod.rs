@@ -10,6 +10,7 @@ mod digits;
 mod leftovers;
 mod mislabelled;
 mod other_price;
+mod other_rate;
 mod rounded;
 mod scale;
 mod shifted;
@@ -48,8 +49,9 @@ enum Look {
 }
 
 /// All causes, in the order in which they are tried.
-const REGISTRY: [Look; 11] = [
+const REGISTRY: [Look; 12] = [
     Look::Alone(sign::find),
+    Look::Alone(other_rate::find),
     Look::Alone(mislabelled::find),
     Look::Alone(twice::find),
     Look::Alone(scale::find),
