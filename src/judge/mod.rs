@@ -13,7 +13,10 @@ mod kind;
 mod tolerance;
 mod versions;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+
+use rayon::slice::ParallelSliceMut as _;
 
 pub use self::arithmetic::{Held, weigh};
 pub use self::control::{Balance, Class, Control};
@@ -93,8 +96,8 @@ impl Discrepancy {
 /// What a run found.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// The largest variance first.
-    pub discrepancies: Vec<Discrepancy>,
+    /// The largest variance first. There may be many, and they are large: they move as pointers.
+    pub discrepancies: Vec<Box<Discrepancy>>,
     /// Groups that tie exactly.
     pub matched: u64,
     /// Groups that tie within each tolerance, by its number.
@@ -143,6 +146,11 @@ impl Outcome {
             room.least = [room.least, other.least].into_iter().flatten().min();
         }
         self.control.join(&other.control);
+    }
+
+    /// The discrepancies, the largest variance first.
+    pub fn discrepancies(&self) -> impl Iterator<Item = &Discrepancy> + Clone {
+        self.discrepancies.iter().map(|discrepancy| &**discrepancy)
     }
 
     /// Groups within any tolerance.
@@ -225,7 +233,7 @@ impl<'a> Judge<'a> {
                 Class::WithinTolerance
             }
             Verdict::Discrepancy(discrepancy) => {
-                self.outcome.discrepancies.push(*discrepancy);
+                self.outcome.discrepancies.push(discrepancy);
                 Class::Discrepant
             }
         };
@@ -243,10 +251,9 @@ impl<'a> Judge<'a> {
         self.outcome.passes = passes;
         identity::name(self.book, &mut self.outcome.discrepancies);
         let size = |discrepancy: &Discrepancy| discrepancy.variance.map(|variance| variance.total.abs());
-        // Sorted by keys of their own: a discrepancy is large to move.
         self.outcome
             .discrepancies
-            .sort_by_cached_key(|discrepancy| (std::cmp::Reverse(size(discrepancy)), discrepancy.id.clone()));
+            .par_sort_by(|a, b| (Reverse(size(a)), &a.id).cmp(&(Reverse(size(b)), &b.id)));
         cause::name(self.book, &self.rules, &mut self.outcome.discrepancies);
         Ok(self.outcome)
     }

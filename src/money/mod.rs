@@ -19,7 +19,7 @@ pub use self::parse::{DecimalMark, Parsed, is_currency, parse, parse_xml};
 pub use self::product::Product;
 pub use self::ratio::Ratio;
 pub use self::rounding::{Rounding, round};
-pub use self::shown::{grouped, plain, shown};
+pub use self::shown::{grouped, plain, show, show_plain, shown};
 pub use self::sum::Sum;
 use self::wide::Wide;
 
@@ -47,16 +47,15 @@ pub fn multiply(a: Decimal, b: Decimal) -> Option<Decimal> {
 /// The mantissa and the scale of `value` without zeros at its end: equal values have equal ones.
 #[must_use]
 pub fn canonical(value: Decimal) -> (i128, u32) {
-    let wide = Wide::from(value);
-    let (Ok(mut mantissa), mut scale) = (i64::try_from(wide.mantissa), wide.scale) else {
-        let wide = wide.stripped();
-        return (wide.mantissa, wide.scale);
-    };
-    // 64 bits divide many times faster than 128.
-    while scale > 0 && mantissa % 10 == 0 {
-        (mantissa, scale) = (mantissa / 10, scale - 1);
-    }
-    (mantissa.into(), scale)
+    let Wide { mantissa, scale } = Wide::from(value).stripped();
+    (mantissa, scale)
+}
+
+/// The mantissas of `values` at one scale; `None` where they do not fit 128 bits.
+#[must_use]
+pub fn aligned(values: impl Iterator<Item = Decimal> + Clone) -> Option<Vec<i128>> {
+    let scale = values.clone().map(|value| value.scale()).max()?;
+    values.map(|value| Wide::from(value).at(scale)).collect()
 }
 
 #[cfg(test)]

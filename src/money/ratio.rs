@@ -62,12 +62,21 @@ impl Ratio {
     /// Whether `a = b × self`, exactly.
     #[must_use]
     pub fn holds(self, a: Decimal, b: Decimal) -> bool {
-        let times = |value: Decimal, factor: i128| {
-            let value = Wide::from(value).stripped();
-            Some(Wide { mantissa: value.mantissa.checked_mul(factor)?, scale: value.scale })
-        };
-        let sides = times(a, self.denominator).zip(times(b, self.numerator));
+        let sides = Wide::from(a).times(self.denominator).zip(Wide::from(b).times(self.numerator));
         sides.and_then(|(a, b)| a.compare(b)).is_some_and(Ordering::is_eq)
+    }
+
+    /// Whether `a` may be `b × self`, rounded to the digits that `a` has: no more than a step of its last digit lies between. Where
+    /// that does not fit 128 bits, it may be.
+    #[must_use]
+    pub fn is_near(self, a: Decimal, b: Decimal) -> bool {
+        let apart = || {
+            let product = Wide::from(b).times(self.numerator)?;
+            let Wide { mantissa, scale } = Wide::from(a).times(self.denominator)?.add(product.negated())?;
+            let step = Wide { mantissa: self.denominator, scale: a.scale() };
+            Wide { mantissa: mantissa.checked_abs()?, scale }.compare(step)
+        };
+        apart().is_none_or(Ordering::is_le)
     }
 
     /// `value × self`, and whether that is exact; where it is not, it is
@@ -111,7 +120,7 @@ impl fmt::Display for Ratio {
     }
 }
 
-const fn gcd(mut a: i128, mut b: i128) -> i128 {
+fn gcd(mut a: i128, mut b: i128) -> i128 {
     while b != 0 {
         (a, b) = (b, a % b);
     }

@@ -61,6 +61,17 @@ impl Wide {
         })
     }
 
+    pub(super) const fn negated(self) -> Self {
+        // No mantissa of a decimal, nor its product with a ratio that fits, is the one number that has no opposite.
+        Self { mantissa: self.mantissa.saturating_neg(), ..self }
+    }
+
+    /// `self × factor`, without zeros at its end where it does not fit with them.
+    pub(super) fn times(self, factor: i128) -> Option<Self> {
+        let times = |wide: Self| Some(Self { mantissa: wide.mantissa.checked_mul(factor)?, ..wide });
+        times(self).or_else(|| times(self.stripped()))
+    }
+
     pub(super) fn multiply(self, other: Self) -> Option<Self> {
         let product = |a: Self, b: Self| {
             Some(Self { mantissa: a.mantissa.checked_mul(b.mantissa)?, scale: a.scale + b.scale })
@@ -69,6 +80,13 @@ impl Wide {
     }
 
     pub(super) fn stripped(mut self) -> Self {
+        // 64 bits divide many times faster than 128.
+        if let Ok(mut mantissa) = i64::try_from(self.mantissa) {
+            while self.scale > 0 && mantissa % 10 == 0 {
+                (mantissa, self.scale) = (mantissa / 10, self.scale - 1);
+            }
+            return Self { mantissa: mantissa.into(), ..self };
+        }
         while self.scale > 0 && self.mantissa % 10 == 0 {
             self.mantissa /= 10;
             self.scale -= 1;

@@ -5,6 +5,7 @@
 //! 64-bit mantissas with a scale, the rare wider ones stand aside.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -392,9 +393,17 @@ impl Ledger {
     /// Where an entry stands: `file:row`, `file:sheet:row` or `operation:call:index`.
     #[must_use]
     pub fn source(&self, entry: u32) -> String {
+        let mut text = String::new();
+        self.show_source(entry, &mut text);
+        text
+    }
+
+    /// Appends where an entry stands, see [`Ledger::source`].
+    pub fn show_source(&self, entry: u32, text: &mut String) {
         let at = entry as usize;
-        let origin = self.origin.get(at).and_then(|&origin| self.origins.get(origin as usize));
-        let row = self.row.get(at).copied().unwrap_or_default();
-        origin.map_or_else(|| row.to_string(), |origin| format!("{origin}:{row}"))
+        if let Some(origin) = self.origin.get(at).and_then(|&origin| self.origins.get(origin as usize)) {
+            let _ = write!(text, "{origin}:");
+        }
+        let _ = write!(text, "{}", self.row.get(at).copied().unwrap_or_default());
     }
 }

@@ -76,7 +76,7 @@ impl<'a> Report<'a> {
     /// The discrepancies that are listed: all but the immaterial ones.
     pub fn listed(&self) -> impl Iterator<Item = &'a Discrepancy> + use<'a> {
         let minimum = self.minimum;
-        self.outcome.discrepancies.iter().filter(move |discrepancy| discrepancy.is_material(minimum))
+        self.outcome.discrepancies().filter(move |discrepancy| discrepancy.is_material(minimum))
     }
 
     /// How many rows of either side were rejected.

@@ -151,7 +151,7 @@ pub fn summary(report: &Report<'_>) -> Summary {
         control_totals.entry(side.name()).or_default().insert(currency.to_owned(), classes);
     }
     let immaterial = report.minimum.map(|minimum| {
-        let all = || outcome.discrepancies.iter().filter(|of| !of.is_material(report.minimum));
+        let all = || outcome.discrepancies().filter(|of| !of.is_material(report.minimum));
         Immaterial {
             minimum: Some(minimum),
             discrepancies: all().count() as u64,
@@ -201,7 +201,7 @@ pub fn summary(report: &Report<'_>) -> Summary {
                 })
             })
             .collect(),
-        variance: directions(report, outcome.discrepancies.iter()),
+        variance: directions(report, outcome.discrepancies()),
         immaterial,
         rates: report.rates.map(|rates| RatesSummary {
             file: rates.file.clone(),

@@ -334,7 +334,7 @@ fn run_sifted(invoices: &[Cells], settlements: &[Cells], setup: &Setup, memory_l
 
 /// What was found, each as `of` sees it, in an order of its own.
 fn found<T: Ord>(outcome: &Outcome, of: impl Fn(&Discrepancy) -> T) -> Vec<T> {
-    let mut found: Vec<T> = outcome.discrepancies.iter().map(of).collect();
+    let mut found: Vec<T> = outcome.discrepancies().map(of).collect();
     found.sort();
     found
 }

@@ -19,6 +19,8 @@ mod split_line;
 mod tax;
 mod twice;
 
+use rayon::iter::{IntoParallelRefMutIterator as _, ParallelIterator as _};
+
 use self::leftovers::Leftovers;
 use super::{Both, Discrepancy, Figures, Kind, Rules};
 use crate::matching::Book;
@@ -65,34 +67,38 @@ const REGISTRY: [Look; 12] = [
 ];
 
 /// Names the causes of `discrepancies`, in time that grows as sorting them does.
-pub(super) fn name(book: &Book<'_>, rules: &Rules<'_>, discrepancies: &mut [Discrepancy]) {
-    for look in &REGISTRY {
-        match look {
-            Look::Alone(find) => {
-                for discrepancy in discrepancies.iter_mut().filter(|discrepancy| discrepancy.cause.is_none())
-                {
-                    if let Some(cause) = find(&Case { rules, discrepancy }) {
-                        discrepancy.blame(cause);
-                    }
+pub(super) fn name(book: &Book<'_>, rules: &Rules<'_>, discrepancies: &mut [Box<Discrepancy>]) {
+    let is_alone = |look: &Look| matches!(look, Look::Alone(_));
+    for looks in REGISTRY.chunk_by(|a, b| is_alone(a) && is_alone(b)) {
+        if let [Look::Across(find)] = looks {
+            for (number, cause) in find(&Leftovers::new(book, rules, discrepancies)) {
+                if let Some(discrepancy) = discrepancies.get_mut(number) {
+                    discrepancy.blame(cause);
                 }
             }
-            Look::Across(find) => {
-                for (number, cause) in find(&Leftovers::new(book, rules, discrepancies)) {
-                    if let Some(discrepancy) =
-                        discrepancies.get_mut(number).filter(|discrepancy| discrepancy.cause.is_none())
-                    {
-                        discrepancy.blame(cause);
-                    }
-                }
-            }
+            continue;
         }
+        discrepancies.par_iter_mut().filter(|discrepancy| discrepancy.cause.is_none()).for_each(
+            |discrepancy| {
+                let case = Case { rules, discrepancy };
+                let found = looks.iter().find_map(|look| match look {
+                    Look::Alone(find) => find(&case),
+                    Look::Across(_) => None,
+                });
+                if let Some(cause) = found {
+                    discrepancy.blame(cause);
+                }
+            },
+        );
     }
 }
 
 impl Discrepancy {
+    /// Names a cause where none is named.
     fn blame(&mut self, cause: Cause) {
-        self.cause = Some(cause.name);
-        self.arithmetic = Some(cause.arithmetic);
+        if self.cause.is_none() {
+            (self.cause, self.arithmetic) = (Some(cause.name), Some(cause.arithmetic));
+        }
     }
 }
 
@@ -135,6 +141,9 @@ impl Pair {
 fn follows(a: Decimal, b: Decimal, ratio: Ratio, steps: i64) -> Option<Option<Rounding>> {
     if ratio.holds(a, b) {
         return Some(None);
+    }
+    if !ratio.is_near(a, b) {
+        return None;
     }
     let apart = money::subtract(a, b)?.abs();
     if apart < Decimal::new(steps, a.scale()) {
