@@ -57,8 +57,8 @@ pub struct Settings {
     pub period: Option<Period>,
     /// How many rejected rows a run may have and still be judged by its discrepancies alone.
     pub allow_rejects: u64,
-    /// Whether an invoice's own quantity × price is checked.
-    pub check_arithmetic: bool,
+    /// Whether quantity × price is checked against the amount: of the invoices, and of the settlements.
+    pub check_arithmetic: [bool; 2],
     /// What the vendors billed.
     pub invoices: SideSettings,
     /// What the platform recorded.
@@ -250,7 +250,7 @@ fn settings(
         zone,
         period,
         allow_rejects: overrides.allow_rejects.unwrap_or(file.reconciliation.allow_rejects),
-        check_arithmetic: file.reconciliation.check_arithmetic,
+        check_arithmetic: file.reconciliation.check_arithmetic.sides()?,
         invoices,
         settlements,
         fields,

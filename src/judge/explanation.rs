@@ -290,17 +290,22 @@ impl Teller<'_> {
     }
 
     fn arithmetic(&self) -> String {
-        let ledger = self.book.ledger(Side::Invoice);
-        let worst = self
-            .discrepancy
-            .invoices
-            .iter()
-            .max_by_key(|&&entry| figures::gap(ledger, entry).map(|gap| gap.abs()));
-        let terms = worst
-            .and_then(|&entry| Some((ledger.quantity(entry)?, ledger.price(entry)?, ledger.amount(entry)?)));
-        let Some((quantity, price, amount)) = terms else { return String::new() };
+        let gap = |side, entry| figures::gap(self.book.ledger(side), entry).map(|gap| gap.abs());
+        let all = [Side::Settlement, Side::Invoice]
+            .into_iter()
+            .flat_map(|side| self.discrepancy.entries(side).iter().map(move |&entry| (side, entry)));
+        let worst = all.max_by_key(|&(side, entry)| gap(side, entry));
+        let terms = worst.and_then(|(side, entry)| {
+            let ledger = self.book.ledger(side);
+            Some((side, ledger.quantity(entry)?, ledger.price(entry)?, ledger.amount(entry)?))
+        });
+        let Some((side, quantity, price, amount)) = terms else { return String::new() };
+        let (whose, does) = match side {
+            Side::Invoice => ("invoice", "bills"),
+            Side::Settlement => ("settlement", "records"),
+        };
         format!(
-            "The sides tie, but the invoice's own {} × {} = {}, not the {} that it bills.",
+            "The sides tie, but the {whose}'s own {} × {} = {}, not the {} that it {does}.",
             money::plain(quantity),
             money::plain(price),
             money::multiply(quantity, price).map_or_else(|| "more digits than 28".to_owned(), money::plain),

@@ -34,7 +34,7 @@ pub enum Kind {
     Price,
     /// The amount differs, beyond what quantity or price alone explain.
     Amount,
-    /// The sides tie, but the invoice's own quantity × price is not its amount.
+    /// The sides tie, but quantity × price of a line or of a record is not its own amount.
     Arithmetic,
 }
 
@@ -129,7 +129,10 @@ pub(super) fn find(judge: &Judge<'_>, group: &Group<'_>, figures: &Both) -> Foun
         if let Some(kind) = incomparable(all, invoiced, settled) {
             return Found::Differs(kind, None);
         }
-        if group.invoices.iter().any(|&invoice| judge.miscalculated(invoice)) {
+        let miscalculated =
+            |side, entries: &[u32]| entries.iter().any(|&entry| judge.miscalculated(side, entry));
+        if miscalculated(Side::Invoice, group.invoices) || miscalculated(Side::Settlement, group.settlements)
+        {
             return Found::Differs(
                 Kind::Arithmetic,
                 judge.tolerance(Role::Amount, group).map(|(number, _)| number),

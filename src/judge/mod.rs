@@ -37,8 +37,8 @@ pub struct Rules<'a> {
     pub tolerances: &'a [Tolerance],
     /// Makes the values of `when` comparable.
     pub keys: &'a KeyRules,
-    /// Whether an invoice's own quantity × price is checked against its amount.
-    pub check_arithmetic: bool,
+    /// Whether quantity × price is checked against the amount of a line: of the invoices, and of the settlements.
+    pub check_arithmetic: [bool; 2],
     /// The passes; the key of the first says which entries may stand for each other's neighbours.
     pub passes: &'a [Pass],
     /// What converts settlements into the invoice's currency; without it, currencies never meet.
@@ -311,7 +311,8 @@ impl<'a> Judge<'a> {
                 self.book.key(Side::Invoice, field, invoice)
                     == self.book.key(Side::Settlement, field, settlement)
             })
-            && !self.miscalculated(invoice)
+            && !self.miscalculated(Side::Invoice, invoice)
+            && !self.miscalculated(Side::Settlement, settlement)
     }
 
     /// The first tolerance for `role` whose `when` holds for every entry of the group.
@@ -352,23 +353,37 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whether an invoice entry's own quantity × price is not its amount: by more
+    /// Whether an entry's own quantity × price is not its amount: by more
     /// than a cent, which is what rounding a line can do, and more than the tolerance for its amount.
-    fn miscalculated(&self, invoice: u32) -> bool {
-        let ledger = self.book.ledger(Side::Invoice);
-        let (quantity, price, amount) =
-            (ledger.quantity(invoice), ledger.price(invoice), ledger.amount(invoice));
-        if !self.rules.check_arithmetic || !miscalculated(quantity, price, amount) {
+    fn miscalculated(&self, side: Side, entry: u32) -> bool {
+        let ledger = self.book.ledger(side);
+        let (quantity, price, amount) = (ledger.quantity(entry), ledger.price(entry), ledger.amount(entry));
+        if !self.rules.checks_arithmetic(side) || !miscalculated(quantity, price, amount) {
             return false;
         }
-        let Some(gap) = figures::gap(ledger, invoice) else { return false };
-        let group = Group { pass: None, how: How::Alone, invoices: &[invoice], settlements: &[] };
+        let Some(gap) = figures::gap(ledger, entry) else { return false };
+        let own = [entry];
+        let (invoices, settlements) =
+            if side == Side::Invoice { (&own[..], &[][..]) } else { (&[][..], &own[..]) };
+        let group = Group { pass: None, how: How::Alone, invoices, settlements };
         let tolerated = || {
-            let (amount, quantity) = (ledger.amount(invoice)?, ledger.quantity(invoice));
+            let (amount, quantity) = (ledger.amount(entry)?, ledger.quantity(entry));
             let terms = Terms { invoiced: amount, settled: amount, lines: group.lines(), quantity };
             self.tolerance(Role::Amount, &group)?.1.weigh(gap, &terms)
         };
         !tolerated().is_some_and(|weighed| weighed.allows)
+    }
+}
+
+impl Rules<'_> {
+    /// Whether quantity × price is checked on that side.
+    #[must_use]
+    pub const fn checks_arithmetic(&self, side: Side) -> bool {
+        let [invoices, settlements] = self.check_arithmetic;
+        match side {
+            Side::Invoice => invoices,
+            Side::Settlement => settlements,
+        }
     }
 }
 

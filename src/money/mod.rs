@@ -11,6 +11,7 @@ mod ratio;
 mod rounding;
 mod shown;
 mod sum;
+mod ways;
 mod wide;
 
 pub use rust_decimal::Decimal;
@@ -19,8 +20,9 @@ pub use self::parse::{DecimalMark, Parsed, is_currency, parse, parse_xml};
 pub use self::product::Product;
 pub use self::ratio::Ratio;
 pub use self::rounding::{Rounding, round};
-pub use self::shown::{grouped, plain, show, show_plain, shown};
+pub use self::shown::{grouped, plain, show, show_plain, shown, whole};
 pub use self::sum::Sum;
+pub use self::ways::Ways;
 use self::wide::Wide;
 
 /// Zero.

@@ -23,14 +23,24 @@ pub fn grouped(amount: Decimal) -> String {
     let text = shown(amount);
     let (sign, magnitude) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
     let (whole, fraction) = magnitude.split_once('.').unwrap_or((magnitude, ""));
-    let mut out = String::from(sign);
-    for (place, digit) in whole.chars().enumerate() {
-        if place > 0 && (whole.len() - place) % 3 == 0 {
+    format!("{sign}{}.{fraction}", in_threes(whole))
+}
+
+/// A number of things for people: its digits grouped in threes.
+#[must_use]
+pub fn whole(count: u64) -> String {
+    in_threes(&count.to_string())
+}
+
+fn in_threes(digits: &str) -> String {
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
     }
-    out + "." + fraction
+    out
 }
 
 /// A quantity or a price as it is shown: without zeros at its end.

@@ -11,6 +11,7 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::role::{Field, Role};
+use super::roundings::Roundings;
 use super::{Entry, Taker};
 use crate::intake::{Origin, Row};
 use crate::money::{Decimal, Sum};
@@ -197,6 +198,8 @@ pub struct Counts {
     pub rejected: Tallies,
     /// The rows outside the period.
     pub outside: Tallies,
+    /// How the entries' amounts follow from their quantities and prices.
+    pub roundings: Roundings,
 }
 
 /// A row that could not become an entry.

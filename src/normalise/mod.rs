@@ -6,6 +6,7 @@ mod keys;
 mod ledger;
 mod rates;
 mod role;
+mod roundings;
 mod units;
 mod versions;
 
@@ -19,6 +20,7 @@ pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
 pub use self::ledger::{Counts, Draft, Ledger, Pool, Reject, Side, Tallies, Tally, TextId, tally};
 pub use self::rates::{MissingRate, RateDay, Rates};
 pub use self::role::{Field, Fields, Holds, Role};
+pub use self::roundings::{Inferred, Roundings};
 pub use self::units::{Dimension, Unit};
 pub use self::versions::{Restatement, VersionSettings, Versions};
 use crate::fault::{self, Fault, Kind, Result};
@@ -313,6 +315,13 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                     return tally(&mut self.counts.outside, &self.currency, self.draft.amount);
                 }
                 tally(&mut self.counts.read, &self.currency, self.draft.amount);
+                if let (Some(quantity), Some(price), Some(amount)) =
+                    (self.draft.quantity, self.draft.price, self.draft.amount)
+                {
+                    let vendor =
+                        layout.texts.get(Role::Vendor as usize).map_or("", |source| source.pick(row).1);
+                    self.counts.roundings.count(vendor, quantity, price, amount);
+                }
                 let entry =
                     Entry { row, texts: &layout.texts, currency: &self.currency, values: &self.draft };
                 self.taker.take(origin, row, &entry);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Input, Report, as_text};
 use crate::judge::Discrepancy;
 use crate::money::{self, Decimal};
-use crate::normalise::Tally;
+use crate::normalise::{Inferred, Side, Tally};
 
 /// The summary of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -38,6 +38,8 @@ pub struct Summary {
     /// What is below `[report] minimum` and not listed, where that is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub immaterial: Option<Immaterial>,
+    /// Side → vendor → what rounds its lines, for lines that state quantity, price and amount.
+    pub rounding: BTreeMap<&'static str, BTreeMap<String, RoundingSummary>>,
     /// What was converted, where there are rates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rates: Option<RatesSummary>,
@@ -85,6 +87,36 @@ pub struct LimbSummary {
     /// How much more it would have allowed where that was least; blank where that has more than 28 digits.
     #[serde(serialize_with = "as_text")]
     pub least_room: Option<Decimal>,
+}
+
+/// What rounds the lines of a vendor.
+#[derive(Clone, Debug, Serialize)]
+pub struct RoundingSummary {
+    /// The lines that state quantity, price and amount.
+    pub lines: u64,
+    /// Those whose amount is quantity × price to the last digit.
+    pub exact: u64,
+    /// The most lines that one way of rounding makes.
+    pub reproduced: u64,
+    /// Every way that makes so many; none where nothing but the exact lines is made.
+    pub by: Vec<&'static str>,
+    /// To how many digits behind the point.
+    pub places: u32,
+    /// All of that in words.
+    pub told: String,
+}
+
+impl From<Inferred> for RoundingSummary {
+    fn from(inferred: Inferred) -> Self {
+        Self {
+            told: inferred.told(["line", "lines"], "line-wise"),
+            lines: inferred.lines,
+            exact: inferred.exact,
+            reproduced: inferred.reproduced,
+            by: inferred.ways.iter().map(|way| way.name()).collect(),
+            places: inferred.places,
+        }
+    }
 }
 
 /// What rates did.
@@ -203,6 +235,13 @@ pub fn summary(report: &Report<'_>) -> Summary {
             .collect(),
         variance: directions(report, outcome.discrepancies()),
         immaterial,
+        rounding: [Side::Invoice, Side::Settlement]
+            .into_iter()
+            .map(|side| {
+                let vendors = report.book.ledger(side).counts.roundings.all().into_iter();
+                (side.name(), vendors.map(|(vendor, of)| (vendor.to_owned(), of.into())).collect())
+            })
+            .collect(),
         rates: report.rates.map(|rates| RatesSummary {
             file: rates.file.clone(),
             groups_converted: outcome.converted,

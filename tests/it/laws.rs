@@ -245,7 +245,7 @@ impl Setup {
         Rules {
             tolerances: &self.tolerances,
             keys,
-            check_arithmetic: self.check_arithmetic,
+            check_arithmetic: [self.check_arithmetic; 2],
             passes: &self.passes,
             rates: self.rates.as_ref(),
             tax_rates: &self.tax_rates,

@@ -38,6 +38,7 @@ struct Cause {
 
 /// One discrepancy by itself.
 struct Case<'a> {
+    book: &'a Book<'a>,
     rules: &'a Rules<'a>,
     discrepancy: &'a Discrepancy,
 }
@@ -80,7 +81,7 @@ pub(super) fn name(book: &Book<'_>, rules: &Rules<'_>, discrepancies: &mut [Box<
         }
         discrepancies.par_iter_mut().filter(|discrepancy| discrepancy.cause.is_none()).for_each(
             |discrepancy| {
-                let case = Case { rules, discrepancy };
+                let case = Case { book, rules, discrepancy };
                 let found = looks.iter().find_map(|look| match look {
                     Look::Alone(find) => find(&case),
                     Look::Across(_) => None,
