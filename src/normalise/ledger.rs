@@ -11,6 +11,7 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::role::{Field, Role};
+use super::roundings::Roundings;
 use super::sample::Sample;
 use super::{Entry, Taker};
 use crate::intake::{Origin, Row};
@@ -200,6 +201,8 @@ pub struct Counts {
     pub outside: Tallies,
     /// Some of the entries.
     pub sample: Sample,
+    /// How the entries' amounts follow from their quantities and prices.
+    pub roundings: Roundings,
 }
 
 /// A row that could not become an entry.

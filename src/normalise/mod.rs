@@ -4,8 +4,10 @@
 
 mod keys;
 mod ledger;
+mod rates;
 mod replace;
 mod role;
+mod roundings;
 mod sample;
 mod units;
 mod versions;
@@ -18,8 +20,10 @@ use serde::Deserialize;
 
 pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
 pub use self::ledger::{Counts, Draft, Ledger, Pool, Reject, Side, Tallies, Tally, TextId, tally};
+pub use self::rates::{MissingRate, RateDay, Rates};
 pub use self::replace::Replacement;
 pub use self::role::{Field, Fields, Holds, Role};
+pub use self::roundings::{Inferred, Roundings};
 pub use self::sample::{Drawn, Sample};
 pub use self::units::{Dimension, Unit};
 pub use self::versions::{Restatement, VersionSettings, Versions};
@@ -62,10 +66,18 @@ pub struct Reading {
     pub decimal: DecimalMark,
     /// Quantity, price or amount → digits behind the point; longer values are rounded half-even.
     pub scale: BTreeMap<String, u32>,
-    /// An attribute that only the other side has.
-    pub absent: Option<String>,
+    /// Attributes that only the other side has.
+    pub absent: Vec<String>,
     /// Whether numbers come from an XML document, where a double may have an exponent.
     pub xml_numbers: bool,
+}
+
+impl Reading {
+    /// Attributes that this side need not have: those of `names` that it does not map to a column.
+    pub fn leave_to_the_other_side<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
+        let absent = names.into_iter().filter(|name| !self.columns.contains_key(*name)).map(str::to_owned);
+        self.absent = absent.collect();
+    }
 }
 
 /// Takes the entries of one side, as they come.
@@ -250,7 +262,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             let find = |header: &str| columns.iter().position(|column| column == header);
             let (is_wanted, columns) = match reading.columns.get(name) {
                 Some(headers) => (true, headers.names().iter().filter_map(|header| find(header)).collect()),
-                None if reading.absent.as_deref() == Some(name) => (false, Vec::new()),
+                None if reading.absent.iter().any(|absent| absent == name) => (false, Vec::new()),
                 // An attribute without a mapping is the column of its own name.
                 None if Role::named(name).is_none() => (true, find(name).into_iter().collect()),
                 None => (false, Vec::new()),
@@ -308,6 +320,13 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                     return tally(&mut self.counts.outside, &self.currency, self.draft.amount);
                 }
                 tally(&mut self.counts.read, &self.currency, self.draft.amount);
+                if let (Some(quantity), Some(price), Some(amount)) =
+                    (self.draft.quantity, self.draft.price, self.draft.amount)
+                {
+                    let vendor =
+                        layout.texts.get(Role::Vendor as usize).map_or("", |source| source.pick(row).1);
+                    self.counts.roundings.count(vendor, quantity, price, amount);
+                }
                 let entry =
                     Entry { row, texts: &layout.texts, currency: &self.currency, values: &self.draft };
                 self.counts.sample.offer(&entry, self.fields.count());

@@ -387,6 +387,7 @@ impl Desk<'_> {
             compared: weighed.iter().filter_map(|weighed| self.compared(weighed, discrepancy)).collect(),
             cause_arithmetic: discrepancy.arithmetic.clone(),
             variance: parts(discrepancy),
+            rates: report::rates_used(self.book, discrepancy).into_iter().take(MOST).collect(),
             ..Explained::default()
         }
     }
@@ -561,6 +562,14 @@ impl Desk<'_> {
             Role::Price => figures.settled_as_stated.price,
             _ => None,
         };
+        let own_currency =
+            figures.conversion.as_ref().filter(|_| weighed.role != Role::Quantity).and_then(|conversion| {
+                Some(format!(
+                    " (settled in {}, converted to {})",
+                    conversion.records.first()?.from,
+                    conversion.to
+                ))
+            });
         let as_stated = match converted.filter(|_| figures.converted) {
             Some(stated) => {
                 let unit = |measure: Option<(Side, u32)>| {
@@ -573,7 +582,7 @@ impl Desk<'_> {
                     unit(figures.unit)
                 )
             }
-            None => String::new(),
+            None => own_currency.unwrap_or_default(),
         };
         Some(Compared {
             field: weighed.role.name(),
@@ -611,6 +620,11 @@ fn parts(discrepancy: &Discrepancy) -> Vec<Part> {
         ("volume", variance.volume, volume),
         ("price", variance.price, price),
         ("rounding", variance.rounding, Some("what rounding can do to so many lines".to_owned())),
+        (
+            "currency",
+            variance.currency,
+            Some("at the rate that was billed, less at the rates that count".to_owned()),
+        ),
         ("other", variance.other, Some("what remains".to_owned())),
     ]
     .into_iter()

@@ -1,7 +1,7 @@
 //! What a person sees at the end of a run: control totals, verdict, notes, discrepancies.
 
 use super::rejects::first_rejects;
-use super::summary::Direction;
+use super::summary::{Direction, RoundingSummary};
 use super::table::{discrepancy_table, summary_table};
 use super::{Report, Summary, idle, summary};
 use crate::fault;
@@ -47,6 +47,8 @@ pub fn screen(report: &Report<'_>, width: u16, limit: usize) -> String {
         )
     }));
     lines.extend(patterns(&summary));
+    lines.extend(roundings(&summary));
+    lines.extend(conversions(&summary));
     lines.extend(notes(report, &summary));
     let listed = summary.groups.discrepancies - immaterial.map_or(0, |immaterial| immaterial.discrepancies);
     if listed > 0 && limit > 0 {
@@ -90,6 +92,48 @@ fn patterns(summary: &Summary) -> impl Iterator<Item = String> {
         .iter()
         .take(PATTERNS)
         .map(|pattern| format!("pattern: {}", fault::shown_lines(&pattern.pattern).replace('\n', " ")))
+}
+
+/// What rounds each vendor's lines, those with the most lines first; nothing of those who round nothing.
+fn roundings(summary: &Summary) -> Vec<String> {
+    /// So many are shown; `summary.json` has all.
+    const SHOWN: usize = 5;
+    let mut all: Vec<(&str, &str, &RoundingSummary)> = summary
+        .rounding
+        .iter()
+        .flat_map(|(&side, vendors)| vendors.iter().map(move |(vendor, of)| (side, vendor.as_str(), of)))
+        .filter(|(_, _, of)| of.exact < of.lines)
+        .collect();
+    all.sort_by_key(|&(side, vendor, of)| (std::cmp::Reverse(of.lines), side, vendor));
+    let mut told: Vec<String> = all
+        .iter()
+        .take(SHOWN)
+        .map(|(side, vendor, of)| match *vendor {
+            "" => format!("rounding, {side}: {}", of.told),
+            vendor => format!("rounding, {side}, vendor {vendor}: {}", of.told),
+        })
+        .collect();
+    let more = all.len().saturating_sub(SHOWN);
+    if more > 0 {
+        told.push(format!(
+            "… and of {} in summary.json",
+            counted(more as u64, "more vendor", "more vendors")
+        ));
+    }
+    told
+}
+
+fn conversions(summary: &Summary) -> Option<String> {
+    let rates = summary.rates.as_ref()?;
+    let earlier = match rates.by_an_earlier_rate {
+        0 => String::new(),
+        earlier => format!(", {earlier} of them by an earlier day's rate"),
+    };
+    Some(format!(
+        "{} converted by {}{earlier}",
+        counted(rates.groups_converted, "group", "groups"),
+        rates.file
+    ))
 }
 
 /// What is no discrepancy, but may be a mistake: a side without entries, a pass without a group.

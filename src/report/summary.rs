@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::{Input, Report, idle};
+use super::{Input, Report, as_text, idle};
 use crate::judge::{Discrepancy, Pattern, Share};
 use crate::money::{self, Decimal, Sum};
-use crate::normalise::Tally;
+use crate::normalise::{Inferred, Side, Tally};
 
 /// The summary of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -40,6 +40,11 @@ pub struct Summary {
     pub immaterial: Option<Immaterial>,
     /// What many discrepancies have in common, the one that explains most money first.
     pub patterns: Vec<PatternSummary>,
+    /// Side → vendor → what rounds its lines, for lines that state quantity, price and amount.
+    pub rounding: BTreeMap<&'static str, BTreeMap<String, RoundingSummary>>,
+    /// What was converted, where there are rates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rates: Option<RatesSummary>,
     /// Side → currency → class → lines and amount.
     pub control_totals: BTreeMap<&'static str, BTreeMap<String, BTreeMap<&'static str, Total>>>,
 }
@@ -90,6 +95,47 @@ pub struct LimbSummary {
     /// How much more it would have allowed where that was least; blank where that has more than 28 digits.
     #[serde(serialize_with = "as_text")]
     pub least_room: Option<Decimal>,
+}
+
+/// What rounds the lines of a vendor.
+#[derive(Clone, Debug, Serialize)]
+pub struct RoundingSummary {
+    /// The lines that state quantity, price and amount.
+    pub lines: u64,
+    /// Those whose amount is quantity × price to the last digit.
+    pub exact: u64,
+    /// The most lines that one way of rounding makes.
+    pub reproduced: u64,
+    /// Every way that makes so many; none where nothing but the exact lines is made.
+    pub by: Vec<&'static str>,
+    /// To how many digits behind the point.
+    pub places: u32,
+    /// All of that in words.
+    pub told: String,
+}
+
+impl From<Inferred> for RoundingSummary {
+    fn from(inferred: Inferred) -> Self {
+        Self {
+            told: inferred.told(["line", "lines"], "line-wise"),
+            lines: inferred.lines,
+            exact: inferred.exact,
+            reproduced: inferred.reproduced,
+            by: inferred.ways.iter().map(|way| way.name()).collect(),
+            places: inferred.places,
+        }
+    }
+}
+
+/// What rates did.
+#[derive(Clone, Debug, Serialize)]
+pub struct RatesSummary {
+    /// Their table.
+    pub file: String,
+    /// Groups whose sides are in two currencies and that they brought together.
+    pub groups_converted: u64,
+    /// Those of them for which an earlier day's rate stands in.
+    pub by_an_earlier_rate: u64,
 }
 
 /// Discrepancies that are counted, but not listed.
@@ -175,11 +221,6 @@ const fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Decimals are texts in JSON, so that no reader makes doubles of them.
-fn as_text<S: Serializer>(value: &Option<Decimal>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&value.map(money::shown).unwrap_or_default())
-}
-
 /// Summarises a run.
 #[must_use]
 pub fn summary(report: &Report<'_>) -> Summary {
@@ -246,6 +287,18 @@ pub fn summary(report: &Report<'_>) -> Summary {
         variance: directions(report, outcome.discrepancies()),
         immaterial,
         patterns: outcome.patterns.iter().map(|pattern| pattern_summary(report, pattern)).collect(),
+        rounding: [Side::Invoice, Side::Settlement]
+            .into_iter()
+            .map(|side| {
+                let vendors = report.book.ledger(side).counts.roundings.all().into_iter();
+                (side.name(), vendors.map(|(vendor, of)| (vendor.to_owned(), of.into())).collect())
+            })
+            .collect(),
+        rates: report.rates.map(|rates| RatesSummary {
+            file: rates.file.clone(),
+            groups_converted: outcome.converted,
+            by_an_earlier_rate: outcome.by_previous,
+        }),
         control_totals,
     }
 }

@@ -23,6 +23,7 @@ mod interop;
 mod large;
 mod laws;
 mod layers;
+mod money;
 mod oracle;
 mod pass_laws;
 mod platform;
