@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::rates::RatesFile;
+use super::totals::{OneOrMore, TotalFile};
 use super::versions::VersionsFile;
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{Delimiter, Encoding, Sheet};
@@ -109,6 +110,8 @@ pub(super) struct SideFile {
     #[serde(default)]
     pub(super) scale: BTreeMap<String, u32>,
     pub(super) versions: Option<VersionsFile>,
+    #[serde(default)]
+    pub(super) totals: OneOrMore<TotalFile>,
 }
 
 #[derive(Deserialize)]

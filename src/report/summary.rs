@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Input, Report, as_text};
 use crate::judge::Discrepancy;
 use crate::money::{self, Decimal};
-use crate::normalise::{Inferred, Side, Tally};
+use crate::normalise::{Inferred, Side, Tally, TotalCounts};
 
 /// The summary of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -40,6 +40,9 @@ pub struct Summary {
     pub immaterial: Option<Immaterial>,
     /// Side → vendor → what rounds its lines, for lines that state quantity, price and amount.
     pub rounding: BTreeMap<&'static str, BTreeMap<String, RoundingSummary>>,
+    /// Side → what became of the rows that are totals of others, where there are any.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub totals: BTreeMap<&'static str, TotalsSummary>,
     /// What was converted, where there are rates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rates: Option<RatesSummary>,
@@ -115,6 +118,38 @@ impl From<Inferred> for RoundingSummary {
             reproduced: inferred.reproduced,
             by: inferred.ways.iter().map(|way| way.name()).collect(),
             places: inferred.places,
+        }
+    }
+}
+
+/// What became of the totals of one side.
+#[derive(Clone, Debug, Serialize)]
+pub struct TotalsSummary {
+    /// Rows that were left out of the lines.
+    pub rows: u64,
+    /// Those that are the sum of their lines.
+    pub agree: u64,
+    /// Those that are not: each is a discrepancy.
+    pub differ: u64,
+    /// Those that state no amount.
+    pub unchecked: u64,
+    /// Vendor → what makes its totals of quantity × price of their lines, added up.
+    pub rounding: BTreeMap<String, RoundingSummary>,
+}
+
+impl TotalsSummary {
+    fn of(counts: &TotalCounts) -> Self {
+        let roundings = counts.roundings.all().into_iter();
+        let told = |inferred: Inferred| RoundingSummary {
+            told: inferred.told(["total", "totals"], "on the total"),
+            ..inferred.into()
+        };
+        Self {
+            rows: counts.rows.values().map(|tally| tally.lines).sum(),
+            agree: counts.agree,
+            differ: counts.wrong.len() as u64,
+            unchecked: counts.unchecked,
+            rounding: roundings.map(|(vendor, of)| (vendor.to_owned(), told(of))).collect(),
         }
     }
 }
@@ -241,6 +276,11 @@ pub fn summary(report: &Report<'_>) -> Summary {
                 let vendors = report.book.ledger(side).counts.roundings.all().into_iter();
                 (side.name(), vendors.map(|(vendor, of)| (vendor.to_owned(), of.into())).collect())
             })
+            .collect(),
+        totals: [Side::Invoice, Side::Settlement]
+            .into_iter()
+            .map(|side| (side.name(), TotalsSummary::of(&report.book.ledger(side).counts.totals)))
+            .filter(|(_, totals)| totals.rows > 0)
             .collect(),
         rates: report.rates.map(|rates| RatesSummary {
             file: rates.file.clone(),
