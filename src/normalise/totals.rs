@@ -66,6 +66,8 @@ pub struct TotalCounts {
     pub wrong: Vec<WrongTotal>,
     /// How the totals follow from the quantities and prices of their lines, added up.
     pub roundings: Roundings,
+    /// By vendor, how many of these are the sum of their lines to the last digit.
+    pub sums_of_lines: BTreeMap<String, u64>,
 }
 
 /// A total that is not the sum of its lines.
@@ -249,7 +251,10 @@ impl<'a> Totals<'a> {
             let summed = lines.of(currency);
             let rounded = lines.products.filter(|_| summed.lines > 0).and_then(|products| products.value());
             if let Some(exact) = rounded {
-                counts.roundings.count(rows.text(vendor, entry), exact, Decimal::ONE, amount);
+                let vendor = rows.text(vendor, entry);
+                counts.roundings.count(vendor, exact, Decimal::ONE, amount);
+                let sums = counts.sums_of_lines.entry(vendor.to_owned()).or_default();
+                *sums += u64::from(summed.sum == Some(amount));
             }
             let allowed = self.rules.rules.get(*rule).map_or(money::ZERO, |rule| rule.absolute);
             let agrees = summed.lines > 0

@@ -133,23 +133,31 @@ pub struct TotalsSummary {
     pub differ: u64,
     /// Those that state no amount.
     pub unchecked: u64,
-    /// Vendor → what makes its totals of quantity × price of their lines, added up.
+    /// Vendor → what makes its totals of quantity × price of their lines, added up; not of those whose totals all are the
+    /// sum of their lines.
     pub rounding: BTreeMap<String, RoundingSummary>,
 }
 
 impl TotalsSummary {
     fn of(counts: &TotalCounts) -> Self {
-        let roundings = counts.roundings.all().into_iter();
-        let told = |inferred: Inferred| RoundingSummary {
-            told: inferred.told(["total", "totals"], "on the total"),
-            ..inferred.into()
+        let sums = |vendor: &str| counts.sums_of_lines.get(vendor).copied().unwrap_or_default();
+        // Where every total is the sum of its lines, nothing was rounded on the total.
+        let roundings =
+            counts.roundings.all().into_iter().filter(|(vendor, inferred)| sums(vendor) < inferred.lines);
+        let told = |vendor: &str, inferred: Inferred| {
+            let told = inferred.told(["total", "totals"], "on the total");
+            let are = match sums(vendor) {
+                1 => "1 is the sum of its lines".to_owned(),
+                n => format!("{n} are the sum of their lines"),
+            };
+            RoundingSummary { told: format!("{told}; {are}"), ..inferred.into() }
         };
         Self {
             rows: counts.rows.values().map(|tally| tally.lines).sum(),
             agree: counts.agree,
             differ: counts.wrong.len() as u64,
             unchecked: counts.unchecked,
-            rounding: roundings.map(|(vendor, of)| (vendor.to_owned(), told(of))).collect(),
+            rounding: roundings.map(|(vendor, of)| (vendor.to_owned(), told(vendor, of))).collect(),
         }
     }
 }
