@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::passes::PartsOf;
 use super::rates::RatesFile;
 use super::totals::{OneOrMore, TotalFile};
 use super::versions::VersionsFile;
@@ -122,6 +123,9 @@ pub(super) struct PassFile {
     pub(super) key: Vec<String>,
     #[serde(default)]
     pub(super) compare: Compare,
+    pub(super) within: Option<String>,
+    pub(super) of: Option<PartsOf>,
+    pub(super) sum_within: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 
 mod decimal;
 mod file;
+mod passes;
 mod rates;
 mod tolerances;
 mod totals;
@@ -192,6 +193,7 @@ fn settings(
     }
     let passes =
         file.pass.into_iter().map(|file| pass(file, &mut fields, &mut keyed)).collect::<Result<Vec<_>>>()?;
+    passes::check(&passes, sides)?;
     for name in &keyed {
         check_keyed(name, sides)?;
     }
@@ -232,7 +234,7 @@ fn settings(
         rules.push((field, settings));
     }
     let keys = KeyRules::load(rules, &fields, &base)?;
-    let tolerances = tolerances::checked(file.tolerance, &fields, &keys)?;
+    let tolerances = tolerances::checked(file.tolerance, &fields, &keys, sides)?;
     let tax_rates = decimal::rates("[judge] tax_rates", &file.judge.tax_rates)?;
     let versions = versions
         .map(|file| file.checked(&fields, &keys, &passes, &settlements.reading, &zone))
@@ -426,7 +428,7 @@ fn pass(file: PassFile, fields: &mut Fields, keyed: &mut Vec<String>) -> Result<
             }
         })
         .collect::<Result<Vec<_>>>()?;
-    Ok(Pass { name: file.name, key, compare: file.compare })
+    passes::checked(file, key)
 }
 
 /// A role that is compared must be read on both sides. (An attribute may also be the column of its own name.)

@@ -130,6 +130,10 @@ impl Teller<'_> {
                     How::TooMany => format!(
                         "they are too many to pair one to one (at most {MOST} on the smaller side): give the pass a finer key, or compare totals"
                     ),
+                    How::Choices => "more than one choice among them adds up; nothing is guessed".to_owned(),
+                    How::Unweighed => {
+                        "they are too many to weigh, and no later pass took them: give the pass a finer key, or let a later one compare totals".to_owned()
+                    }
                     _ => "more than one way to pair them is equally close; nothing is guessed".to_owned(),
                 };
                 format!(
@@ -151,6 +155,12 @@ impl Teller<'_> {
                 format!(
                     "{verb} again: {amount}; the same line stands{on} at the second source, and {others} no second one."
                 )
+            }
+            Kind::Unsettled if self.discrepancy.how == How::Unfit => {
+                format!("Billed {amount_billed}, but no settlement record with its key fits it.")
+            }
+            Kind::Unbilled if self.discrepancy.how == How::Unfit => {
+                format!("Settled {amount_settled}, but no invoice line with its key fits it.")
             }
             Kind::Unsettled => format!("Billed {amount_billed}, but no settlement record has this key."),
             Kind::Unbilled => format!("Settled {amount_settled}, but no invoice line has this key."),

@@ -92,10 +92,14 @@ pub(super) enum Found {
 /// Names what differs in `group`.
 pub(super) fn find(judge: &Judge<'_>, group: &Group<'_>, figures: &Both) -> Found {
     match group.how {
-        How::Ambiguous | How::TooMany => return Found::Differs(Kind::Ambiguous, None),
+        How::Ambiguous | How::TooMany | How::Choices | How::Unweighed => {
+            return Found::Differs(Kind::Ambiguous, None);
+        }
         How::Duplicate(_) => return Found::Differs(Kind::Duplicate, None),
-        How::Alone if group.settlements.is_empty() => return Found::Differs(Kind::Unsettled, None),
-        How::Alone => return Found::Differs(Kind::Unbilled, None),
+        How::Alone | How::Unfit if group.settlements.is_empty() => {
+            return Found::Differs(Kind::Unsettled, None);
+        }
+        How::Alone | How::Unfit => return Found::Differs(Kind::Unbilled, None),
         How::Lines | How::Totals => {}
     }
     if stays_apart(judge.book, group, figures) {

@@ -10,6 +10,7 @@ mod explanation;
 mod figures;
 mod identity;
 mod kind;
+mod patterns;
 mod tolerance;
 mod totals;
 mod versions;
@@ -25,6 +26,7 @@ pub use self::conversion::{BilledAt, Conversion, Converted};
 pub use self::explanation::explain;
 pub use self::figures::{Both, Figures, Variance, miscalculated, split};
 pub use self::kind::Kind;
+pub use self::patterns::{Pattern, Share};
 pub use self::tolerance::{Combine, Limb, Of, Terms, Tolerance, Weighed};
 use crate::fault::Result;
 use crate::matching::{Book, Group, How, Pass, PassCount};
@@ -75,6 +77,8 @@ pub struct Discrepancy {
     pub tolerance: Option<usize>,
     /// A settlement entry of the earlier version that the invoice ties to, where it ties to one.
     pub earlier: Option<u32>,
+    /// The first of the run's patterns that it is one of.
+    pub pattern: Option<usize>,
 }
 
 impl Discrepancy {
@@ -113,6 +117,8 @@ pub struct Outcome {
     pub passes: Vec<PassCount>,
     /// Read = matched + within tolerance + discrepant + superseded + rejected.
     pub control: Control,
+    /// What many discrepancies have in common, the one that explains most money first.
+    pub patterns: Vec<Pattern>,
 }
 
 /// What a limb of a tolerance let pass.
@@ -257,6 +263,14 @@ impl<'a> Judge<'a> {
             .discrepancies
             .par_sort_by(|a, b| (Reverse(size(a)), &a.id).cmp(&(Reverse(size(b)), &b.id)));
         cause::name(self.book, &self.rules, &mut self.outcome.discrepancies);
+        self.outcome.patterns = patterns::mine(self.book, self.rules.keys, &self.outcome.discrepancies);
+        for (number, pattern) in self.outcome.patterns.iter().enumerate() {
+            for &member in &pattern.discrepancies {
+                if let Some(discrepancy) = self.outcome.discrepancies.get_mut(member) {
+                    discrepancy.pattern.get_or_insert(number);
+                }
+            }
+        }
         Ok(self.outcome)
     }
 
@@ -295,6 +309,7 @@ impl<'a> Judge<'a> {
             variance,
             tolerance,
             earlier,
+            pattern: None,
         }))
     }
 

@@ -41,6 +41,7 @@ fn discrepancy(side: Side, row: u32, total: &WrongTotal) -> Discrepancy {
         variance: None,
         tolerance: None,
         earlier: None,
+        pattern: None,
     }
 }
 

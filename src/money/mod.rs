@@ -18,7 +18,7 @@ pub use rust_decimal::Decimal;
 
 pub use self::parse::{DecimalMark, Parsed, is_currency, parse, parse_xml};
 pub use self::product::Product;
-pub use self::ratio::Ratio;
+pub use self::ratio::{Ratio, quotient};
 pub use self::rounding::{Rounding, round};
 pub use self::shown::{grouped, plain, show, show_plain, shown, whole};
 pub use self::sum::Sum;

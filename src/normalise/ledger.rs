@@ -12,6 +12,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::role::{Field, Role};
 use super::roundings::Roundings;
+use super::sample::Sample;
 use super::totals::{TotalCounts, WrongTotal};
 use super::{Entry, Taker};
 use crate::intake::{Origin, Row};
@@ -203,6 +204,8 @@ pub struct Counts {
     pub totals: TotalCounts,
     /// How the entries' amounts follow from their quantities and prices.
     pub roundings: Roundings,
+    /// Some of the entries.
+    pub sample: Sample,
 }
 
 /// A row that could not become an entry.
@@ -369,7 +372,13 @@ impl Ledger {
     /// How many entries there are; they are numbered from 0.
     #[must_use]
     pub fn len(&self) -> u32 {
-        self.entries.unwrap_or_else(|| u32::try_from(self.row.len()).unwrap_or(u32::MAX))
+        self.entries.unwrap_or_else(|| self.rows())
+    }
+
+    /// How many rows there are: the entries, and behind them the totals that are not the sum of their lines.
+    #[must_use]
+    pub fn rows(&self) -> u32 {
+        u32::try_from(self.row.len()).unwrap_or(u32::MAX)
     }
 
     /// Whether there is none.

@@ -5,8 +5,10 @@
 mod keys;
 mod ledger;
 mod rates;
+mod replace;
 mod role;
 mod roundings;
+mod sample;
 mod totals;
 mod units;
 mod versions;
@@ -20,8 +22,10 @@ use serde::Deserialize;
 pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
 pub use self::ledger::{Counts, Draft, Ledger, Pool, Reject, Side, Tallies, Tally, TextId, tally};
 pub use self::rates::{MissingRate, RateDay, Rates};
+pub use self::replace::Replacement;
 pub use self::role::{Field, Fields, Holds, Role};
 pub use self::roundings::{Inferred, Roundings};
+pub use self::sample::{Drawn, Sample};
 use self::totals::{Part, Totals};
 pub use self::totals::{Share, TotalCounts, TotalRule, TotalRules, WrongTotal};
 pub use self::units::{Dimension, Unit};
@@ -257,6 +261,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         if let Some(totals) = self.totals.take() {
             self.counts.totals = totals.check(&mut self.counts.outside);
         }
+        self.counts.sample.thin();
         (self.taker, self.counts, self.rejects)
     }
 
@@ -355,6 +360,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                 }
                 let entry =
                     Entry { row, texts: &layout.texts, currency: &self.currency, values: &self.draft };
+                self.counts.sample.offer(&entry, self.fields.count());
                 self.taker.take(origin, row, &entry);
             }
         }

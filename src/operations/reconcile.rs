@@ -140,10 +140,8 @@ impl Reconcile {
         let task = context.progress.task("matching", Unit::Entries, Some(entries));
         let mut judge = Judge::new(&book, rules);
         judge.take_over(&sifted.outcome);
-        let mut passes = matching::run(&book, &settings.passes, &*task, &mut |group| judge.judge(&group));
-        if let Some(first) = passes.first_mut() {
-            first.add_pairs(sifted.pairs());
-        }
+        let passes =
+            matching::run(&book, &settings.passes, sifted.pairs(), &*task, &mut |group| judge.judge(&group));
         let outcome = judge.finish(passes)?;
         drop(task);
 

@@ -5,6 +5,7 @@
 
 mod csv;
 mod explained;
+mod idle;
 mod json;
 mod line;
 mod rates;

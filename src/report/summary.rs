@@ -5,9 +5,9 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::{Input, Report, as_text};
-use crate::judge::Discrepancy;
-use crate::money::{self, Decimal};
+use super::{Input, Report, as_text, idle};
+use crate::judge::{Discrepancy, Pattern, Share};
+use crate::money::{self, Decimal, Sum};
 use crate::normalise::{Inferred, Side, Tally, TotalCounts};
 
 /// The summary of a run.
@@ -46,6 +46,8 @@ pub struct Summary {
     /// What was converted, where there are rates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rates: Option<RatesSummary>,
+    /// What many discrepancies have in common, the one that explains most money first.
+    pub patterns: Vec<PatternSummary>,
     /// Side → currency → class → lines and amount.
     pub control_totals: BTreeMap<&'static str, BTreeMap<String, BTreeMap<&'static str, Total>>>,
 }
@@ -74,6 +76,12 @@ pub struct PassSummary {
     pub invoice_entries: u64,
     /// Settlement entries in them.
     pub settlement_entries: u64,
+    /// Keys that it left to later passes, since weighing what stands under them takes too long.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unweighed_keys: u64,
+    /// Where it made no group: why, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matched_nothing: Option<String>,
 }
 
 /// What one limb of a tolerance let pass.
@@ -199,6 +207,42 @@ pub struct Direction {
     pub net: Option<Decimal>,
 }
 
+/// What several discrepancies have in common.
+#[derive(Clone, Debug, Serialize)]
+pub struct PatternSummary {
+    /// In one sentence.
+    pub pattern: String,
+    /// How many discrepancies have all of it.
+    pub discrepancies: u64,
+    /// What they share.
+    pub shares: Vec<ShareSummary>,
+    /// The sum of their variances without signs, by currency.
+    pub variance: BTreeMap<String, Explained>,
+}
+
+/// One thing that discrepancies share.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShareSummary {
+    /// A role, an attribute, `day`, `cause`, or a ratio or a difference of figures.
+    pub name: String,
+    /// Which one.
+    pub value: String,
+    /// How common it is among a sample of all lines: how many have it, and of how many; only where that can be said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampled_lines: Option<[u64; 2]>,
+}
+
+/// How much money a pattern explains.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Explained {
+    /// Of its discrepancies.
+    #[serde(serialize_with = "as_text")]
+    pub explained: Option<Decimal>,
+    /// Of all discrepancies.
+    #[serde(serialize_with = "as_text")]
+    pub of: Option<Decimal>,
+}
+
 /// Lines and their money.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Total {
@@ -213,6 +257,11 @@ impl From<&Tally> for Total {
     fn from(tally: &Tally) -> Self {
         Self { lines: tally.lines, amount: tally.amount.value() }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands on a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Summarises a run.
@@ -255,6 +304,8 @@ pub fn summary(report: &Report<'_>) -> Summary {
                 groups: count.groups,
                 invoice_entries: count.invoices,
                 settlement_entries: count.settlements,
+                unweighed_keys: count.unweighed,
+                matched_nothing: count.idle.as_ref().map(idle::told),
             })
             .collect(),
         tolerances: outcome.within.iter().fold(BTreeMap::new(), |mut tolerances, (&number, &count)| {
@@ -295,7 +346,27 @@ pub fn summary(report: &Report<'_>) -> Summary {
             groups_converted: outcome.converted,
             by_an_earlier_rate: outcome.by_previous,
         }),
+        patterns: outcome.patterns.iter().map(|pattern| pattern_summary(report, pattern)).collect(),
         control_totals,
+    }
+}
+
+fn pattern_summary(report: &Report<'_>, pattern: &Pattern) -> PatternSummary {
+    let share = |share: &Share| ShareSummary {
+        name: share.name.clone(),
+        value: share.value.clone(),
+        sampled_lines: share.common,
+    };
+    let explained = |[own, all]: &[Sum; 2]| Explained { explained: own.value(), of: all.value() };
+    PatternSummary {
+        pattern: pattern.sentence(report.outcome.discrepancies.len()),
+        discrepancies: pattern.discrepancies.len() as u64,
+        shares: pattern.shares.iter().map(share).collect(),
+        variance: pattern
+            .money
+            .iter()
+            .map(|(currency, money)| (currency.clone(), explained(money)))
+            .collect(),
     }
 }
 

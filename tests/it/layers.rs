@@ -82,6 +82,9 @@ const PACKAGES: &str = "
         tokio              → simulator
         tokio-rustls       → simulator
 
+    texts that stand for the same
+        regex              → normalise
+
     millions of entries
         hashbrown          → normalise
         rayon              → operations matching sieve judge report

@@ -24,6 +24,8 @@ mod large;
 mod laws;
 mod layers;
 mod money;
+mod oracle;
+mod pass_laws;
 mod platform;
 #[cfg(feature = "simulator")]
 mod proxy;
