@@ -367,6 +367,7 @@ impl Desk<'_> {
             |pass: Option<usize>| pass.and_then(|pass| passes.get(pass)).map(|pass| pass.name.as_str());
         let count = |side: Side| discrepancy.entries(side).len();
         let group = match (name(discrepancy.pass), discrepancy.how) {
+            _ if discrepancy.is_of_total(self.book) => "It is a total, which no pass takes.".to_owned(),
             (None, How::Duplicate(_)) => "No pass took it; it repeats a line of its own side.".to_owned(),
             (None, _) => "No pass took it.".to_owned(),
             (Some(pass), _) => format!(
@@ -383,7 +384,7 @@ impl Desk<'_> {
             cause: discrepancy.cause.clone(),
             explanation: judge::explain(self.book, &self.settings.tolerances, discrepancy),
             group,
-            passes: self.tried(discrepancy),
+            passes: if discrepancy.is_of_total(self.book) { Vec::new() } else { self.tried(discrepancy) },
             compared: weighed.iter().filter_map(|weighed| self.compared(weighed, discrepancy)).collect(),
             cause_arithmetic: discrepancy.arithmetic.clone(),
             variance: parts(discrepancy),

@@ -1,7 +1,7 @@
 //! What a person sees at the end of a run: control totals, verdict, notes, discrepancies.
 
 use super::rejects::first_rejects;
-use super::summary::{Direction, RoundingSummary};
+use super::summary::{Direction, RoundingSummary, TotalsSummary};
 use super::table::{discrepancy_table, summary_table};
 use super::{Report, Summary, idle, summary};
 use crate::fault;
@@ -46,9 +46,10 @@ pub fn screen(report: &Report<'_>, width: u16, limit: usize) -> String {
             of.collect::<Vec<_>>().join("; ")
         )
     }));
-    lines.extend(patterns(&summary));
     lines.extend(roundings(&summary));
+    lines.extend(totals(&summary));
     lines.extend(conversions(&summary));
+    lines.extend(patterns(&summary));
     lines.extend(notes(report, &summary));
     let listed = summary.groups.discrepancies - immaterial.map_or(0, |immaterial| immaterial.discrepancies);
     if listed > 0 && limit > 0 {
@@ -85,15 +86,6 @@ fn verdict(summary: &Summary) -> String {
     text
 }
 
-/// What discrepancies have in common; `summary.json` has all of it.
-fn patterns(summary: &Summary) -> impl Iterator<Item = String> {
-    summary
-        .patterns
-        .iter()
-        .take(PATTERNS)
-        .map(|pattern| format!("pattern: {}", fault::shown_lines(&pattern.pattern).replace('\n', " ")))
-}
-
 /// What rounds each vendor's lines, those with the most lines first; nothing of those who round nothing.
 fn roundings(summary: &Summary) -> Vec<String> {
     /// So many are shown; `summary.json` has all.
@@ -123,6 +115,30 @@ fn roundings(summary: &Summary) -> Vec<String> {
     told
 }
 
+/// How many rows were left out as totals, and what came of them.
+fn totals(summary: &Summary) -> Vec<String> {
+    let told = |(side, totals): (&&str, &TotalsSummary)| {
+        let mut text = format!(
+            "{} of the {side} side left out as totals: {} with the sum of {}",
+            counted(totals.rows, "row", "rows"),
+            counted(totals.agree, "agrees", "agree"),
+            if totals.agree == 1 { "its lines" } else { "their lines" }
+        );
+        if totals.differ > 0 {
+            text += &format!(", {}", counted(totals.differ, "does not", "do not"));
+        }
+        if totals.unchecked > 0 {
+            text += &format!(", {} no amount", counted(totals.unchecked, "states", "state"));
+        }
+        let rounded = totals.rounding.iter().filter(|(_, of)| of.exact < of.lines).map(|(vendor, of)| {
+            let vendor = if vendor.is_empty() { String::new() } else { format!(", vendor {vendor}") };
+            format!("rounding, {side}{vendor}: {}", of.told)
+        });
+        std::iter::once(text).chain(rounded.collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    summary.totals.iter().flat_map(told).collect()
+}
+
 fn conversions(summary: &Summary) -> Option<String> {
     let rates = summary.rates.as_ref()?;
     let earlier = match rates.by_an_earlier_rate {
@@ -134,6 +150,15 @@ fn conversions(summary: &Summary) -> Option<String> {
         counted(rates.groups_converted, "group", "groups"),
         rates.file
     ))
+}
+
+/// What discrepancies have in common; `summary.json` has all of it.
+fn patterns(summary: &Summary) -> impl Iterator<Item = String> {
+    summary
+        .patterns
+        .iter()
+        .take(PATTERNS)
+        .map(|pattern| format!("pattern: {}", fault::shown_lines(&pattern.pattern).replace('\n', " ")))
 }
 
 /// What is no discrepancy, but may be a mistake: a side without entries, a pass without a group.

@@ -109,7 +109,7 @@ pub(super) fn summary_table(report: &Report<'_>, width: u16) -> String {
         }
         return table.trim_fmt();
     }
-    let seldom = [Class::OutsidePeriod, Class::Superseded];
+    let seldom = [Class::OutsidePeriod, Class::Superseded, Class::Totals];
     let shown = Class::ALL.into_iter().filter(|class| !seldom.contains(class) || has(*class));
     let shown: Vec<Class> = shown.collect();
     let labels: Vec<String> = shown.iter().map(|class| class.label()).collect();
