@@ -2,15 +2,15 @@
 
 use std::io::Write as _;
 
-use super::print::{Printer, program};
+use super::print::{Printer, program, quoted};
 use crate::fault::{Result, shown_lines};
-use crate::operations::{Asked, Described, answers};
+use crate::operations::{Asked, Described, Operations, answers};
 use crate::report::{records_table, table, to_json};
 
 impl Printer {
     /// What a service can do.
-    pub(super) fn described(&mut self, described: &Described, as_json: bool) -> Result<()> {
-        if as_json {
+    pub(super) fn described(&mut self, described: &Described, asked: &Operations) -> Result<()> {
+        if asked.json {
             self.line(&to_json(described)?);
             return Ok(());
         }
@@ -37,9 +37,9 @@ impl Printer {
             self.line("\nto start from, in tieout.toml:\n");
             self.line(&shown_lines(suggestion));
         } else if let Some(operation) = wsdl.operations.first() {
-            let name = shown_lines(&operation.name);
-            let program = program();
-            self.line(&format!("\nall of one operation: {program} platform operations {name}"));
+            let words = asked.of_one(&operation.name);
+            let words: Vec<String> = words.iter().map(|word| quoted(&shown_lines(word))).collect();
+            self.line(&format!("\nall of one operation: {} {}", program(), words.join(" ")));
         }
         for note in &wsdl.notes {
             self.note(&shown_lines(note));
