@@ -28,7 +28,7 @@ use super::ntlm::{Handshake, Offers, Way};
 use super::pace::Halt;
 use super::settings::Soap;
 use super::sign::{Sign, Standing, authorization};
-use super::trouble::{chain, is_broken};
+use super::trouble::is_broken;
 use crate::fault::{Fault, Kind, Result};
 use crate::period::http_date;
 
@@ -82,9 +82,7 @@ impl Call {
 impl Platform {
     /// A client with a connection of its own.
     pub(super) fn client(&self) -> Result<Client> {
-        // Another part of the program may have chosen a provider already; that one serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder()
+        Client::builder()
             .user_agent(concat!("tieout/", env!("CARGO_PKG_VERSION")))
             .http1_only()
             .pool_max_idle_per_host(1)
@@ -92,26 +90,16 @@ impl Platform {
             .retry(reqwest::retry::never())
             .referer(false)
             .no_proxy()
+            .tls_backend_preconfigured(self.tls.clone())
             .tls_info(true)
             .connect_timeout(self.read_timeout)
-            .timeout(self.read_timeout);
-        if !self.roots.is_empty() {
-            builder = builder.tls_certs_only(self.roots.iter().cloned());
-        }
-        if let Some(identity) = &self.identity {
-            builder = builder.identity(identity.clone());
-        }
-        builder.build().map_err(|error| {
-            let fault = Fault::new(Kind::Configuration, "the connection to the platform cannot be set up")
-                .at("[platform]");
-            // rustls compares our key with our certificate, and says no more than that.
-            let mismatch = chain(&error)
-                .iter()
-                .any(|link| matches!(link.downcast_ref(), Some(rustls::Error::InconsistentKeys(_))));
-            let fault =
-                if mismatch { fault.next("client_key is not the key of client_certificate") } else { fault };
-            fault.because(error)
-        })
+            .timeout(self.read_timeout)
+            .build()
+            .map_err(|error| {
+                Fault::new(Kind::Configuration, "the connection to the platform cannot be set up")
+                    .at("[platform]")
+                    .because(error)
+            })
     }
 }
 
