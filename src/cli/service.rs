@@ -3,9 +3,12 @@
 use std::io::Write as _;
 
 use super::print::{Printer, program, quoted};
-use crate::fault::{Result, shown_lines};
+use crate::fault::{Result, shown, shown_lines};
 use crate::operations::{Asked, Described, Operations, answers};
 use crate::report::{records_table, table, to_json};
+
+/// Values beside the records that are shown; JSON has all.
+const BESIDE: usize = 8;
 
 impl Printer {
     /// What a service can do.
@@ -106,11 +109,11 @@ impl Printer {
                 self.line(&format!("(sign-in: {})\n", shown_lines(&sign_in)));
                 self.line(&shown_lines(&body));
             }
-            Asked::Answer { operation, records_at, records, .. } => {
+            Asked::Answer { operation, records_at, records, beside, .. } => {
                 let count = records.len();
-                let shown: Vec<_> = records.into_iter().take(limit).map(|record| record.0).collect();
-                if !shown.is_empty() {
-                    self.line(&records_table(self.width, &shown));
+                let first: Vec<_> = records.into_iter().take(limit).map(|record| record.0).collect();
+                if !first.is_empty() {
+                    self.line(&records_table(self.width, &first));
                 }
                 match records_at {
                     Some(path) => {
@@ -119,6 +122,13 @@ impl Printer {
                     }
                     None if count == 0 => self.line(&format!("{operation} answered, with nothing in it")),
                     None => {}
+                }
+                let hidden = beside.0.len().saturating_sub(BESIDE);
+                for (name, value) in beside.0.iter().take(BESIDE) {
+                    self.line(&format!("{} = {}", shown(name), shown(value.as_deref().unwrap_or("null"))));
+                }
+                if hidden > 0 {
+                    self.line(&format!("… and {hidden} more values beside the records: --json has all"));
                 }
                 if count > limit {
                     self.line(&format!("… the first {limit} are shown: give --limit, or --json for all"));

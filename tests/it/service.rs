@@ -620,20 +620,21 @@ fn answers_are_shown_whatever_their_shape() {
             "<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body>{inner}</e:Body></e:Envelope>"
         )
     };
-    for (text, at, count, first) in [
-        (answer("GetSettlements"), Some("GetSettlementsResult/Items/SettlementRecord"), None, "Id"),
-        (answer("GetSettlements-empty"), None, Some(1), "GetSettlementsResult/TotalCount"),
+    for (text, at, count, first, says) in [
+        (answer("GetSettlements"), Some("GetSettlementsResult/Items/SettlementRecord"), None, "Id", 4),
+        (answer("GetSettlements-empty"), None, Some(1), "GetSettlementsResult/TotalCount", 0),
         (
             answer("GetSettlementsDataSet"),
             Some("GetSettlementsDataSetResult/diffgram/SettlementData/Settlement"),
             None,
             "Id",
+            3,
         ),
-        (one_row, Some("GetSettlementsDataSetResult/diffgram/SettlementData/Settlement"), Some(1), "Id"),
-        (answer("GetCounterparties"), Some("GetCounterpartiesResult/string"), Some(4), "string"),
-        (answer("WhoAmI"), None, Some(1), "WhoAmIResult"),
-        (body("<r/>"), None, Some(0), ""),
-        (body("<r>5</r>"), None, Some(1), "r"),
+        (one_row, Some("GetSettlementsDataSetResult/diffgram/SettlementData/Settlement"), Some(1), "Id", 3),
+        (answer("GetCounterparties"), Some("GetCounterpartiesResult/string"), Some(4), "string", 0),
+        (answer("WhoAmI"), None, Some(1), "WhoAmIResult", 0),
+        (body("<r/>"), None, Some(0), "", 0),
+        (body("<r>5</r>"), None, Some(1), "r", 0),
     ] {
         let server = Server::start(|_| BTreeMap::from([("/S?key=Secret-1", text.clone())]));
         let setup =
@@ -650,6 +651,14 @@ fn answers_are_shown_whatever_their_shape() {
         let names =
             records.first().map(|record| record.as_object().unwrap().keys().cloned().collect::<Vec<_>>());
         assert!(first.is_empty() || names.unwrap().iter().any(|name| name == first), "{json}");
+        // What is said of all records is not lost, and nothing of theirs is said again.
+        let beside = json["beside"].as_object().unwrap();
+        let total = beside.iter().find(|(name, _)| name.ends_with("/TotalCount"));
+        assert_eq!((total.is_some(), beside.len()), (says > 0, says), "{json}");
+        if let Some((name, total)) = total {
+            let table = run(setup.folder(), &["call", "Any"]).stdout;
+            assert!(table.contains(&format!("{name} = {}\n", total.as_str().unwrap())), "{table}");
+        }
         let raw = run(setup.folder(), &["call", "Any", "--raw"]);
         assert_eq!((raw.code, raw.stdout.as_str()), (Some(0), text.as_str()));
 

@@ -8,7 +8,7 @@ use std::io::Read as _;
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use self::look::{Followed, flatten, follow, repeated, response};
+use self::look::{Followed, beside, flatten, follow, repeated, response};
 use self::parameters::{Writer, check_names};
 use super::answer;
 use super::connection::{Body, Call, Connection, headers};
@@ -77,6 +77,8 @@ pub struct Answer {
     pub at: Option<String>,
     /// The records; a single one where nothing repeats.
     pub records: Vec<Named>,
+    /// The single values that stand beside the records, such as how many there are in all.
+    pub beside: Named,
 }
 
 impl Serialize for Named {
@@ -249,7 +251,10 @@ impl Prepared {
             (_, None) => Some(self.request.records.clone()),
             (Expected::Described(trail), Some(response)) => match follow(response, trail.names()) {
                 Followed::Found => Some(trail.clone()),
-                Followed::Empty => return Ok(Answer { at: Some(trail.to_string()), records: Vec::new() }),
+                Followed::Empty => {
+                    let beside = beside(response, trail);
+                    return Ok(Answer { at: Some(trail.to_string()), records: Vec::new(), beside });
+                }
                 Followed::Elsewhere => repeated(response),
             },
             (Expected::Unknown, Some(response)) => repeated(response),
@@ -257,11 +262,12 @@ impl Prepared {
         let Some(trail) = trail else {
             let mut values = Named::default();
             if let Some(response) = response {
-                flatten(response, "", &mut values);
+                flatten(response, "", None, &mut values);
             }
             let records = if values.0.is_empty() { Vec::new() } else { vec![values] };
-            return Ok(Answer { at: None, records });
+            return Ok(Answer { records, ..Answer::default() });
         };
+        let beside = response.map(|response| beside(response, &trail)).unwrap_or_default();
         let configured = matches!(self.records, Expected::Configured);
         let request = Request {
             operation: self.operation.clone(),
@@ -279,7 +285,7 @@ impl Prepared {
             }));
             Ok(())
         })?;
-        Ok(Answer { at: Some(request.records.to_string()), records })
+        Ok(Answer { at: Some(request.records.to_string()), records, beside })
     }
 }
 
