@@ -26,9 +26,7 @@ impl Platform {
         let host = self.endpoint.host_str().unwrap_or_default();
         let port = self.endpoint.port_or_known_default().unwrap_or_default();
         let links = chain(&error);
-        // Around it, every layer says once more that a request was to be sent.
-        let innermost = links.last().map(ToString::to_string).unwrap_or_default();
-        let fault = |fault: Fault| fault.because(anyhow::Error::msg(innermost.clone()));
+        let fault = |fault: Fault| fault.because(innermost(&error));
         let tls = links.iter().find_map(|link| link.downcast_ref::<rustls::Error>());
         if let Some(rustls::Error::AlertReceived(alert)) = tls
             && let Some((what, next)) = about_our_certificate(*alert, self.shows_certificate())
@@ -77,7 +75,7 @@ impl Platform {
         } else {
             (
                 "the connection broke before an answer came".to_owned(),
-                "run again; if it happens again, see the platform's log",
+                "run again; if it happens again, see the platform's log, and whether the port wants https in [platform] endpoint",
             )
         };
         fault(self.fault(what)).next(next)
@@ -133,4 +131,9 @@ pub(super) fn chain<'e>(
         };
     }
     links
+}
+
+/// What is underneath an error, alone: every layer around it says once more that a request was to be sent, or a body read.
+pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> anyhow::Error {
+    anyhow::Error::msg(chain(error).last().map(ToString::to_string).unwrap_or_default())
 }

@@ -682,6 +682,16 @@ fn a_port_that_speaks_no_tls_is_told() {
     diagnosis.says("TLS handshake", "fail", "check that the port speaks TLS");
 }
 
+#[test]
+fn a_port_that_speaks_nothing_but_tls_is_told() {
+    let (setup, _simulator) = over_tls(&NAMES, -1..90);
+    setup.edit("tieout.toml", "endpoint = \"https:", "endpoint = \"http:");
+    let diagnosis = examine(&setup, &[]);
+    diagnosis.fails(&["authentication offered"], 4);
+    let said = &diagnosis.check("authentication offered")["next"];
+    assert!(said.as_str().unwrap().contains("whether the port wants https"), "{said}");
+}
+
 // ---- Servers that answer by script ----
 
 /// The head of a request, and the number of its connection.
