@@ -359,6 +359,20 @@ fn days_without_records_and_unknown_vendors_say_so() {
 }
 
 #[test]
+fn a_short_page_of_which_nothing_is_announced_is_no_proof_that_there_are_no_more() {
+    let (setup, _simulator) = platform(|_| {});
+    let advice =
+        |setup: &Setup| examine(setup, &[]).check("page of records")["next"].as_str().map(str::to_owned);
+    assert_eq!(advice(&setup), None);
+    setup.edit(
+        "tieout.toml",
+        "total = \"GetSettlementsResult/TotalCount\"\npage_size = 1",
+        "page_size = 500",
+    );
+    assert!(advice(&setup).unwrap().contains("name [platform.request] total or more"));
+}
+
+#[test]
 fn trouble_of_the_platform_is_named() {
     for (faults, failed, check, part) in [
         (

@@ -156,13 +156,18 @@ pub(super) fn records(
         asked.millis
     );
     let finding = Finding::pass(Records { count, names: asked.names }, found);
-    Ok(if request.is_paged() && count > request.page_size {
-        finding.next(format!(
-            "the platform sends more than the {} records that were asked for: check which parameter takes {{page_size}}",
-            request.page_size
-        ))
-    } else {
-        finding
+    if !request.is_paged() {
+        return Ok(finding);
+    }
+    let size = request.page_size;
+    Ok(match (count > size, count < size && (&request.total, &request.more) == (&None, &None)) {
+        (true, _) => finding.next(format!(
+            "the platform sends more than the {size} records that were asked for: check which parameter takes {{page_size}}"
+        )),
+        (_, true) => finding.next(format!(
+            "fewer than the {size} records that were asked for count as the last page; if the platform never sends as many, name [platform.request] total or more"
+        )),
+        _ => finding,
     })
 }
 
