@@ -869,11 +869,20 @@ fn the_evidence_is_what_the_platform_logged() {
         assert_eq!((line["status"].as_u64(), line["sha256"].as_str().unwrap().len()), (Some(200), 64));
         assert!(line["bytes"].as_u64().unwrap() > 0);
     }
+    // A line that was cut off stays alone: what is added is joined to no other.
+    let path = night.folder.path().join("calls.jsonl");
+    std::fs::write(&path, text.trim_end().to_owned() + "\n{\"time\": \"20").unwrap();
+    assert_eq!(night.run(&["fetch", "--evidence", "calls.jsonl", "--output", "out.csv"]).code, Some(0));
+    let continued = std::fs::read_to_string(&path).unwrap();
+    let is_json = |line: &&str| serde_json::from_str::<serde_json::Value>(line).is_ok();
+    assert_eq!(continued.lines().filter(|line| !is_json(line)).collect::<Vec<_>>(), ["{\"time\": \"20"]);
+    assert!(continued.starts_with(&text) && continued.lines().count() > lines.len() + 24);
+    let so_far = night.simulator.log().entries().unwrap().len();
     // A file that cannot be written is told before anything is asked.
     let outcome = night.run(&["fetch", "--evidence", "nowhere/calls.jsonl"]);
     assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("nowhere/calls.jsonl") && outcome.stderr.contains("--evidence"));
-    assert_eq!(night.simulator.log().entries().unwrap().len(), 24);
+    assert_eq!(night.simulator.log().entries().unwrap().len(), so_far);
 }
 
 #[test]
