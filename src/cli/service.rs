@@ -131,7 +131,7 @@ impl Printer {
                     self.line(&format!("… and {hidden} more values beside the records: --json has all"));
                 }
                 if count > limit {
-                    self.line(&format!("… the first {limit} are shown: give --limit, or --json for all"));
+                    self.line(&format!("… and {} more: give --limit, or --json for all", count - limit));
                 }
             }
         }

@@ -152,7 +152,7 @@ impl Call {
             )
             .value(format!("HTTP {status}"))),
         });
-        let answer = answer.map_err(|fault| platform.placed(fault));
+        let answer = answer.map_err(|fault| platform.answered(fault, &called.correlation));
         if self.raw {
             let fault = answer.err().filter(|_| !(200..300).contains(&called.status));
             return Ok(Asked::Raw { bytes: called.bytes, fault, notes });

@@ -151,10 +151,23 @@ impl Platform {
         shown.into()
     }
 
-    /// `fault` at the endpoint, if it is the platform's: what is wrong on this machine has a place of its own.
+    /// A fault of a call that was answered, with what the platform's operators find it by. What is wrong on this machine
+    /// is no fault of a call.
     #[must_use]
-    pub fn placed(&self, fault: Fault) -> Fault {
-        if fault.kind() == Kind::Platform { fault.at(self.place()) } else { fault }
+    pub fn answered(&self, fault: Fault, correlation: &str) -> Fault {
+        match fault.kind() {
+            Kind::Platform => fault.at(self.place()).called(correlation),
+            Kind::SignIn => fault.called(correlation),
+            _ => fault,
+        }
+    }
+
+    /// The same of a call under way, if anything has come back yet.
+    fn of_call(&self, fault: Fault, call: &connection::Call) -> Fault {
+        match call.status() {
+            Some(_) => self.answered(fault, &call.correlation),
+            None => fault,
+        }
     }
 
     /// A fault of the platform at its endpoint.

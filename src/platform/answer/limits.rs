@@ -15,7 +15,7 @@ pub(super) const LONGEST_RECORD_BYTES: usize = 16 << 20;
 /// What is wrong with an answer. What to do may be said better by whoever knows more.
 pub(super) fn fault(what: impl Into<String>) -> Fault {
     Fault::new(Kind::Platform, what).next(
-        "have the platform's operators look at what it answers: they find the call by the correlation id in the log",
+        "have the platform's operators look at what it answers: they find the call by its correlation id",
     )
 }
 
@@ -26,9 +26,9 @@ pub(super) fn cut_off() -> Fault {
 }
 
 pub(super) fn malformed(error: impl Into<anyhow::Error>, place: &str) -> Fault {
-    fault(format!("{place} is not well-formed XML"))
-        .because(error)
-        .next("check that the endpoint is the SOAP service; its operators can find the call by the correlation id in the log")
+    fault(format!("{place} is not well-formed XML")).because(error).next(
+        "check that the endpoint is the SOAP service; its operators can find the call by its correlation id",
+    )
 }
 
 /// Why a read was stopped by us.

@@ -297,19 +297,21 @@ impl Platform {
     pub fn call(&self, prepared: &Prepared) -> Result<Called> {
         let mut connection = Connection::new(self, &prepared.action)?;
         let call = Call::new(prepared.body.clone(), self.correlation());
-        let response = connection.call(&call)?;
+        let of_call = |fault: Fault| self.of_call(fault, &call);
+        let response = connection.call(&call).map_err(of_call)?;
         let status = response.status().as_u16();
         let most = MOST_BYTES.min(self.answer_limit_bytes);
         let mut bytes = Vec::new();
         Body::new(self, response, &call, &Halt::after(self.call_deadline))
             .take(most + 1)
             .read_to_end(&mut bytes)
-            .map_err(|error| answer::broken(error).at(self.place()))?;
+            .map_err(|error| of_call(answer::broken(error)))?;
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
-            return Err(self
-                .fault("the answer is larger than a call may have")
-                .expected(format!("at most {most} bytes"))
-                .next("ask for less at once: a smaller page, a shorter window"));
+            return Err(of_call(
+                self.fault("the answer is larger than a call may have")
+                    .expected(format!("at most {most} bytes"))
+                    .next("ask for less at once: a smaller page, a shorter window"),
+            ));
         }
         let (operation, millis) = (&prepared.operation, call.millis());
         let correlation = call.correlation;

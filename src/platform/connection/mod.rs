@@ -149,7 +149,7 @@ impl<'p> Connection<'p> {
         if closes(&response) {
             self.signed_in = None;
         }
-        platform.check(response, call).map_err(|fault| if is_unwell { fault.passing() } else { fault })
+        platform.check(response).map_err(|fault| if is_unwell { fault.passing() } else { fault })
     }
 
     /// Asks for a document of at most `most` bytes.
