@@ -332,19 +332,16 @@ impl Sums {
             }
             let formed = half.all().len() as u64 * (class.entries.len() as u64 + 1);
             *steps = steps.checked_sub(formed)?;
-            let counts = 0..=class.entries.len() as i128;
             let mut is_part = false;
             let mut layer = Vec::new();
-            for (sum, count) in
-                half.all().iter().flat_map(|sum| counts.clone().map(move |count| (sum, count)))
-            {
-                let sum = sum + class.amount * count;
-                if sum + *add >= least && sum + *take <= most {
-                    is_part |= count > 0;
-                    layer.push(sum);
-                }
+            for count in 0..=class.entries.len() as i128 {
+                let sums = half.all().iter().map(|sum| sum + class.amount * count);
+                let before = layer.len();
+                layer.extend(sums.filter(|sum| sum + *add >= least && sum + *take <= most));
+                is_part |= count > 0 && layer.len() > before;
             }
-            layer.sort_unstable();
+            // Stable, since that merges what is in order by stretches.
+            layer.sort();
             layer.dedup();
             if !is_part {
                 // No sum with it leads anywhere.
