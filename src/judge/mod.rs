@@ -9,6 +9,7 @@ mod explanation;
 mod figures;
 mod identity;
 mod kind;
+mod patterns;
 mod tolerance;
 mod versions;
 
@@ -22,6 +23,7 @@ pub use self::control::{Balance, Class, Control};
 pub use self::explanation::explain;
 pub use self::figures::{Both, Figures, Variance, miscalculated, split};
 pub use self::kind::Kind;
+pub use self::patterns::{Pattern, Share};
 pub use self::tolerance::{Combine, Limb, Of, Terms, Tolerance, Weighed};
 use crate::fault::Result;
 use crate::matching::{Book, Group, How, Pass, PassCount};
@@ -70,6 +72,8 @@ pub struct Discrepancy {
     pub tolerance: Option<usize>,
     /// A settlement entry of the earlier version that the invoice ties to, where it ties to one.
     pub earlier: Option<u32>,
+    /// The first of the run's patterns that it is one of.
+    pub pattern: Option<usize>,
 }
 
 impl Discrepancy {
@@ -104,6 +108,8 @@ pub struct Outcome {
     pub passes: Vec<PassCount>,
     /// Read = matched + within tolerance + discrepant + superseded + rejected.
     pub control: Control,
+    /// What many discrepancies have in common, the one that explains most money first.
+    pub patterns: Vec<Pattern>,
 }
 
 /// What a limb of a tolerance let pass.
@@ -238,6 +244,14 @@ impl<'a> Judge<'a> {
             .discrepancies
             .par_sort_by(|a, b| (Reverse(size(a)), &a.id).cmp(&(Reverse(size(b)), &b.id)));
         cause::name(self.book, &self.rules, &mut self.outcome.discrepancies);
+        self.outcome.patterns = patterns::mine(self.book, self.rules.keys, &self.outcome.discrepancies);
+        for (number, pattern) in self.outcome.patterns.iter().enumerate() {
+            for &member in &pattern.discrepancies {
+                if let Some(discrepancy) = self.outcome.discrepancies.get_mut(member) {
+                    discrepancy.pattern.get_or_insert(number);
+                }
+            }
+        }
         Ok(self.outcome)
     }
 
@@ -279,6 +293,7 @@ impl<'a> Judge<'a> {
             variance,
             tolerance,
             earlier,
+            pattern: None,
         }))
     }
 

@@ -11,6 +11,7 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::role::{Field, Role};
+use super::sample::Sample;
 use super::{Entry, Taker};
 use crate::intake::{Origin, Row};
 use crate::money::{Decimal, Sum};
@@ -197,6 +198,8 @@ pub struct Counts {
     pub rejected: Tallies,
     /// The rows outside the period.
     pub outside: Tallies,
+    /// Some of the entries.
+    pub sample: Sample,
 }
 
 /// A row that could not become an entry.

@@ -6,6 +6,7 @@ mod keys;
 mod ledger;
 mod replace;
 mod role;
+mod sample;
 mod units;
 mod versions;
 
@@ -19,6 +20,7 @@ pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
 pub use self::ledger::{Counts, Draft, Ledger, Pool, Reject, Side, Tallies, Tally, TextId, tally};
 pub use self::replace::Replacement;
 pub use self::role::{Field, Fields, Holds, Role};
+pub use self::sample::{Drawn, Sample};
 pub use self::units::{Dimension, Unit};
 pub use self::versions::{Restatement, VersionSettings, Versions};
 use crate::fault::{self, Fault, Kind, Result};
@@ -236,7 +238,8 @@ impl<'a, T: Taker> Normaliser<'a, T> {
 
     /// Who took the entries, what was counted, and what was rejected.
     #[must_use]
-    pub fn part(self) -> (T, Counts, Vec<Reject>) {
+    pub fn part(mut self) -> (T, Counts, Vec<Reject>) {
+        self.counts.sample.thin();
         (self.taker, self.counts, self.rejects)
     }
 
@@ -307,6 +310,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                 tally(&mut self.counts.read, &self.currency, self.draft.amount);
                 let entry =
                     Entry { row, texts: &layout.texts, currency: &self.currency, values: &self.draft };
+                self.counts.sample.offer(&entry, self.fields.count());
                 self.taker.take(origin, row, &entry);
             }
         }

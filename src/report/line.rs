@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::judge::{Discrepancy, Figures, Variance, explain};
+use crate::judge::{Discrepancy, Figures, Pattern, Variance, explain};
 use crate::matching::{Book, How};
 use crate::money::{self, Decimal};
 use crate::normalise::{Role, Side};
@@ -12,7 +12,7 @@ use crate::period::Instant;
 use super::Report;
 
 /// The columns, in order. Columns are only ever added, at the end.
-pub const COLUMNS: [&str; 29] = [
+pub const COLUMNS: [&str; 30] = [
     "discrepancy_id",
     "kind",
     "cause",
@@ -42,6 +42,7 @@ pub const COLUMNS: [&str; 29] = [
     "settlement_source",
     "explanation",
     "variance_currency",
+    "pattern",
 ];
 
 /// The cells of one discrepancy, as many as there are [`COLUMNS`]; reused from one to the next.
@@ -71,11 +72,17 @@ pub(super) struct Lines<'a> {
     report: &'a Report<'a>,
     /// The tolerances in words: many discrepancies have the same.
     tolerances: Vec<String>,
+    /// And patterns.
+    patterns: Vec<String>,
 }
 
 impl<'a> Lines<'a> {
     pub(super) fn of(report: &'a Report<'a>) -> Self {
-        Self { report, tolerances: report.tolerances.iter().map(ToString::to_string).collect() }
+        Self {
+            report,
+            tolerances: report.tolerances.iter().map(ToString::to_string).collect(),
+            patterns: report.outcome.patterns.iter().map(Pattern::words).collect(),
+        }
     }
 
     /// Puts the cells of `discrepancy` in the place of those that are there.
@@ -122,6 +129,8 @@ impl<'a> Lines<'a> {
         cells.cell(|text| view.sources(Side::Settlement, text));
         cells.cell(|text| text.push_str(&explain(report.book, report.tolerances, discrepancy)));
         cells.cell(|text| amount(variance(|variance| variance.currency), text));
+        let pattern = discrepancy.pattern.and_then(|number| self.patterns.get(number));
+        cells.cell(|text| text.push_str(pattern.map_or("", String::as_str)));
     }
 }
 

@@ -4,10 +4,13 @@ use super::rejects::first_rejects;
 use super::summary::Direction;
 use super::table::{discrepancy_table, summary_table};
 use super::{Report, Summary, idle, summary};
-use crate::fault;
+use crate::fault::{shown, shown_lines};
 use crate::judge::Class;
 use crate::money::{self, Decimal};
 use crate::normalise::Side;
+
+/// How many patterns are shown.
+const PATTERNS: usize = 5;
 
 /// How many rejects are shown; `rejects.csv` has all.
 const REJECTS: usize = 5;
@@ -43,6 +46,7 @@ pub fn screen(report: &Report<'_>, width: u16, limit: usize) -> String {
             of.collect::<Vec<_>>().join("; ")
         )
     }));
+    lines.extend(patterns(&summary));
     lines.extend(notes(report, &summary));
     let listed = summary.groups.discrepancies - immaterial.map_or(0, |immaterial| immaterial.discrepancies);
     if listed > 0 && limit > 0 {
@@ -79,6 +83,15 @@ fn verdict(summary: &Summary) -> String {
     text
 }
 
+/// What discrepancies have in common; `summary.json` has all of it.
+fn patterns(summary: &Summary) -> impl Iterator<Item = String> {
+    summary
+        .patterns
+        .iter()
+        .take(PATTERNS)
+        .map(|pattern| format!("pattern: {}", shown_lines(&pattern.pattern).replace('\n', " ")))
+}
+
 /// What is no discrepancy, but may be a mistake: a side without entries, a pass without a group.
 fn notes(report: &Report<'_>, summary: &Summary) -> Vec<String> {
     let control = &report.outcome.control;
@@ -98,13 +111,13 @@ fn notes(report: &Report<'_>, summary: &Summary) -> Vec<String> {
         notes.extend(counts.filter_map(|(count, pass)| {
             let level = idle::level(count.idle.as_ref()?);
             let why = pass.matched_nothing.as_deref().unwrap_or_default();
-            Some(format!("{level}: the pass \"{}\" matched nothing: {why}", fault::shown(&pass.name)))
+            Some(format!("{level}: the pass \"{}\" matched nothing: {why}", shown(&pass.name)))
         }));
     }
     notes.extend(summary.passes.iter().filter(|pass| pass.unweighed_keys > 0).map(|pass| {
         format!(
             "warning: the pass \"{}\" left {} to later passes, since weighing what stands there takes too long; give it a finer key",
-            fault::shown(&pass.name),
+            shown(&pass.name),
             counted(pass.unweighed_keys, "key", "keys")
         )
     }));

@@ -6,8 +6,8 @@ use std::io::Write;
 use serde::{Serialize, Serializer};
 
 use super::{Input, Report, idle};
-use crate::judge::Discrepancy;
-use crate::money::{self, Decimal};
+use crate::judge::{Discrepancy, Pattern, Share};
+use crate::money::{self, Decimal, Sum};
 use crate::normalise::Tally;
 
 /// The summary of a run.
@@ -38,6 +38,8 @@ pub struct Summary {
     /// What is below `[report] minimum` and not listed, where that is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub immaterial: Option<Immaterial>,
+    /// What many discrepancies have in common, the one that explains most money first.
+    pub patterns: Vec<PatternSummary>,
     /// Side → currency → class → lines and amount.
     pub control_totals: BTreeMap<&'static str, BTreeMap<String, BTreeMap<&'static str, Total>>>,
 }
@@ -114,6 +116,42 @@ pub struct Direction {
     /// Both together.
     #[serde(serialize_with = "as_text")]
     pub net: Option<Decimal>,
+}
+
+/// What several discrepancies have in common.
+#[derive(Clone, Debug, Serialize)]
+pub struct PatternSummary {
+    /// In one sentence.
+    pub pattern: String,
+    /// How many discrepancies have all of it.
+    pub discrepancies: u64,
+    /// What they share.
+    pub shares: Vec<ShareSummary>,
+    /// The sum of their variances without signs, by currency.
+    pub variance: BTreeMap<String, Explained>,
+}
+
+/// One thing that discrepancies share.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShareSummary {
+    /// A role, an attribute, `day`, `cause`, or a ratio or a difference of figures.
+    pub name: String,
+    /// Which one.
+    pub value: String,
+    /// How common it is among a sample of all lines: how many have it, and of how many; only where that can be said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampled_lines: Option<[u64; 2]>,
+}
+
+/// How much money a pattern explains.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Explained {
+    /// Of its discrepancies.
+    #[serde(serialize_with = "as_text")]
+    pub explained: Option<Decimal>,
+    /// Of all discrepancies.
+    #[serde(serialize_with = "as_text")]
+    pub of: Option<Decimal>,
 }
 
 /// Lines and their money.
@@ -207,7 +245,27 @@ pub fn summary(report: &Report<'_>) -> Summary {
             .collect(),
         variance: directions(report, outcome.discrepancies()),
         immaterial,
+        patterns: outcome.patterns.iter().map(|pattern| pattern_summary(report, pattern)).collect(),
         control_totals,
+    }
+}
+
+fn pattern_summary(report: &Report<'_>, pattern: &Pattern) -> PatternSummary {
+    let share = |share: &Share| ShareSummary {
+        name: share.name.clone(),
+        value: share.value.clone(),
+        sampled_lines: share.common,
+    };
+    let explained = |[own, all]: &[Sum; 2]| Explained { explained: own.value(), of: all.value() };
+    PatternSummary {
+        pattern: pattern.sentence(report.outcome.discrepancies.len()),
+        discrepancies: pattern.discrepancies.len() as u64,
+        shares: pattern.shares.iter().map(share).collect(),
+        variance: pattern
+            .money
+            .iter()
+            .map(|(currency, money)| (currency.clone(), explained(money)))
+            .collect(),
     }
 }
 

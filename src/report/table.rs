@@ -158,7 +158,7 @@ pub(super) fn discrepancy_table(report: &Report<'_>, width: u16, limit: usize) -
     for discrepancy in report.listed().take(limit) {
         lines.fill(&mut cells, discrepancy);
         let cells: Vec<&str> = cells.iter().collect();
-        let [_, kind, cause, vendor, _, deal, charge, location, start, end, .., explanation, _] =
+        let [_, kind, cause, vendor, _, deal, charge, location, start, end, .., explanation, _, _] =
             cells.as_slice()
         else {
             continue;

@@ -394,6 +394,7 @@ proptest! {
         let sifted = run_sifted(&invoices, &settlements, &setup, memory_limit);
         let facts = |d: &Discrepancy| (d.id.clone(), d.kind, d.cause.clone(), d.pass, d.tolerance, total(d));
         prop_assert_eq!(found(&sifted, facts), found(&whole, facts));
+        prop_assert_eq!(&sifted.patterns, &whole.patterns);
         prop_assert_eq!(sifted.control.balances(), whole.control.balances());
         prop_assert_eq!((sifted.matched, sifted.within, sifted.passes), (whole.matched, whole.within, whole.passes));
     }
@@ -448,6 +449,7 @@ proptest! {
             (d.id.clone(), d.kind, d.cause.clone(), d.pass, d.tolerance, parts)
         };
         prop_assert_eq!(found(&one, facts), found(&other, facts));
+        prop_assert_eq!(&one.patterns, &other.patterns);
         prop_assert_eq!((one.matched, one.within, one.passes), (other.matched, other.within, other.passes));
     }
 
