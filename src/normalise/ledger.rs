@@ -238,6 +238,8 @@ pub struct Ledger {
     origins: Vec<Origin>,
     origin: Vec<u32>,
     row: Vec<u32>,
+    /// The columns of wide rows; as a text, blank throughout where there is none.
+    column: Vec<TextId>,
     texts: Vec<Vec<TextId>>,
     start: Vec<i64>,
     end: Vec<i64>,
@@ -263,6 +265,7 @@ impl Ledger {
             origins: Vec::new(),
             origin: Vec::new(),
             row: Vec::new(),
+            column: Vec::new(),
             texts: vec![Vec::new(); fields],
             start: Vec::new(),
             end: Vec::new(),
@@ -285,12 +288,13 @@ impl Taker for Ledger {
         let at = self.origin.len();
         self.origin.push(u32::try_from(self.origins.len() - 1).unwrap_or(u32::MAX));
         self.row.push(u32::try_from(row.number).unwrap_or(u32::MAX));
-        for (field, column) in Field::all().zip(&mut self.texts) {
-            let text = entry.text(field);
+        let Self { texts, column, pool, .. } = self;
+        let texts = Field::all().zip(texts).map(|(field, column)| (entry.text(field), column));
+        for (text, column) in texts.chain([(entry.column, column)]) {
             // A column that is blank throughout takes no memory.
             if !text.is_empty() || !column.is_empty() {
                 column.resize(at, TextId::BLANK);
-                column.push(self.pool.intern(text));
+                column.push(pool.intern(text));
             }
         }
         self.start.push(draft.start.map_or(BLANK_TIME, |at| at.0));
@@ -389,12 +393,27 @@ impl Ledger {
             .map(|(_, role)| role)
     }
 
-    /// Where an entry stands: `file:row`, `file:sheet:row` or `operation:call:index`.
+    /// Where an entry stands: `file:row`, `file:sheet:row` or `operation:call:index`, with the column of a wide row behind it.
     #[must_use]
     pub fn source(&self, entry: u32) -> String {
+        match self.column(entry) {
+            "" => self.source_row(entry),
+            column => format!("{}:{column}", self.source_row(entry)),
+        }
+    }
+
+    /// Where the row of an entry stands.
+    #[must_use]
+    pub fn source_row(&self, entry: u32) -> String {
         let at = entry as usize;
         let origin = self.origin.get(at).and_then(|&origin| self.origins.get(origin as usize));
         let row = self.row.get(at).copied().unwrap_or_default();
         origin.map_or_else(|| row.to_string(), |origin| format!("{origin}:{row}"))
+    }
+
+    /// The header of an entry's column, where its row has one for each hour; else blank.
+    #[must_use]
+    pub fn column(&self, entry: u32) -> &str {
+        self.pool.text(self.column.get(entry as usize).copied().unwrap_or_default())
     }
 }

@@ -78,6 +78,21 @@ impl Calendar {
     }
 }
 
+/// As `tieout.toml` writes it.
+impl fmt::Display for Calendar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::QuarterHour => f.write_str("quarter_hour(start)"),
+            Self::Hour => f.write_str("hour(start)"),
+            Self::Day => f.write_str("day(start)"),
+            Self::Month => f.write_str("month(start)"),
+            Self::GasDay(begin) => write!(f, "gas_day(start, \"{begin}\")"),
+            Self::HourEndingOfStart => f.write_str("hour_ending(start)"),
+            Self::HourEndingOfEnd => f.write_str("hour_ending(end)"),
+        }
+    }
+}
+
 impl Zone {
     fn gas_day(&self, at: Instant, begin: TimeOfDay) -> Option<Instant> {
         let date = self.local(at)?.date();

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _, Zoned};
 
-use super::{Edge, Instant, Zone, text};
+use super::{Edge, Instant, TimeOfDay, Zone, text};
 use crate::fault::{Fault, Kind, Result};
 
 /// A part of a period.
@@ -25,6 +25,8 @@ pub struct Period {
     first: Date,
     last: Date,
     zone: Zone,
+    /// When its days begin, where that is not midnight.
+    gas_day: Option<TimeOfDay>,
 }
 
 impl Period {
@@ -64,25 +66,38 @@ impl Period {
         if last < first {
             return Err(wrong().next("the last day comes before the first; write the earlier one first"));
         }
-        Ok(Self { first, last, zone: zone.clone() })
+        Ok(Self { first, last, zone: zone.clone(), gas_day: None })
+    }
+
+    /// The same days, each from this local time to the same time of the next date.
+    #[must_use]
+    pub fn of_gas_days(self, gas_day: Option<TimeOfDay>) -> Self {
+        Self { gas_day, ..self }
+    }
+
+    fn begin(&self, date: Date) -> Option<Instant> {
+        match self.gas_day {
+            Some(gas_day) => self.zone.at(date, gas_day.time()),
+            None => self.zone.midnight(date),
+        }
     }
 
     /// The first instant.
     #[must_use]
     pub fn start(&self) -> Instant {
-        self.zone.midnight(self.first).unwrap_or(Instant(i64::MIN))
+        self.begin(self.first).unwrap_or(Instant(i64::MIN))
     }
 
     /// The first instant behind the last day.
     #[must_use]
     pub fn end(&self) -> Instant {
-        self.last.tomorrow().ok().and_then(|date| self.zone.midnight(date)).unwrap_or(Instant(i64::MAX))
+        self.last.tomorrow().ok().and_then(|date| self.begin(date)).unwrap_or(Instant(i64::MAX))
     }
 
     /// The first instant of the last day.
     #[must_use]
     pub fn last_day(&self) -> Instant {
-        self.zone.midnight(self.last).unwrap_or(Instant(i64::MAX))
+        self.begin(self.last).unwrap_or(Instant(i64::MAX))
     }
 
     /// Where its hours, days or months begin, and where the last one ends. The first and the last part are as

@@ -120,6 +120,15 @@ impl Part {
         }
     }
 
+    /// Whether `text` can stand for it in the header of a column that each hour has.
+    #[must_use]
+    pub fn is_label(self, text: &str) -> bool {
+        match self {
+            Self::HourEnding | Self::HourBeginning => hours::hour(text).is_ok(),
+            _ => text::number(text).is_some(),
+        }
+    }
+
     /// The part of that name, if it is none of the roles.
     #[must_use]
     pub fn beside(name: &str) -> Option<Self> {
@@ -142,6 +151,11 @@ impl<'a> Texts<'a> {
     #[must_use]
     pub fn get(&self, part: Part) -> Option<&'a str> {
         self.0.get(part as usize).copied().flatten()
+    }
+
+    /// The part that names an hour, and its text.
+    fn hour(&self) -> Option<(Part, &'a str)> {
+        [Part::HourEnding, Part::HourBeginning].into_iter().find_map(|part| Some((part, self.get(part)?)))
     }
 }
 
@@ -246,9 +260,7 @@ impl Dates {
 
     fn begin(&self, texts: &Texts<'_>, turn: Option<Turn>) -> Result<Begin, Misread> {
         let wrong = Misread::of(Part::Start);
-        let hour = [Part::HourEnding, Part::HourBeginning]
-            .into_iter()
-            .find_map(|part| Some((part, texts.get(part)?)));
+        let hour = texts.hour();
         let number = texts.get(Part::IntervalNumber);
         let text = texts.get(Part::Start).unwrap_or_default();
         if text.is_empty() {
@@ -259,6 +271,17 @@ impl Dates {
             return if stated { Err(wrong(trouble())) } else { Ok(Begin::default()) };
         }
         let told = self.told(text, Edge::Start).map_err(|why| wrong(why.into()))?;
+        // Whatever is wrong with the rest, this is about when it is.
+        let about = match &told {
+            Told::At(at) => Some(*at),
+            Told::Local(local) => self.zone.at(local.at.date(), local.at.time()),
+        };
+        self.begin_of(told, texts, turn).map_err(|misread| Misread { start: about, ..misread })
+    }
+
+    fn begin_of(&self, told: Told, texts: &Texts<'_>, turn: Option<Turn>) -> Result<Begin, Misread> {
+        let wrong = Misread::of(Part::Start);
+        let (hour, number) = (texts.hour(), texts.get(Part::IntervalNumber));
         let flag = self.beside(texts)?;
         if hour.is_none() && number.is_none() {
             return self.stated(told, flag, turn).map_err(wrong);
@@ -273,7 +296,7 @@ impl Dates {
             let wrong = Misread::of(Part::IntervalNumber);
             let far = || wrong(far().into());
             let first = at.or_else(|| self.day(date)).ok_or_else(far)?;
-            let bound = bound.or_else(|| self.behind(date)).ok_or_else(far)?;
+            let bound = bound.or_else(|| self.day(date.tomorrow().ok()?)).ok_or_else(far)?;
             at = Some(self.numbered(text, first, bound).map_err(wrong)?);
         }
         Ok(Begin { at, local: None, is_date: false, at_change })

@@ -17,7 +17,7 @@ use tieout::normalise::{
     Case, Field, Fields, Headers, KeyRules, KeySettings, LeadingZeros, Ledger, Normaliser, Reading, Role,
     Side,
 };
-use tieout::period::Zone;
+use tieout::period::{Calendar, Zone};
 use tieout::progress::Silent;
 use tieout::sieve::{Place, Plan};
 
@@ -222,7 +222,7 @@ fn pass(key: &[KeyPart], compare: Compare) -> Pass {
 fn passes() -> impl Strategy<Value = Vec<Pass>> {
     let fine = || pass(&[field(Role::Deal), KeyPart::Start, KeyPart::End], Compare::Lines);
     let coarse = || pass(&[field(Role::Deal)], Compare::Lines);
-    let totals = || pass(&[field(Role::Deal), KeyPart::MonthOfStart], Compare::Totals);
+    let totals = || pass(&[field(Role::Deal), KeyPart::Calendar(Calendar::Month)], Compare::Totals);
     select(vec![vec![fine()], vec![coarse()], vec![totals()], vec![fine(), totals()], vec![fine(), coarse()]])
 }
 
@@ -501,7 +501,7 @@ proptest! {
             ..part(&parts.iter().fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1)))
         };
         let (invoices, settlements) = if on_invoice { (split, vec![whole]) } else { (vec![whole], split) };
-        let passes = vec![pass(&[field(Role::Deal), KeyPart::MonthOfStart], Compare::Totals)];
+        let passes = vec![pass(&[field(Role::Deal), KeyPart::Calendar(Calendar::Month)], Compare::Totals)];
         let outcome = run(&cells(&invoices), &cells(&settlements), &Setup { passes, ..Setup::default() }).outcome;
         prop_assert_eq!((outcome.matched, outcome.discrepancies.len()), (1, 0));
     }
