@@ -439,23 +439,18 @@ impl Dates {
             };
         }
         let resolved = self.resolve(&local, local.beside.as_ref(), None);
+        let (Some(start), None) = (begin.at, &local.beside) else { return resolved };
         // An interval of no more than an hour lasts as long as its clock says: by that, an end that the clock repeats or
         // skips follows from the start.
         let lasts = begin.local.map_or(0, |start| local.at.duration_since(start).as_secs());
         let plain = matches!(resolved, Ok((_, false))) && !begin.at_change;
-        match begin.at {
-            Some(start) if !plain && local.beside.is_none() && (1..=HOUR).contains(&lasts) => {
-                Ok((start.plus(lasts), true))
-            }
-            Some(start) if resolved == Err(Trouble::Repeated) => {
-                let turn = |turn| self.resolve(&local, Some(&Beside::Turn(turn)), None);
-                match (turn(Turn::First), turn(Turn::Second)) {
-                    (Ok((first, _)), Ok((second, _))) if first <= start && start < second => {
-                        Ok((second, true))
-                    }
-                    _ => resolved,
-                }
-            }
+        if !plain && (1..=HOUR).contains(&lasts) {
+            return Ok((start.plus(lasts), true));
+        }
+        // And nothing ends before it starts.
+        let turn = |turn| self.resolve(&local, Some(&Beside::Turn(turn)), None);
+        match (turn(Turn::First), turn(Turn::Second)) {
+            (Ok((first, _)), Ok((second, _))) if first <= start && start < second => Ok((second, true)),
             _ => resolved,
         }
     }

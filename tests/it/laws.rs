@@ -17,7 +17,7 @@ use tieout::normalise::{
     Case, Field, Fields, Headers, KeyRules, KeySettings, LeadingZeros, Ledger, Normaliser, Reading, Role,
     Side,
 };
-use tieout::period::{Calendar, Zone};
+use tieout::period::{Calendar, TimeOfDay, Zone};
 use tieout::progress::Silent;
 use tieout::sieve::{Place, Plan};
 
@@ -223,7 +223,21 @@ fn passes() -> impl Strategy<Value = Vec<Pass>> {
     let fine = || pass(&[field(Role::Deal), KeyPart::Start, KeyPart::End], Compare::Lines);
     let coarse = || pass(&[field(Role::Deal)], Compare::Lines);
     let totals = || pass(&[field(Role::Deal), KeyPart::Calendar(Calendar::Month)], Compare::Totals);
-    select(vec![vec![fine()], vec![coarse()], vec![totals()], vec![fine(), totals()], vec![fine(), coarse()]])
+    let gas_day = Calendar::GasDay(TimeOfDay::parse("09:00").unwrap());
+    let hours = || {
+        pass(
+            &[field(Role::Deal), KeyPart::Calendar(gas_day), KeyPart::Calendar(Calendar::HourEndingOfEnd)],
+            Compare::Lines,
+        )
+    };
+    select(vec![
+        vec![fine()],
+        vec![coarse()],
+        vec![totals()],
+        vec![hours()],
+        vec![fine(), totals()],
+        vec![fine(), coarse()],
+    ])
 }
 
 fn tolerance(role: Role, absolute: Decimal) -> Tolerance {

@@ -23,6 +23,7 @@ mod interop;
 mod large;
 mod laws;
 mod layers;
+mod periods;
 mod platform;
 #[cfg(feature = "simulator")]
 mod proxy;
