@@ -122,6 +122,12 @@ impl<'a> Book<'a> {
         }
     }
 
+    /// The text fields of the run.
+    #[must_use]
+    pub const fn fields(&self) -> &'a Fields {
+        self.fields
+    }
+
     /// The zone of the run.
     #[must_use]
     pub const fn zone(&self) -> &'a Zone {
