@@ -5,6 +5,8 @@ mod decimal;
 mod file;
 mod intervals;
 mod keys;
+mod passes;
+mod rates;
 mod tolerances;
 mod versions;
 
@@ -14,6 +16,7 @@ use std::time::SystemTime;
 use sha2::{Digest as _, Sha256};
 
 use self::file::{File, PassFile, SideFile};
+use self::rates::RatesFile;
 use self::versions::VersionsFile;
 use crate::digest::hexadecimal;
 use crate::fault::{self, Fault, Kind, Result};
@@ -21,7 +24,7 @@ use crate::intake::FileSettings;
 use crate::judge::Tolerance;
 use crate::matching::Pass;
 use crate::money::Decimal;
-use crate::normalise::{Fields, Holds, KeyRules, Reading, Role, VersionSettings};
+use crate::normalise::{Fields, Holds, KeyRules, Rates, Reading, Role, VersionSettings};
 use crate::period::{Part, Period, Zone};
 use crate::platform::{self, PLACEHOLDERS, split_placeholder};
 use crate::report::Format;
@@ -57,8 +60,8 @@ pub struct Settings {
     pub period: Option<Period>,
     /// How many rejected rows a run may have and still be judged by its discrepancies alone.
     pub allow_rejects: u64,
-    /// Whether an invoice's own quantity × price is checked.
-    pub check_arithmetic: bool,
+    /// Whether quantity × price is checked against the amount: of the invoices, and of the settlements.
+    pub check_arithmetic: [bool; 2],
     /// What the vendors billed.
     pub invoices: SideSettings,
     /// What the platform recorded.
@@ -73,6 +76,8 @@ pub struct Settings {
     pub tolerances: Vec<Tolerance>,
     /// Which versions of the settlements count; none where all do.
     pub versions: Option<VersionSettings>,
+    /// What converts settlements into the invoice's currency; without it, currencies never meet.
+    pub rates: Option<Rates>,
     /// In percent: what a tax may add to an amount or a price.
     pub tax_rates: Vec<Decimal>,
     /// Where reports go.
@@ -83,7 +88,7 @@ pub struct Settings {
     pub memory: usize,
     /// Below this a variance is counted and not listed.
     pub minimum: Option<Decimal>,
-    /// SHA-256 over `tieout.toml`, the alias tables and the period.
+    /// SHA-256 over `tieout.toml`, the tables of aliases and rates, and the period.
     pub digest: String,
 }
 
@@ -163,11 +168,13 @@ fn settings(
     }
     let versions = file.settlements.versions.take();
     let mut invoices = side(file.invoices, "invoices", None)?;
-    let settlements = side(file.settlements, "settlements", file.platform)?;
+    let mut settlements = side(file.settlements, "settlements", file.platform)?;
     // The day of publication is the settlements' alone, unless the invoices say that they have it.
     let published = versions.as_ref().and_then(VersionsFile::published);
-    invoices.reading.absent =
-        published.filter(|name| !invoices.reading.columns.contains_key(*name)).map(str::to_owned);
+    // The day of a rate may stand on one side alone.
+    let rated = file.rates.as_ref().and_then(RatesFile::attribute);
+    invoices.reading.leave_to_the_other_side(published.into_iter().chain(rated));
+    settlements.reading.leave_to_the_other_side(rated);
     let sides = [("invoices", &invoices.reading), ("settlements", &settlements.reading)];
 
     let mut fields = Fields::default();
@@ -182,6 +189,7 @@ fn settings(
     }
     let passes =
         file.pass.into_iter().map(|file| pass(file, &mut fields, &mut keyed)).collect::<Result<Vec<_>>>()?;
+    passes::check(&passes, sides)?;
     for name in &keyed {
         check_keyed(name, sides)?;
     }
@@ -190,6 +198,9 @@ fn settings(
     }
     if let Some(versions) = &versions {
         versions.attribute(&mut fields)?;
+    }
+    if let Some(name) = rated {
+        fields.add(name);
     }
     keys::check(&fields)?;
     let known: Vec<&str> = Role::ALL
@@ -222,19 +233,25 @@ fn settings(
         rules.push((field, settings));
     }
     let keys = KeyRules::load(rules, &fields, &base)?;
-    let tolerances = tolerances::checked(file.tolerance, &fields, &keys)?;
+    let tolerances = tolerances::checked(file.tolerance, &fields, &keys, sides)?;
     let tax_rates = decimal::rates("[judge] tax_rates", &file.judge.tax_rates)?;
     let versions = versions
         .map(|file| file.checked(&fields, &keys, &passes, &settlements.reading, &zone))
         .transpose()?
         .flatten();
+    let table_of_rates = file.rates.as_ref().map(|rates| rates.file.clone());
+    let rates = file
+        .rates
+        .map(|rates| rates.checked(&fields, [&invoices.reading, &settlements.reading], &zone, &base))
+        .transpose()?;
     if let Source::Platform(platform) = &settlements.source {
         check_placeholders(platform, period.as_ref(), &invoices.reading)?;
     }
     let mut digest = Sha256::new();
     digest.update(text);
     digest.update(period.as_ref().map(ToString::to_string).unwrap_or_default());
-    for path in file.normalise.values().filter_map(|settings| settings.aliases.as_ref()) {
+    let aliases = file.normalise.values().filter_map(|settings| settings.aliases.as_ref());
+    for path in aliases.chain(&table_of_rates) {
         digest.update(std::fs::read(base.join(path)).unwrap_or_default());
     }
     let mut formats = file.report.formats;
@@ -245,7 +262,7 @@ fn settings(
         zone,
         period,
         allow_rejects: overrides.allow_rejects.unwrap_or(file.reconciliation.allow_rejects),
-        check_arithmetic: file.reconciliation.check_arithmetic,
+        check_arithmetic: file.reconciliation.check_arithmetic.sides()?,
         invoices,
         settlements,
         fields,
@@ -253,6 +270,7 @@ fn settings(
         passes,
         tolerances,
         versions,
+        rates,
         tax_rates,
         directory: overrides.directory.clone().unwrap_or_else(|| base.join(&file.report.directory)),
         formats,
@@ -333,7 +351,7 @@ fn side(file: SideFile, table: &'static str, platform: Option<platform::Settings
         intervals,
         decimal: file.decimal,
         scale: file.scale,
-        absent: None,
+        absent: Vec::new(),
         xml_numbers: matches!(source, Source::Platform(_)),
     };
     crate::period::Dates::new(Zone::utc(), &reading.dates).map_err(|fault| fault.at(at("dates")))?;
@@ -383,7 +401,7 @@ fn pass(file: PassFile, fields: &mut Fields, keyed: &mut Vec<String>) -> Result<
         .expected("key = [\"deal\", \"charge\", \"start\", \"end\"]"));
     }
     let key = file.key.iter().map(|part| keys::part(part, &at, fields, keyed)).collect::<Result<Vec<_>>>()?;
-    Ok(Pass { name: file.name, key, compare: file.compare })
+    passes::checked(file, key)
 }
 
 /// A role that is compared must be read on both sides. (An attribute may also be the column of its own name.)

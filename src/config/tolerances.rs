@@ -4,7 +4,7 @@ use super::file::ToleranceFile;
 use crate::fault::{Fault, Kind, Result};
 use crate::judge::Tolerance;
 use crate::money::{self, Decimal, DecimalMark};
-use crate::normalise::{Field, Fields, KeyRules, Role};
+use crate::normalise::{Field, Fields, KeyRules, Reading, Role};
 
 /// The fields that `when` names, which become known with this.
 pub(super) fn fields<'f>(files: &'f [ToleranceFile], fields: &mut Fields) -> Result<Vec<&'f String>> {
@@ -26,10 +26,16 @@ pub(super) fn fields<'f>(files: &'f [ToleranceFile], fields: &mut Fields) -> Res
 }
 
 /// The tolerances in order; none that an earlier one leaves nothing to decide.
-pub(super) fn checked(files: Vec<ToleranceFile>, fields: &Fields, keys: &KeyRules) -> Result<Vec<Tolerance>> {
+pub(super) fn checked(
+    files: Vec<ToleranceFile>,
+    fields: &Fields,
+    keys: &KeyRules,
+    sides: [(&str, &Reading); 2],
+) -> Result<Vec<Tolerance>> {
     let mut tolerances: Vec<Tolerance> = Vec::new();
     for file in files {
         let tolerance = tolerance(file, fields, keys)?;
+        check_read(&tolerance, sides)?;
         if let Some(earlier) = tolerances.iter().find(|earlier| tolerance.is_shadowed_by(earlier)) {
             return Err(Fault::new(
                 Kind::Configuration,
@@ -42,6 +48,26 @@ pub(super) fn checked(files: Vec<ToleranceFile>, fields: &Fields, keys: &KeyRule
         tolerances.push(tolerance);
     }
     Ok(tolerances)
+}
+
+/// Refuses a tolerance that would silently do nothing, since a side never states what it is for.
+fn check_read(tolerance: &Tolerance, sides: [(&str, &Reading); 2]) -> Result<()> {
+    let [_, settlements] = sides;
+    let own = sides.map(|side| (side, tolerance.role));
+    let quantity = tolerance.per_unit.map(|_| (settlements, Role::Quantity));
+    let unread = own.into_iter().chain(quantity);
+    let unread = unread.into_iter().find(|((_, reading), role)| !reading.columns.contains_key(role.name()));
+    match unread {
+        None => Ok(()),
+        Some(((table, _), role)) => Err(Fault::new(
+            Kind::Configuration,
+            format!("this tolerance would do nothing: nothing says which column holds the {role}"),
+        )
+        .at(format!("[{table}.columns]"))
+        .value(tolerance)
+        .expected(format!("{role} = \"…\", a header"))
+        .next("name the column, or remove the tolerance")),
+    }
 }
 
 fn tolerance(file: ToleranceFile, fields: &Fields, keys: &KeyRules) -> Result<Tolerance> {

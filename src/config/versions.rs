@@ -84,6 +84,12 @@ impl VersionsFile {
                 .value(format!("[[pass]] {:?}", pass.name))
                 .next("take version out of the key, or keep = \"all\""));
         }
+        let one_by_one = passes.iter().find(|pass| !pass.is_exact());
+        if let (Some(Restatement::Delta), Some(pass)) = (self.kind, one_by_one) {
+            return Err(fault("deltas of one line count only together, but a pass with a window or of sub-sets takes records one by one")
+                .value(format!("[[pass]] {:?}", pass.name))
+                .next("compare totals in that pass, or remove it"));
+        }
         let mut order = Vec::new();
         for name in self.order.iter().flatten() {
             let key = version.map_or_else(String::new, |field| keys.key(field, name));

@@ -156,10 +156,9 @@ impl Csv {
     fn read_plain(&mut self, row: &mut Row) -> Result<bool> {
         let place = self.text.place().unwrap_or_default();
         let (bytes, start, filling) = self.text.buffer()?;
-        if !self.index.is_of(filling) {
-            self.index.mark(bytes, self.watch.delimiter, filling);
-        }
-        let Some(line) = Line::bound(bytes, start, self.index.from(start), self.watch.delimiter, row) else {
+        let delimiter = self.watch.delimiter;
+        let marks = self.index.marks(bytes, start, delimiter, filling);
+        let Some(line) = Line::bound(bytes, start, marks, delimiter, row) else {
             row.clear();
             return Ok(false);
         };

@@ -1,48 +1,59 @@
 //! Where the bytes stand that mean something in a chunk of delimited text.
 
 /// Marks every delimiter, quote and line end of a chunk, a bit for each byte: found 64 bytes at a time, and without
-/// branches, so that the compiler makes vector instructions of it.
+/// branches, so that the compiler makes vector instructions of it. A block is looked at when a record reaches it.
 #[derive(Default)]
 pub(super) struct Index {
-    bits: Vec<u64>,
-    /// The filling of the buffer that the bits are about.
-    filling: Option<u64>,
+    /// The block that was looked at last, and of which filling of the buffer it is.
+    last: Option<(u64, usize)>,
+    bits: u64,
 }
 
 impl Index {
-    /// Whether the bits are about this filling of the buffer.
-    pub(super) fn is_of(&self, filling: u64) -> bool {
-        self.filling == Some(filling)
-    }
-
-    /// Marks `bytes`.
-    pub(super) fn mark(&mut self, bytes: &[u8], delimiter: u8, filling: u64) {
-        self.bits.clear();
-        let (blocks, rest) = bytes.as_chunks::<64>();
-        self.bits.extend(blocks.iter().map(|block| bits(block, delimiter)));
-        if !rest.is_empty() {
-            let mut block = [0; 64];
-            for (to, from) in block.iter_mut().zip(rest) {
-                *to = *from;
-            }
-            self.bits.push(bits(&block, delimiter));
-        }
-        self.filling = Some(filling);
-    }
-
-    /// The places of the marks from `start` on.
-    pub(super) fn from(&self, start: usize) -> Marks<'_> {
+    /// The places of the marks in `bytes` from `start` on, which are this filling of the buffer.
+    pub(super) fn marks<'a>(
+        &'a mut self,
+        bytes: &'a [u8],
+        start: usize,
+        delimiter: u8,
+        filling: u64,
+    ) -> Marks<'a> {
         let block = start / 64;
-        let current = self.bits.get(block).map_or(0, |bits| bits & (u64::MAX << (start % 64)));
-        Marks { bits: &self.bits, block, current }
+        let mut marks = Marks { index: self, bytes, delimiter, filling, block, current: 0 };
+        if marks.index.last != Some((filling, block)) {
+            marks.look();
+        }
+        marks.current = marks.index.bits & (u64::MAX << (start % 64));
+        marks
     }
 }
 
-/// See [`Index::from`].
+/// See [`Index::marks`].
 pub(super) struct Marks<'a> {
-    bits: &'a [u64],
+    index: &'a mut Index,
+    bytes: &'a [u8],
+    delimiter: u8,
+    filling: u64,
     block: usize,
     current: u64,
+}
+
+impl Marks<'_> {
+    /// Looks at the block.
+    fn look(&mut self) {
+        let rest = self.bytes.get(self.block * 64..).unwrap_or_default();
+        self.index.bits = match rest.first_chunk::<64>() {
+            Some(block) => bits(block, self.delimiter),
+            None => {
+                let mut block = [0; 64];
+                for (to, from) in block.iter_mut().zip(rest) {
+                    *to = *from;
+                }
+                bits(&block, self.delimiter)
+            }
+        };
+        self.index.last = Some((self.filling, self.block));
+    }
 }
 
 impl Iterator for Marks<'_> {
@@ -51,8 +62,12 @@ impl Iterator for Marks<'_> {
     #[inline]
     fn next(&mut self) -> Option<usize> {
         while self.current == 0 {
+            if (self.block + 1) * 64 >= self.bytes.len() {
+                return None;
+            }
             self.block += 1;
-            self.current = *self.bits.get(self.block)?;
+            self.look();
+            self.current = self.index.bits;
         }
         let place = self.block * 64 + self.current.trailing_zeros() as usize;
         self.current &= self.current - 1;
@@ -83,13 +98,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_mark_is_found(text in "[ab,\r\n\";x]{0,300}", start in 0_usize..300) {
+        fn every_mark_is_found(
+            texts in prop::collection::vec("[ab,\r\n\";x]{0,300}", 1..4),
+            mut starts in prop::collection::vec(0_usize..300, 1..6),
+        ) {
+            starts.sort_unstable();
             let mut index = Index::default();
-            index.mark(text.as_bytes(), b';', 7);
-            prop_assert!(index.is_of(7) && !index.is_of(8));
-            let expected: Vec<usize> =
-                text.bytes().enumerate().skip(start).filter(|(_, b)| b";\r\n\"".contains(b)).map(|(at, _)| at).collect();
-            prop_assert_eq!(index.from(start).collect::<Vec<_>>(), expected);
+            for (filling, text) in (0..).zip(&texts) {
+                for &start in &starts {
+                    let expected: Vec<usize> = text
+                        .bytes()
+                        .enumerate()
+                        .skip(start)
+                        .filter(|(_, b)| b";\r\n\"".contains(b))
+                        .map(|(at, _)| at)
+                        .collect();
+                    let found: Vec<usize> = index.marks(text.as_bytes(), start, b';', filling).collect();
+                    prop_assert_eq!(found, expected);
+                }
+            }
         }
     }
 }

@@ -1,63 +1,99 @@
 //! The identity of a discrepancy: the same in every run over the same facts,
 //! whatever file, row or call they came from.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use rayon::iter::{IntoParallelRefMutIterator as _, ParallelIterator as _};
+use rayon::slice::ParallelSliceMut as _;
 use sha2::{Digest as _, Sha256};
 
 use super::Discrepancy;
 use crate::matching::Book;
-use crate::money::Decimal;
-use crate::normalise::{Role, Side};
+use crate::money;
+use crate::normalise::{Ledger, Role, Side};
 
 /// Letters and digits that are not mistaken for one another (Crockford's base 32).
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// Names all discrepancies: `D-` and twelve characters of a SHA-256 over what
 /// the entries say. Where several say exactly the same, `-2`, `-3` … follow.
-pub(super) fn name(book: &Book<'_>, discrepancies: &mut [Discrepancy]) {
-    discrepancies.par_iter_mut().for_each(|discrepancy| discrepancy.id = id(book, discrepancy));
-    let mut seen: HashMap<String, u32> = HashMap::new();
-    for Discrepancy { id, .. } in discrepancies {
-        let copy = seen.entry(id.clone()).or_default();
-        *copy += 1;
-        if *copy > 1 {
-            let _ = write!(id, "-{copy}");
+pub(super) fn name(book: &Book<'_>, discrepancies: &mut [Box<Discrepancy>]) {
+    discrepancies
+        .par_iter_mut()
+        .for_each_init(Facts::default, |facts, discrepancy| discrepancy.id = facts.id(book, discrepancy));
+    // Those that say the same, in the order in which they stand.
+    let mut order: Vec<u32> = (0..).zip(&*discrepancies).map(|(number, _)| number).collect();
+    let id = |number: u32| discrepancies.get(number as usize).map_or("", |discrepancy| &discrepancy.id);
+    order.par_sort_by(|&a, &b| id(a).cmp(id(b)));
+    let same: Vec<Vec<u32>> =
+        order.chunk_by(|&a, &b| id(a) == id(b)).filter(|run| run.len() > 1).map(<[u32]>::to_vec).collect();
+    for run in same {
+        for (copy, number) in (1..).zip(run).skip(1) {
+            if let Some(discrepancy) = discrepancies.get_mut(number as usize) {
+                let _ = write!(discrepancy.id, "-{copy}");
+            }
         }
     }
 }
 
-fn id(book: &Book<'_>, discrepancy: &Discrepancy) -> String {
-    let sides = [(Side::Invoice, &discrepancy.invoices), (Side::Settlement, &discrepancy.settlements)];
-    let mut facts: Vec<String> = sides
-        .into_iter()
-        .flat_map(|(side, entries)| entries.iter().map(move |&entry| fact(book, side, entry)))
-        .collect();
-    facts.sort_unstable();
-    let digest = Sha256::digest(facts.join("\u{1e}"));
-    let mut id = String::from("D-");
-    for byte in digest.iter().take(12) {
-        id.push(char::from(ALPHABET.get(usize::from(byte % 32)).copied().unwrap_or(b'0')));
-    }
-    id
+/// What the entries of a discrepancy say, one after another; reused from one discrepancy to the next.
+#[derive(Default)]
+struct Facts {
+    text: String,
+    /// Where the fact of each entry starts and ends.
+    bounds: Vec<(usize, usize)>,
 }
 
-fn fact(book: &Book<'_>, side: Side, entry: u32) -> String {
-    let ledger = book.ledger(side);
-    let number =
-        |value: Option<Decimal>| value.map(|value| value.normalize().to_string()).unwrap_or_default();
-    let time = |at: Option<crate::period::Instant>| at.map(|at| at.0.to_string()).unwrap_or_default();
-    let mut parts = vec![
-        side.name().to_owned(),
-        time(ledger.start(entry)),
-        time(ledger.end(entry)),
-        number(ledger.quantity(entry)),
-        number(ledger.price(entry)),
-        number(ledger.amount(entry)),
-    ];
-    // What the sources say, not what it is compared as: a new alias or key rule changes no identity.
-    parts.extend(Role::ALL.into_iter().map(|role| ledger.role(role, entry).trim().to_owned()));
-    parts.join("\u{1f}")
+impl Facts {
+    fn id(&mut self, book: &Book<'_>, discrepancy: &Discrepancy) -> String {
+        self.text.clear();
+        self.bounds.clear();
+        for side in [Side::Invoice, Side::Settlement] {
+            for &entry in discrepancy.entries(side) {
+                let start = self.text.len();
+                self.add(book.ledger(side), entry);
+                self.bounds.push((start, self.text.len()));
+            }
+        }
+        let Self { text, bounds } = self;
+        let fact = |&(start, end): &(usize, usize)| text.get(start..end).unwrap_or_default();
+        bounds.sort_unstable_by(|a, b| fact(a).cmp(fact(b)));
+        let mut hasher = Sha256::new();
+        for (number, bounds) in bounds.iter().enumerate() {
+            if number > 0 {
+                hasher.update("\u{1e}");
+            }
+            hasher.update(fact(bounds));
+        }
+        let mut id = String::from("D-");
+        for byte in hasher.finalize().iter().take(12) {
+            id.push(char::from(ALPHABET.get(usize::from(byte % 32)).copied().unwrap_or(b'0')));
+        }
+        id
+    }
+
+    /// Side, times, figures and texts, joined by a character that no text has a use for.
+    fn add(&mut self, ledger: &Ledger, entry: u32) {
+        let text = &mut self.text;
+        text.push_str(ledger.side().name());
+        for at in [ledger.start(entry), ledger.end(entry)] {
+            text.push(BETWEEN);
+            if let Some(at) = at {
+                let _ = write!(text, "{}", at.0);
+            }
+        }
+        for figure in [ledger.quantity(entry), ledger.price(entry), ledger.amount(entry)] {
+            text.push(BETWEEN);
+            if let Some(figure) = figure {
+                money::show_plain(figure, text);
+            }
+        }
+        // What the sources say, not what it is compared as: a new alias or key rule changes no identity.
+        for role in Role::ALL {
+            text.push(BETWEEN);
+            text.push_str(ledger.role(role, entry).trim());
+        }
+    }
 }
+
+const BETWEEN: char = '\u{1f}';

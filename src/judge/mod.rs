@@ -5,25 +5,32 @@
 mod arithmetic;
 mod cause;
 mod control;
+mod conversion;
 mod explanation;
 mod figures;
 mod identity;
 mod kind;
+mod patterns;
 mod tolerance;
 mod versions;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+
+use rayon::slice::ParallelSliceMut as _;
 
 pub use self::arithmetic::{Held, weigh};
 pub use self::control::{Balance, Class, Control};
+pub use self::conversion::{BilledAt, Conversion, Converted};
 pub use self::explanation::explain;
 pub use self::figures::{Both, Figures, Variance, miscalculated, split};
 pub use self::kind::Kind;
+pub use self::patterns::{Pattern, Share};
 pub use self::tolerance::{Combine, Limb, Of, Terms, Tolerance, Weighed};
 use crate::fault::Result;
 use crate::matching::{Book, Group, How, Pass, PassCount};
 use crate::money::{self, Decimal};
-use crate::normalise::{Field, KeyRules, Role, Side};
+use crate::normalise::{Field, KeyRules, Rates, Role, Side};
 
 /// What judging needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -32,10 +39,12 @@ pub struct Rules<'a> {
     pub tolerances: &'a [Tolerance],
     /// Makes the values of `when` comparable.
     pub keys: &'a KeyRules,
-    /// Whether an invoice's own quantity × price is checked against its amount.
-    pub check_arithmetic: bool,
+    /// Whether quantity × price is checked against the amount of a line: of the invoices, and of the settlements.
+    pub check_arithmetic: [bool; 2],
     /// The passes; the key of the first says which entries may stand for each other's neighbours.
     pub passes: &'a [Pass],
+    /// What converts settlements into the invoice's currency; without it, currencies never meet.
+    pub rates: Option<&'a Rates>,
     /// In percent: what a tax may add to an amount or a price.
     pub tax_rates: &'a [Decimal],
 }
@@ -67,6 +76,8 @@ pub struct Discrepancy {
     pub tolerance: Option<usize>,
     /// A settlement entry of the earlier version that the invoice ties to, where it ties to one.
     pub earlier: Option<u32>,
+    /// The first of the run's patterns that it is one of.
+    pub pattern: Option<usize>,
 }
 
 impl Discrepancy {
@@ -89,18 +100,24 @@ impl Discrepancy {
 /// What a run found.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// The largest variance first.
-    pub discrepancies: Vec<Discrepancy>,
+    /// The largest variance first. There may be many, and they are large: they move as pointers.
+    pub discrepancies: Vec<Box<Discrepancy>>,
     /// Groups that tie exactly.
     pub matched: u64,
     /// Groups that tie within each tolerance, by its number.
     pub within: BTreeMap<usize, u64>,
     /// The same by the limb that decided, with the room that was left.
     pub rooms: BTreeMap<(usize, Limb), Room>,
+    /// Groups whose sides are in two currencies and that rates brought together.
+    pub converted: u64,
+    /// Those of them for which an earlier day's rate stands in.
+    pub by_previous: u64,
     /// What each pass took.
     pub passes: Vec<PassCount>,
     /// Read = matched + within tolerance + discrepant + superseded + rejected.
     pub control: Control,
+    /// What many discrepancies have in common, the one that explains most money first.
+    pub patterns: Vec<Pattern>,
 }
 
 /// What a limb of a tolerance let pass.
@@ -124,6 +141,8 @@ impl Outcome {
     /// Counts what another outcome has counted; its discrepancies stay where they are.
     pub fn join(&mut self, other: &Self) {
         self.matched += other.matched;
+        self.converted += other.converted;
+        self.by_previous += other.by_previous;
         for (&tolerance, count) in &other.within {
             *self.within.entry(tolerance).or_default() += count;
         }
@@ -133,6 +152,11 @@ impl Outcome {
             room.least = [room.least, other.least].into_iter().flatten().min();
         }
         self.control.join(&other.control);
+    }
+
+    /// The discrepancies, the largest variance first.
+    pub fn discrepancies(&self) -> impl Iterator<Item = &Discrepancy> + Clone {
+        self.discrepancies.iter().map(|discrepancy| &**discrepancy)
     }
 
     /// Groups within any tolerance.
@@ -198,7 +222,14 @@ impl<'a> Judge<'a> {
 
     /// Gives `group` its verdict.
     pub fn judge(&mut self, group: &Group<'_>) {
-        let class = match self.verdict(group) {
+        let figures = (!self.ties_at_first_sight(group))
+            .then(|| figures::both(self.book, &self.rules, group.invoices, group.settlements));
+        let conversion = figures.as_ref().and_then(|figures| figures.conversion.as_ref());
+        if let Some(conversion) = conversion.filter(|conversion| conversion.is_complete()) {
+            self.outcome.converted += 1;
+            self.outcome.by_previous += u64::from(conversion.is_by_previous());
+        }
+        let class = match figures.map_or(Verdict::Matched, |figures| self.verdict(group, figures)) {
             Verdict::Matched => {
                 self.outcome.matched += 1;
                 Class::Matched
@@ -208,7 +239,7 @@ impl<'a> Judge<'a> {
                 Class::WithinTolerance
             }
             Verdict::Discrepancy(discrepancy) => {
-                self.outcome.discrepancies.push(*discrepancy);
+                self.outcome.discrepancies.push(discrepancy);
                 Class::Discrepant
             }
         };
@@ -226,19 +257,22 @@ impl<'a> Judge<'a> {
         self.outcome.passes = passes;
         identity::name(self.book, &mut self.outcome.discrepancies);
         let size = |discrepancy: &Discrepancy| discrepancy.variance.map(|variance| variance.total.abs());
-        // Sorted by keys of their own: a discrepancy is large to move.
         self.outcome
             .discrepancies
-            .sort_by_cached_key(|discrepancy| (std::cmp::Reverse(size(discrepancy)), discrepancy.id.clone()));
+            .par_sort_by(|a, b| (Reverse(size(a)), &a.id).cmp(&(Reverse(size(b)), &b.id)));
         cause::name(self.book, &self.rules, &mut self.outcome.discrepancies);
+        self.outcome.patterns = patterns::mine(self.book, self.rules.keys, &self.outcome.discrepancies);
+        for (number, pattern) in self.outcome.patterns.iter().enumerate() {
+            for &member in &pattern.discrepancies {
+                if let Some(discrepancy) = self.outcome.discrepancies.get_mut(member) {
+                    discrepancy.pattern.get_or_insert(number);
+                }
+            }
+        }
         Ok(self.outcome)
     }
 
-    fn verdict(&self, group: &Group<'_>) -> Verdict {
-        if self.ties_at_first_sight(group) {
-            return Verdict::Matched;
-        }
-        let figures = figures::both(self.book, group.invoices, group.settlements);
+    fn verdict(&self, group: &Group<'_>, figures: Both) -> Verdict {
         let found = kind::find(self, group, &figures);
         let (kind, tolerance) = match found {
             kind::Found::Ties(None) => return Verdict::Matched,
@@ -247,7 +281,7 @@ impl<'a> Judge<'a> {
         };
         let lines = group.invoices.len() + group.settlements.len();
         let variance = match kind {
-            _ if kind::currencies_clash(self.book, group)
+            _ if kind::stays_apart(self.book, group, &figures)
                 || one_sided(group, &figures)
                 || figures.overflow =>
             {
@@ -256,7 +290,8 @@ impl<'a> Judge<'a> {
             Kind::Unit => {
                 split(&without_quantity(&figures.invoiced), &without_quantity(&figures.settled), lines)
             }
-            _ => split(&figures.invoiced, &figures.settled, lines),
+            _ => figures::split_by_rate(&figures, lines)
+                .or_else(|| split(&figures.invoiced, &figures.settled, lines)),
         };
         let earlier = if kind == Kind::Version { versions::earlier(self, group) } else { None };
         Verdict::Discrepancy(Box::new(Discrepancy {
@@ -272,6 +307,7 @@ impl<'a> Judge<'a> {
             variance,
             tolerance,
             earlier,
+            pattern: None,
         }))
     }
 
@@ -290,7 +326,8 @@ impl<'a> Judge<'a> {
                 self.book.key(Side::Invoice, field, invoice)
                     == self.book.key(Side::Settlement, field, settlement)
             })
-            && !self.miscalculated(invoice)
+            && !self.miscalculated(Side::Invoice, invoice)
+            && !self.miscalculated(Side::Settlement, settlement)
     }
 
     /// The first tolerance for `role` whose `when` holds for every entry of the group.
@@ -331,23 +368,37 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whether an invoice entry's own quantity × price is not its amount: by more
+    /// Whether an entry's own quantity × price is not its amount: by more
     /// than a cent, which is what rounding a line can do, and more than the tolerance for its amount.
-    fn miscalculated(&self, invoice: u32) -> bool {
-        let ledger = self.book.ledger(Side::Invoice);
-        let (quantity, price, amount) =
-            (ledger.quantity(invoice), ledger.price(invoice), ledger.amount(invoice));
-        if !self.rules.check_arithmetic || !miscalculated(quantity, price, amount) {
+    fn miscalculated(&self, side: Side, entry: u32) -> bool {
+        let ledger = self.book.ledger(side);
+        let (quantity, price, amount) = (ledger.quantity(entry), ledger.price(entry), ledger.amount(entry));
+        if !self.rules.checks_arithmetic(side) || !miscalculated(quantity, price, amount) {
             return false;
         }
-        let Some(gap) = figures::gap(ledger, invoice) else { return false };
-        let group = Group { pass: None, how: How::Alone, invoices: &[invoice], settlements: &[] };
+        let Some(gap) = figures::gap(ledger, entry) else { return false };
+        let own = [entry];
+        let (invoices, settlements) =
+            if side == Side::Invoice { (&own[..], &[][..]) } else { (&[][..], &own[..]) };
+        let group = Group { pass: None, how: How::Alone, invoices, settlements };
         let tolerated = || {
-            let (amount, quantity) = (ledger.amount(invoice)?, ledger.quantity(invoice));
+            let (amount, quantity) = (ledger.amount(entry)?, ledger.quantity(entry));
             let terms = Terms { invoiced: amount, settled: amount, lines: group.lines(), quantity };
             self.tolerance(Role::Amount, &group)?.1.weigh(gap, &terms)
         };
         !tolerated().is_some_and(|weighed| weighed.allows)
+    }
+}
+
+impl Rules<'_> {
+    /// Whether quantity × price is checked on that side.
+    #[must_use]
+    pub const fn checks_arithmetic(&self, side: Side) -> bool {
+        let [invoices, settlements] = self.check_arithmetic;
+        match side {
+            Side::Invoice => invoices,
+            Side::Settlement => settlements,
+        }
     }
 }
 

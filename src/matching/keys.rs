@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Candidate, Pass};
+use super::Candidate;
 use crate::money::Decimal;
 use crate::normalise::{Field, Fields, KeyRules, Ledger, Role, Side, TextId, Versions};
 use crate::period::{Calendar, Instant, Zone};
@@ -171,6 +171,22 @@ impl<'a> Book<'a> {
         Some(self.part(side, part, entry)).filter(|&part| part != BLANK)
     }
 
+    /// A part of an entry's key as its source says it.
+    pub(super) fn shown(&self, side: Side, part: KeyPart, entry: u32) -> String {
+        let text = match part {
+            KeyPart::Text(field) => self.ledger(side).text(field, entry).to_owned(),
+            part => self
+                .known(side, part, entry)
+                .map_or_else(String::new, |at| self.zone.show(Instant(at), !self.zone.is_date(Instant(at)))),
+        };
+        if text.is_empty() { "blank".to_owned() } else { text }
+    }
+
+    /// The name of a part of a key, as `tieout.toml` writes it.
+    pub(super) fn name(&self, part: KeyPart) -> String {
+        part.spelt(|field| self.fields.name(field).to_owned())
+    }
+
     /// Hashes the keys of one side.
     pub(super) fn hasher<'b>(&'b self, side: Side, key: &'b [KeyPart]) -> KeyHasher<'a, 'b> {
         KeyHasher { book: self, side, key, calendar: HashMap::new() }
@@ -179,15 +195,15 @@ impl<'a> Book<'a> {
     /// Hands on the invoice and settlement entries of a run of equal hashes, by key; keys that one side lacks are left out.
     pub(super) fn split_by_key(
         &self,
-        pass: &Pass,
+        key: &[KeyPart],
         run: &[Candidate],
         then: &mut dyn FnMut(&[Candidate], &[Candidate]),
     ) {
         let parts = |&(_, side, entry): &Candidate| -> Vec<i64> {
-            pass.key.iter().map(|&part| self.part(side, part, entry)).collect()
+            key.iter().map(|&part| self.part(side, part, entry)).collect()
         };
         let same = |a: &Candidate, b: &Candidate| {
-            pass.key.iter().all(|&part| self.part(a.1, part, a.2) == self.part(b.1, part, b.2))
+            key.iter().all(|&part| self.part(a.1, part, a.2) == self.part(b.1, part, b.2))
         };
         let mut both = |run: &[Candidate]| {
             let (invoices, settlements) =

@@ -7,19 +7,28 @@ use super::{Group, How};
 use crate::money::{self, Decimal, Sum};
 use crate::normalise::{Field, Role, Side};
 
-/// Groups `invoices` and `settlements` by currency: sums have one. A blank currency is the other one, where
-/// there is but one. If each side has a single currency, they make one group, whether the two agree or not.
+/// Groups `invoices` and `settlements` by currency: sums have one.
 pub(super) fn total(
     book: &Book<'_>,
     invoices: &[u32],
     settlements: &[u32],
     claim: &mut dyn FnMut(Group<'_>),
 ) {
-    let mut group = |invoices: &[u32], settlements: &[u32]| {
+    by_currency(book, invoices, settlements, &mut |invoices, settlements| {
         let (invoices, settlements) = without_copies(book, invoices, settlements);
         claim(Group { pass: None, how: How::Totals, invoices: &invoices, settlements: &settlements });
-    };
-    let by_currency = |side, entries: &[u32]| {
+    });
+}
+
+/// Parts entries by currency. A blank currency is the other one, where there is but one. If each side has a single
+/// currency, they are one part, whether the two agree or not.
+pub(super) fn by_currency(
+    book: &Book<'_>,
+    invoices: &[u32],
+    settlements: &[u32],
+    then: &mut dyn FnMut(&[u32], &[u32]),
+) {
+    let parts = |side, entries: &[u32]| {
         let mut parts: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         for &entry in entries {
             let currency = Field::of(Role::Currency).map_or(BLANK, |field| book.key(side, field, entry));
@@ -27,8 +36,8 @@ pub(super) fn total(
         }
         parts
     };
-    let of_invoices = by_currency(Side::Invoice, invoices);
-    let of_settlements = by_currency(Side::Settlement, settlements);
+    let of_invoices = parts(Side::Invoice, invoices);
+    let of_settlements = parts(Side::Settlement, settlements);
     let stated: BTreeSet<u32> = of_invoices
         .keys()
         .chain(of_settlements.keys())
@@ -36,11 +45,11 @@ pub(super) fn total(
         .filter(|&currency| currency != BLANK)
         .collect();
     if stated.len() < 2 || (of_invoices.len() == 1 && of_settlements.len() == 1) {
-        return group(invoices, settlements);
+        return then(invoices, settlements);
     }
     for (currency, invoices) in &of_invoices {
         if let Some(settlements) = of_settlements.get(currency) {
-            group(invoices, settlements);
+            then(invoices, settlements);
         }
     }
 }

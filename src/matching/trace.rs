@@ -10,21 +10,35 @@ use crate::normalise::Side;
 pub enum Fate {
     /// Every part of its key is blank: that matches nothing.
     Blank,
-    /// The other side has entries of the same key.
+    /// The pass asks for starts that are near, and it has none.
+    Timeless,
+    /// The other side has entries of the same key, near enough where the pass asks for that.
     Shared(Vec<u32>),
-    /// It has none. The entry that shares the most parts, and the parts that differ, by their place in the key.
-    Apart(Option<(u32, Vec<usize>)>),
+    /// The other side has entries of the same key, but none that starts near enough; the nearest of them, if one starts
+    /// at any time.
+    Far(Option<u32>),
+    /// It has none. The entry that shares the most parts, and the parts that differ.
+    Apart(Option<(u32, Vec<KeyPart>)>),
 }
 
 /// What `pass` could do with `entry` of `side`, whatever other passes took.
 #[must_use]
 pub fn fate(book: &Book<'_>, pass: &Pass, side: Side, entry: u32) -> Fate {
-    let parts = |side, entry| pass.key.iter().map(move |&part| book.known(side, part, entry));
+    let key = pass.equal_parts();
+    let parts = |side, entry| key.iter().map(move |&part| book.known(side, part, entry));
     let own: Vec<Option<i64>> = parts(side, entry).collect();
     if own.iter().all(Option::is_none) {
         return Fate::Blank;
     }
     let (ours, theirs) = (book.ledger(side), book.ledger(side.other()));
+    let start = ours.start(entry);
+    if pass.within.is_some() && start.is_none() {
+        return Fate::Timeless;
+    }
+    let apart = |other: u32| match (start, theirs.start(other)) {
+        (Some(a), Some(b)) => a.0.abs_diff(b.0),
+        _ => u64::MAX,
+    };
     let (mut shared, mut nearest) = (Vec::new(), None);
     for other in 0..theirs.len() {
         let differing = parts(side.other(), other).zip(&own).filter(|(a, b)| a != *b).count();
@@ -32,22 +46,31 @@ pub fn fate(book: &Book<'_>, pass: &Pass, side: Side, entry: u32) -> Fate {
             shared.push(other);
             continue;
         }
-        let apart = match (ours.start(entry), theirs.start(other)) {
-            (Some(a), Some(b)) => a.0.abs_diff(b.0),
-            _ => u64::MAX,
-        };
         let says_another = ours.amount(entry) != theirs.amount(other);
-        let rank = (differing, says_another, apart, other);
+        let rank = (differing, says_another, apart(other), other);
         if differing < own.len() && nearest.is_none_or(|known| rank < known) {
             nearest = Some(rank);
         }
+    }
+    if let (Some(within), Some(start), false) = (pass.within, start, shared.is_empty()) {
+        let is_near = |other: &u32| {
+            theirs
+                .start(*other)
+                .is_some_and(|other| within.reach(book.zone(), start.min(other)) >= start.max(other))
+        };
+        let near: Vec<u32> = shared.iter().copied().filter(is_near).collect();
+        if !near.is_empty() {
+            return Fate::Shared(near);
+        }
+        let timed = shared.into_iter().filter(|&other| theirs.start(other).is_some());
+        return Fate::Far(timed.min_by_key(|&other| (apart(other), other)));
     }
     if !shared.is_empty() {
         return Fate::Shared(shared);
     }
     Fate::Apart(nearest.map(|(.., other)| {
-        let places = parts(side.other(), other).zip(&own).zip(0..).filter(|((a, b), _)| a != *b);
-        (other, places.map(|(_, place)| place).collect())
+        let differing = parts(side.other(), other).zip(&own).zip(&key).filter(|((a, b), _)| a != *b);
+        (other, differing.map(|(_, &part)| part).collect())
     }))
 }
 

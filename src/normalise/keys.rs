@@ -1,13 +1,19 @@
 //! How a text is made comparable: `[normalise.<field>]`.
 //!
 //! The report always shows what the sources say; only comparisons see what
-//! these rules make of it. Applying them twice is applying them once.
+//! these rules make of it. They are applied in this order: white space, patterns, case, zeros in front, aliases.
+//!
+//! Applying them twice is applying them once, unless a pattern matches what the patterns have made: `replace` can say
+//! anything, and nothing can tell beforehand what a pattern makes of a text that it has not seen. So a text is made
+//! comparable exactly once wherever it comes from, and a replacement that its own pattern would replace again, as far as
+//! that can be seen, is refused.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::replace::{Replacement, Replacements};
 use super::role::{Field, Fields};
 use crate::fault::{Fault, Kind, Result};
 
@@ -39,6 +45,8 @@ pub enum LeadingZeros {
 pub struct KeySettings {
     /// White space at both ends is dropped, inside it becomes one space.
     pub trim: bool,
+    /// Patterns and what stands in the place of what they match, in order.
+    pub replace: Vec<Replacement>,
     /// Letters.
     pub case: Case,
     /// Zeros in front.
@@ -49,7 +57,13 @@ pub struct KeySettings {
 
 impl Default for KeySettings {
     fn default() -> Self {
-        Self { trim: true, case: Case::Keep, leading_zeros: LeadingZeros::Keep, aliases: None }
+        Self {
+            trim: true,
+            replace: Vec::new(),
+            case: Case::Keep,
+            leading_zeros: LeadingZeros::Keep,
+            aliases: None,
+        }
     }
 }
 
@@ -57,15 +71,24 @@ impl Default for KeySettings {
 #[derive(Clone, Debug, Default)]
 struct Rule {
     settings: KeySettings,
+    replacements: Replacements,
     aliases: HashMap<String, String>,
 }
 
 impl Rule {
-    fn shape(&self, text: &str) -> String {
-        let mut text = match self.settings.trim {
+    fn trimmed(&self, text: &str) -> String {
+        match self.settings.trim {
             true => text.split_whitespace().collect::<Vec<_>>().join(" "),
             false => text.to_owned(),
-        };
+        }
+    }
+
+    fn shape(&self, text: &str) -> String {
+        let mut text = self.trimmed(text);
+        if !self.replacements.is_empty() {
+            // What a pattern takes out may have white space on both sides.
+            text = self.trimmed(&self.replacements.apply(text));
+        }
         if self.settings.case == Case::Fold {
             text = text.to_lowercase();
         }
@@ -99,7 +122,8 @@ impl KeyRules {
     /// Reads the alias tables (relative to `base`).
     ///
     /// # Errors
-    /// [`Kind::Configuration`] where a table cannot be read, an alias has two names, or a name is an alias again.
+    /// [`Kind::Configuration`] where a table cannot be read, an alias has two names, a name is an alias again, or a
+    /// pattern is none.
     pub fn load<'a>(
         settings: impl IntoIterator<Item = (Field, &'a KeySettings)>,
         fields: &Fields,
@@ -107,7 +131,10 @@ impl KeyRules {
     ) -> Result<Self> {
         let mut rules = vec![Rule::default(); fields.count()];
         for (field, settings) in settings {
-            let mut rule = Rule { settings: settings.clone(), aliases: HashMap::new() };
+            let place = format!("[normalise.{}] replace", fields.name(field));
+            let replacements =
+                Replacements::compile(&settings.replace, settings.case).map_err(|fault| fault.at(place))?;
+            let mut rule = Rule { settings: settings.clone(), replacements, aliases: HashMap::new() };
             if let Some(path) = &settings.aliases {
                 rule.aliases = read_aliases(&rule, &base.join(path), path)?;
             }
@@ -128,8 +155,11 @@ impl KeyRules {
     #[must_use]
     pub fn is_key(&self, field: Field, text: &str) -> bool {
         let is_plain = self.rules.get(field.index()).is_none_or(|rule| {
-            let KeySettings { trim: _, case, leading_zeros, aliases: _ } = rule.settings;
-            case == Case::Keep && leading_zeros == LeadingZeros::Keep && rule.aliases.is_empty()
+            let KeySettings { trim: _, replace: _, case, leading_zeros, aliases: _ } = rule.settings;
+            case == Case::Keep
+                && leading_zeros == LeadingZeros::Keep
+                && rule.replacements.is_empty()
+                && rule.aliases.is_empty()
         });
         // To look at every byte is faster than to stop at the first that is not.
         is_plain && text.bytes().fold(true, |all, byte| all & byte.is_ascii_graphic())
@@ -165,6 +195,14 @@ fn read_aliases(rule: &Rule, path: &Path, shown: &Path) -> Result<HashMap<String
             return Err(fault("this line is not an alias and a name").at(place).expected("two cells"));
         };
         let key = rule.shape(alias);
+        if key.is_empty() || rule.shape(name).is_empty() {
+            return Err(fault(
+                "blank is neither an alias nor a name: a blank text matches nothing by itself",
+            )
+            .at(place)
+            .value(format!("{alias},{name}"))
+            .next("complete the line, or remove it"));
+        }
         if let Some(other) = aliases.get(&key).filter(|other| *other != name) {
             return Err(fault("this alias stands for two names")
                 .at(place)
@@ -220,6 +258,29 @@ mod tests {
     }
 
     #[test]
+    fn patterns_see_what_the_sources_say() {
+        let replace = |pattern: &str, with: &str| Replacement { pattern: pattern.into(), with: with.into() };
+        let settings = KeySettings {
+            replace: vec![replace(r"^TX-0*(\d+)/.*$", "$1"), replace("^n/a$", "")],
+            case: Case::Fold,
+            leading_zeros: LeadingZeros::Strip,
+            ..KeySettings::default()
+        };
+        let rules = rules(&settings, Path::new("")).unwrap();
+        for (text, key) in [
+            (" TX-0042/7 rev ", "42"),
+            ("42", "42"),
+            ("tx-42/7", "42"),
+            ("TX-00X/1", "tx-00x/1"),
+            ("N/A", ""),
+            ("0042", "42"),
+        ] {
+            assert_eq!(rules.key(location(), text), key);
+            assert!(!rules.is_key(location(), text), "what a pattern would change is never its own key");
+        }
+    }
+
+    #[test]
     fn aliases_meet_their_name_and_contradictions_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let settings =
@@ -237,6 +298,8 @@ mod tests {
             ("alias,name\na,b\nb,a\n", "alias of another line again"),
             ("from,to\na,b\n", "another header"),
             ("alias,name\na\n", "not an alias and a name"),
+            ("alias,name\n,b\n", "blank is neither"),
+            ("alias,name\na, \n", "blank is neither"),
         ] {
             assert!(with(text).unwrap_err().to_string().contains(why), "{why}");
         }

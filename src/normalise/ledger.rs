@@ -5,11 +5,14 @@
 //! 64-bit mantissas with a scale, the rare wider ones stand aside.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::role::{Field, Role};
+use super::roundings::Roundings;
+use super::sample::Sample;
 use super::{Entry, Taker};
 use crate::intake::{Origin, Row};
 use crate::money::{Decimal, Sum};
@@ -196,6 +199,10 @@ pub struct Counts {
     pub rejected: Tallies,
     /// The rows outside the period.
     pub outside: Tallies,
+    /// Some of the entries.
+    pub sample: Sample,
+    /// How the entries' amounts follow from their quantities and prices.
+    pub roundings: Roundings,
 }
 
 /// A row that could not become an entry.
@@ -396,19 +403,36 @@ impl Ledger {
     /// Where an entry stands: `file:row`, `file:sheet:row` or `operation:call:index`, with the column of a wide row behind it.
     #[must_use]
     pub fn source(&self, entry: u32) -> String {
+        let mut text = String::new();
+        self.show_source(entry, &mut text);
+        text
+    }
+
+    /// Appends where an entry stands, see [`Ledger::source`].
+    pub fn show_source(&self, entry: u32, text: &mut String) {
+        self.show_row(entry, text);
         match self.column(entry) {
-            "" => self.source_row(entry),
-            column => format!("{}:{column}", self.source_row(entry)),
+            "" => {}
+            column => {
+                let _ = write!(text, ":{column}");
+            }
         }
     }
 
     /// Where the row of an entry stands.
     #[must_use]
     pub fn source_row(&self, entry: u32) -> String {
+        let mut text = String::new();
+        self.show_row(entry, &mut text);
+        text
+    }
+
+    fn show_row(&self, entry: u32, text: &mut String) {
         let at = entry as usize;
-        let origin = self.origin.get(at).and_then(|&origin| self.origins.get(origin as usize));
-        let row = self.row.get(at).copied().unwrap_or_default();
-        origin.map_or_else(|| row.to_string(), |origin| format!("{origin}:{row}"))
+        if let Some(origin) = self.origin.get(at).and_then(|&origin| self.origins.get(origin as usize)) {
+            let _ = write!(text, "{origin}:");
+        }
+        let _ = write!(text, "{}", self.row.get(at).copied().unwrap_or_default());
     }
 
     /// The header of an entry's column, where its row has one for each hour; else blank.

@@ -6,7 +6,11 @@ mod interval;
 mod keys;
 mod ledger;
 mod order;
+mod rates;
+mod replace;
 mod role;
+mod roundings;
+mod sample;
 mod units;
 mod versions;
 mod wide;
@@ -21,7 +25,11 @@ use self::interval::Stated;
 pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
 pub use self::ledger::{Counts, Draft, Ledger, Pool, Reject, Side, Tallies, Tally, TextId, tally};
 use self::order::Queue;
+pub use self::rates::{MissingRate, RateDay, Rates};
+pub use self::replace::Replacement;
 pub use self::role::{Field, Fields, Holds, Role};
+pub use self::roundings::{Inferred, Roundings};
+pub use self::sample::{Drawn, Sample};
 pub use self::units::{Dimension, Unit};
 pub use self::versions::{Restatement, VersionSettings, Versions};
 pub use self::wide::Template;
@@ -69,8 +77,8 @@ pub struct Reading {
     pub decimal: DecimalMark,
     /// Quantity, price or amount → digits behind the point; longer values are rounded half-even.
     pub scale: BTreeMap<String, u32>,
-    /// An attribute that only the other side has.
-    pub absent: Option<String>,
+    /// Attributes that only the other side has.
+    pub absent: Vec<String>,
     /// Whether numbers come from an XML document, where a double may have an exponent.
     pub xml_numbers: bool,
 }
@@ -111,6 +119,12 @@ impl Reading {
 
     fn header(&self, role: Role) -> Option<&str> {
         self.columns.get(role.name()).and_then(|headers| headers.names().first()).map(String::as_str)
+    }
+
+    /// Attributes that this side need not have: those of `names` that it does not map to a column.
+    pub fn leave_to_the_other_side<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
+        let absent = names.into_iter().filter(|name| !self.columns.contains_key(*name)).map(str::to_owned);
+        self.absent = absent.collect();
     }
 }
 
@@ -307,6 +321,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
     #[must_use]
     pub fn part(mut self) -> (T, Counts, Vec<Reject>) {
         self.close_queue();
+        self.counts.sample.thin();
         (self.taker, self.counts, self.rejects)
     }
 
@@ -325,7 +340,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                     )
                 }
                 Some(headers) => (true, headers.names().iter().filter_map(|header| find(header)).collect()),
-                None if reading.absent.as_deref() == Some(name) => (false, Vec::new()),
+                None if reading.absent.iter().any(|absent| absent == name) => (false, Vec::new()),
                 // An attribute without a mapping is the column of its own name.
                 None if Role::named(name).is_none() => (true, find(name).into_iter().collect()),
                 None => (false, Vec::new()),
@@ -428,6 +443,13 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                     return tally(&mut self.counts.outside, &self.currency, self.draft.amount);
                 }
                 tally(&mut self.counts.read, &self.currency, self.draft.amount);
+                if let (Some(quantity), Some(price), Some(amount)) =
+                    (self.draft.quantity, self.draft.price, self.draft.amount)
+                {
+                    let vendor =
+                        layout.texts.get(Role::Vendor as usize).map_or("", |source| source.pick(row).1);
+                    self.counts.roundings.count(vendor, quantity, price, amount);
+                }
                 let entry = Entry {
                     row,
                     texts: &layout.texts,
@@ -435,6 +457,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                     column: slice.map_or("", |slice| header_of(slice, columns)),
                     values: &self.draft,
                 };
+                self.counts.sample.offer(&entry, self.fields.count());
                 self.taker.take(origin, row, &entry);
             }
         }

@@ -11,7 +11,7 @@ use crate::config::{self, Overrides, Settings, SideSettings, Source};
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{self, Answer, Mark, Row};
 use crate::judge::{self, Discrepancy, Held, Judge, Outcome};
-use crate::matching::{self, Book, Fate, How, KeyPart, Pass};
+use crate::matching::{self, Book, Compare, Fate, How, KeyPart, Pass};
 use crate::money::{self, Decimal};
 use crate::normalise::{Field, Holds, Role, Side, Template};
 use crate::period::Part;
@@ -93,7 +93,7 @@ impl Explain {
         let mut judge = Judge::new(&book, reconcile::rules(&settings));
         let mut takers =
             [&invoice.ledger, &settlement.ledger].map(|ledger| vec![NONE; ledger.len() as usize]);
-        let passes = matching::run(&book, &settings.passes, &*task, &mut |group| {
+        let passes = matching::run(&book, &settings.passes, 0, &*task, &mut |group| {
             let taker = group.pass.and_then(|pass| u16::try_from(pass).ok()).unwrap_or(NONE);
             for (takers, entries) in takers.iter_mut().zip([group.invoices, group.settlements]) {
                 for &entry in entries {
@@ -405,6 +405,7 @@ impl Desk<'_> {
             compared: weighed.iter().filter_map(|weighed| self.compared(weighed, discrepancy)).collect(),
             cause_arithmetic: discrepancy.arithmetic.clone(),
             variance: parts(discrepancy),
+            rates: report::rates_used(self.book, discrepancy).into_iter().take(MOST).collect(),
             ..Explained::default()
         }
     }
@@ -419,6 +420,14 @@ impl Desk<'_> {
             }
             let key: Vec<String> =
                 pass.key.iter().map(|part| part.spelt(|field| fields.name(field).to_owned())).collect();
+            let key = match pass.within {
+                None => key,
+                Some(within) => {
+                    let spelt =
+                        |part: String| if part == "start" { format!("start within {within}") } else { part };
+                    key.into_iter().map(spelt).collect()
+                }
+            };
             for side in [Side::Invoice, Side::Settlement] {
                 for &entry in discrepancy.entries(side).iter().take(MOST) {
                     tried.push(Tried {
@@ -444,25 +453,30 @@ impl Desk<'_> {
         let other = side.other();
         let noun = if other == Side::Invoice { "invoice line" } else { "settlement record" };
         let theirs = self.book.ledger(other);
+        let nearest_of = |nearest: u32| format!("{}{}", theirs.source(nearest), self.taken(other, nearest));
+        let start = |side, entry| self.part(side, KeyPart::Start, entry);
+        let within = pass.within.map(|within| within.to_string()).unwrap_or_default();
         match matching::fate(self.book, pass, side, entry) {
             Fate::Blank => "every part of its key is blank, which matches nothing".to_owned(),
+            Fate::Timeless => "it has no start, which is near to nothing".to_owned(),
+            Fate::Far(None) => format!("no {noun} of its key has a start, which is near to nothing"),
+            Fate::Far(Some(nearest)) => format!(
+                "no {noun} of its key starts within {within}; the nearest is {}: start is {} here and {} there",
+                nearest_of(nearest),
+                start(side, entry),
+                start(other, nearest)
+            ),
             Fate::Apart(None) => format!("no {noun} has any part of its key"),
-            Fate::Apart(Some((nearest, places))) => {
-                let parts: Vec<String> = places
-                    .iter()
-                    .filter_map(|&place| pass.key.get(place))
-                    .map(|&part| {
+            Fate::Apart(Some((nearest, parts))) => {
+                let parts: Vec<String> = parts
+                    .into_iter()
+                    .map(|part| {
                         let name = part.spelt(|field| self.settings.fields.name(field).to_owned());
                         let own = self.part(side, part, entry);
                         format!("{name} is {own} here and {} there", self.part(other, part, nearest))
                     })
                     .collect();
-                format!(
-                    "no {noun} has its key; the nearest is {}{}: {}",
-                    theirs.source(nearest),
-                    self.taken(other, nearest),
-                    parts.join(", ")
-                )
+                format!("no {noun} has its key; the nearest is {}: {}", nearest_of(nearest), parts.join(", "))
             }
             Fate::Shared(others)
                 if discrepancy.pass == Some(number) && !discrepancy.entries(other).is_empty() =>
@@ -472,18 +486,39 @@ impl Desk<'_> {
                 format!("shares its key with {}{shared}: the group was made here", self.list(other, &others))
             }
             Fate::Shared(others) => {
-                let which: Vec<String> = others
-                    .iter()
-                    .take(MOST)
-                    .map(|&one| format!("{}{}", theirs.source(one), self.taken(other, one)))
-                    .collect();
+                let which: Vec<String> = others.iter().take(MOST).map(|&one| nearest_of(one)).collect();
+                let more = if others.len() > MOST { ", …" } else { "" };
+                let why = self.unfit(pass, side, entry);
                 format!(
-                    "{} {noun}{} of its key, but with others: {}",
+                    "{} {noun}{} of its key{}, but {why}: {}{more}",
                     others.len(),
                     if others.len() == 1 { "" } else { "s" },
+                    if within.is_empty() { within } else { format!(" within {within}") },
                     which.join(", ")
                 )
             }
+        }
+    }
+
+    /// Why a pass took an entry with none of those that share its key.
+    fn unfit(&self, pass: &Pass, side: Side, entry: u32) -> String {
+        if pass.compare != Compare::Subset {
+            return "with others".to_owned();
+        }
+        let near = if pass.sum_within.is_zero() {
+            String::new()
+        } else {
+            format!(" within {}", money::plain(pass.sum_within))
+        };
+        match self.book.ledger(side).amount(entry).filter(|amount| !amount.is_zero()) {
+            None => "nothing adds up to no amount".to_owned(),
+            Some(amount) if side != pass.of => {
+                format!(
+                    "no choice of those that were left, or more than can be weighed, adds up to its {}{near}",
+                    money::shown(amount)
+                )
+            }
+            Some(_) => "it is in no choice that adds up to one of them".to_owned() + &near,
         }
     }
 
@@ -545,6 +580,14 @@ impl Desk<'_> {
             Role::Price => figures.settled_as_stated.price,
             _ => None,
         };
+        let own_currency =
+            figures.conversion.as_ref().filter(|_| weighed.role != Role::Quantity).and_then(|conversion| {
+                Some(format!(
+                    " (settled in {}, converted to {})",
+                    conversion.records.first()?.from,
+                    conversion.to
+                ))
+            });
         let as_stated = match converted.filter(|_| figures.converted) {
             Some(stated) => {
                 let unit = |measure: Option<(Side, u32)>| {
@@ -557,7 +600,7 @@ impl Desk<'_> {
                     unit(figures.unit)
                 )
             }
-            None => String::new(),
+            None => own_currency.unwrap_or_default(),
         };
         Some(Compared {
             field: weighed.role.name(),
@@ -595,6 +638,11 @@ fn parts(discrepancy: &Discrepancy) -> Vec<report::Part> {
         ("volume", variance.volume, volume),
         ("price", variance.price, price),
         ("rounding", variance.rounding, Some("what rounding can do to so many lines".to_owned())),
+        (
+            "currency",
+            variance.currency,
+            Some("at the rate that was billed, less at the rates that count".to_owned()),
+        ),
         ("other", variance.other, Some("what remains".to_owned())),
     ]
     .into_iter()

@@ -142,10 +142,8 @@ impl Reconcile {
         let task = context.progress.task("matching", Unit::Entries, Some(entries));
         let mut judge = Judge::new(&book, rules);
         judge.take_over(&sifted.outcome);
-        let mut passes = matching::run(&book, &settings.passes, &*task, &mut |group| judge.judge(&group));
-        if let Some(first) = passes.first_mut() {
-            first.add_pairs(sifted.pairs());
-        }
+        let passes =
+            matching::run(&book, &settings.passes, sifted.pairs(), &*task, &mut |group| judge.judge(&group));
         let outcome = judge.finish(passes)?;
         drop(task);
 
@@ -160,6 +158,7 @@ impl Reconcile {
             passes: &settings.passes,
             tolerances: &settings.tolerances,
             minimum: settings.minimum,
+            rates: settings.rates.as_ref(),
             outcome: &outcome,
         };
         let files = report::write(&report, &settings.directory, &settings.formats)?;
@@ -190,6 +189,7 @@ pub(super) fn rules(settings: &Settings) -> Rules<'_> {
         keys: &settings.keys,
         check_arithmetic: settings.check_arithmetic,
         passes: &settings.passes,
+        rates: settings.rates.as_ref(),
         tax_rates: &settings.tax_rates,
     }
 }

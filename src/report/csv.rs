@@ -6,7 +6,8 @@ use std::io::Write;
 use rayon::iter::ParallelIterator as _;
 use rayon::slice::ParallelSlice as _;
 
-use super::{COLUMNS, Report, line};
+use super::line::{Cells, Lines};
+use super::{COLUMNS, Report};
 use crate::judge::Discrepancy;
 
 /// Discrepancies that are put into words at once, before they are written.
@@ -18,15 +19,18 @@ pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<
     header.write_record(COLUMNS)?;
     header.flush()?;
     drop(header);
+    let lines = Lines::of(report);
     let listed: Vec<&Discrepancy> = report.listed().collect();
     for batch in listed.chunks(BATCH) {
         let parts: Vec<anyhow::Result<Vec<u8>>> = batch
             .par_chunks(BATCH / 16)
             .map(|part| {
                 let mut writer = ::csv::Writer::from_writer(Vec::new());
+                let mut cells = Cells::default();
                 for discrepancy in part {
-                    for cell in line::cells(report, discrepancy) {
-                        writer.write_field(neutral(&cell).as_bytes())?;
+                    lines.fill(&mut cells, discrepancy);
+                    for cell in cells.iter() {
+                        writer.write_field(neutral(cell).as_bytes())?;
                     }
                     writer.write_record(None::<&[u8]>)?;
                 }

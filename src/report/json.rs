@@ -6,7 +6,8 @@ use std::io::Write;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{COLUMNS, Report, line};
+use super::line::{self, Cells, Lines};
+use super::{COLUMNS, Report, rates_used};
 use crate::fault::{Fault, Kind, Result};
 use crate::judge::Discrepancy;
 use crate::normalise::Side;
@@ -23,22 +24,22 @@ pub fn to_json(value: &impl Serialize) -> Result<String> {
 /// Writes the report.
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
     out.write_all(b"[")?;
+    let lines = Lines::of(report);
+    let mut cells = Cells::default();
     for (number, discrepancy) in report.listed().enumerate() {
         out.write_all(if number == 0 { b"\n" } else { b",\n" })?;
-        serde_json::to_writer(&mut *out, &object(report, discrepancy))?;
+        lines.fill(&mut cells, discrepancy);
+        serde_json::to_writer(&mut *out, &object(report, discrepancy, &cells))?;
     }
     out.write_all(b"\n]\n")?;
     Ok(())
 }
 
-fn object(report: &Report<'_>, discrepancy: &Discrepancy) -> Value {
-    let cells = line::cells(report, discrepancy);
+fn object(report: &Report<'_>, discrepancy: &Discrepancy, cells: &Cells) -> Value {
     let mut object: Map<String, Value> = COLUMNS
         .iter()
-        .zip(cells)
-        .map(|(&name, cell)| {
-            (name.to_owned(), if cell.is_empty() { Value::Null } else { Value::String(cell) })
-        })
+        .zip(cells.iter())
+        .map(|(&name, cell)| (name.to_owned(), if cell.is_empty() { Value::Null } else { cell.into() }))
         .collect();
     for (name, side) in [("invoice_source", Side::Invoice), ("settlement_source", Side::Settlement)] {
         let ledger = report.book.ledger(side);
@@ -51,6 +52,11 @@ fn object(report: &Report<'_>, discrepancy: &Discrepancy) -> Value {
             }
         });
         object.insert(name.to_owned(), Value::Array(sources.collect()));
+    }
+    // Only where there was something to convert: most discrepancies are in one currency.
+    let rates = rates_used(report.book, discrepancy);
+    if !rates.is_empty() {
+        object.insert("rates".to_owned(), json!(rates));
     }
     Value::Object(object)
 }

@@ -1,6 +1,9 @@
 //! A discrepancy as one line of text cells: the contract of `discrepancies.csv`.
 
-use crate::judge::{Discrepancy, Figures, Variance, explain};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use crate::judge::{Discrepancy, Figures, Pattern, Variance, explain};
 use crate::matching::{Book, How};
 use crate::money::{self, Decimal};
 use crate::normalise::{Role, Side};
@@ -9,7 +12,7 @@ use crate::period::Instant;
 use super::Report;
 
 /// The columns, in order. Columns are only ever added, at the end.
-pub const COLUMNS: [&str; 29] = [
+pub const COLUMNS: [&str; 30] = [
     "discrepancy_id",
     "kind",
     "cause",
@@ -39,74 +42,116 @@ pub const COLUMNS: [&str; 29] = [
     "settlement_source",
     "explanation",
     "variance_currency",
+    "pattern",
 ];
 
-/// The cells of one discrepancy, as many as there are [`COLUMNS`].
-#[must_use]
-pub(super) fn cells(report: &Report<'_>, discrepancy: &Discrepancy) -> [String; COLUMNS.len()] {
-    let view = View { book: report.book, discrepancy };
-    let Figures { amount: amount_invoiced, quantity: quantity_invoiced, price: price_invoiced } =
-        discrepancy.figures.invoiced;
-    let Figures { amount: amount_settled, quantity: quantity_settled, price: price_settled } =
-        discrepancy.figures.settled;
-    let variance = |part: fn(&Variance) -> Decimal| {
-        discrepancy.variance.map(|variance| money::shown(part(&variance))).unwrap_or_default()
-    };
-    let with_time = view.has_time();
-    let time = |pick: fn(Option<Instant>, Option<Instant>) -> Option<Instant>,
-                of: &dyn Fn(Side, u32) -> Option<Instant>| {
-        let at = view.entries().map(|(side, entry)| of(side, entry)).reduce(pick).flatten();
-        at.map(|at| report.book.zone().show(at, with_time)).unwrap_or_default()
-    };
-    let earliest = |a: Option<Instant>, b: Option<Instant>| [a, b].into_iter().flatten().min();
-    let latest = |a: Option<Instant>, b: Option<Instant>| a.max(b);
-    let amount = |value: Option<Decimal>| value.map(money::shown).unwrap_or_default();
-    let plain = |value: Option<Decimal>| value.map(money::plain).unwrap_or_default();
-    [
-        discrepancy.id.clone(),
-        discrepancy.kind.to_string(),
-        discrepancy.cause.clone().unwrap_or_default(),
-        view.text(Role::Vendor),
-        view.text(Role::Document),
-        view.text(Role::Deal),
-        view.text(Role::Charge),
-        view.text(Role::Location),
-        time(earliest, &|side, entry| report.book.ledger(side).start(entry)),
-        time(latest, &|side, entry| report.book.ledger(side).end(entry)),
-        plain(quantity_invoiced),
-        plain(quantity_settled),
-        view.unit(),
-        plain(price_invoiced),
-        plain(price_settled),
-        amount(amount_invoiced),
-        amount(amount_settled),
-        view.text(Role::Currency),
-        variance(|variance| variance.total),
-        variance(|variance| variance.volume),
-        variance(|variance| variance.price),
-        variance(|variance| variance.rounding),
-        variance(|variance| variance.other),
-        discrepancy
-            .pass
-            .and_then(|pass| report.passes.get(pass))
-            .map(|pass| pass.name.clone())
-            .unwrap_or_default(),
-        discrepancy
-            .tolerance
-            .and_then(|number| report.tolerances.get(number))
-            .map(ToString::to_string)
-            .unwrap_or_default(),
-        view.sources(Side::Invoice),
-        view.sources(Side::Settlement),
-        explain(report.book, report.tolerances, discrepancy),
-        variance(|variance| variance.currency),
-    ]
+/// The cells of one discrepancy, as many as there are [`COLUMNS`]; reused from one to the next.
+#[derive(Default)]
+pub(super) struct Cells {
+    text: String,
+    /// By column, where its text ends.
+    ends: Vec<usize>,
+}
+
+impl Cells {
+    /// The cells, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| self.text.get(start..end).unwrap_or_default())
+    }
+
+    /// Appends a cell: what `fill` appends to the text.
+    fn cell(&mut self, fill: impl FnOnce(&mut String)) {
+        fill(&mut self.text);
+        self.ends.push(self.text.len());
+    }
+}
+
+/// Puts discrepancies into words.
+pub(super) struct Lines<'a> {
+    report: &'a Report<'a>,
+    /// The tolerances in words: many discrepancies have the same.
+    tolerances: Vec<String>,
+    /// And patterns.
+    patterns: Vec<String>,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn of(report: &'a Report<'a>) -> Self {
+        Self {
+            report,
+            tolerances: report.tolerances.iter().map(ToString::to_string).collect(),
+            patterns: report.outcome.patterns.iter().map(Pattern::words).collect(),
+        }
+    }
+
+    /// Puts the cells of `discrepancy` in the place of those that are there.
+    pub(super) fn fill(&self, cells: &mut Cells, discrepancy: &Discrepancy) {
+        let report = self.report;
+        let view = View { book: report.book, discrepancy };
+        let Figures { amount: amount_invoiced, quantity: quantity_invoiced, price: price_invoiced } =
+            discrepancy.figures.invoiced;
+        let Figures { amount: amount_settled, quantity: quantity_settled, price: price_settled } =
+            discrepancy.figures.settled;
+        let with_time = view.has_time();
+        cells.text.clear();
+        cells.ends.clear();
+        cells.cell(|text| text.push_str(&discrepancy.id));
+        cells.cell(|text| text.push_str(discrepancy.kind.name()));
+        cells.cell(|text| text.push_str(discrepancy.cause.as_deref().unwrap_or_default()));
+        for role in [Role::Vendor, Role::Document, Role::Deal, Role::Charge, Role::Location] {
+            cells.cell(|text| view.text(role, text));
+        }
+        for at in [view.start(), view.end()] {
+            cells.cell(|text| {
+                text.push_str(&at.map(|at| report.book.zone().show(at, with_time)).unwrap_or_default());
+            });
+        }
+        cells.cell(|text| plain(quantity_invoiced, text));
+        cells.cell(|text| plain(quantity_settled, text));
+        cells.cell(|text| view.unit(text));
+        cells.cell(|text| plain(price_invoiced, text));
+        cells.cell(|text| plain(price_settled, text));
+        cells.cell(|text| amount(amount_invoiced, text));
+        cells.cell(|text| amount(amount_settled, text));
+        cells.cell(|text| view.text(Role::Currency, text));
+        let variance = |part: fn(&Variance) -> Decimal| discrepancy.variance.map(|variance| part(&variance));
+        cells.cell(|text| amount(variance(|variance| variance.total), text));
+        cells.cell(|text| amount(variance(|variance| variance.volume), text));
+        cells.cell(|text| amount(variance(|variance| variance.price), text));
+        cells.cell(|text| amount(variance(|variance| variance.rounding), text));
+        cells.cell(|text| amount(variance(|variance| variance.other), text));
+        let pass = discrepancy.pass.and_then(|pass| report.passes.get(pass));
+        cells.cell(|text| text.push_str(pass.map_or("", |pass| &pass.name)));
+        let tolerance = discrepancy.tolerance.and_then(|number| self.tolerances.get(number));
+        cells.cell(|text| text.push_str(tolerance.map_or("", String::as_str)));
+        cells.cell(|text| view.sources(Side::Invoice, text));
+        cells.cell(|text| view.sources(Side::Settlement, text));
+        cells.cell(|text| text.push_str(&explain(report.book, report.tolerances, discrepancy)));
+        cells.cell(|text| amount(variance(|variance| variance.currency), text));
+        let pattern = discrepancy.pattern.and_then(|number| self.patterns.get(number));
+        cells.cell(|text| text.push_str(pattern.map_or("", String::as_str)));
+    }
+}
+
+fn amount(value: Option<Decimal>, text: &mut String) {
+    if let Some(value) = value {
+        money::show(value, text);
+    }
+}
+
+fn plain(value: Option<Decimal>, text: &mut String) {
+    if let Some(value) = value {
+        money::show_plain(value, text);
+    }
 }
 
 /// The currency of a discrepancy.
 #[must_use]
 pub(super) fn currency(report: &Report<'_>, discrepancy: &Discrepancy) -> String {
-    View { book: report.book, discrepancy }.text(Role::Currency)
+    let mut text = String::new();
+    View { book: report.book, discrepancy }.text(Role::Currency, &mut text);
+    text
 }
 
 /// The entries that a discrepancy points to on one side: its own, then the one that it repeats.
@@ -126,14 +171,20 @@ struct View<'a> {
 
 impl View<'_> {
     /// All entries, the invoice's first.
-    fn entries(&self) -> impl Iterator<Item = (Side, u32)> + Clone + '_ {
-        let of =
-            |side, entries: &'_ [u32]| entries.iter().map(move |&entry| (side, entry)).collect::<Vec<_>>();
-        let all = [
-            of(Side::Invoice, &self.discrepancy.invoices),
-            of(Side::Settlement, &self.discrepancy.settlements),
-        ];
-        all.concat().into_iter()
+    fn entries(&self) -> impl Iterator<Item = (Side, u32)> + '_ {
+        [Side::Invoice, Side::Settlement]
+            .into_iter()
+            .flat_map(|side| self.discrepancy.entries(side).iter().map(move |&entry| (side, entry)))
+    }
+
+    /// When the first of the entries starts.
+    fn start(&self) -> Option<Instant> {
+        self.entries().filter_map(|(side, entry)| self.book.ledger(side).start(entry)).min()
+    }
+
+    /// When the last of them ends.
+    fn end(&self) -> Option<Instant> {
+        self.entries().filter_map(|(side, entry)| self.book.ledger(side).end(entry)).max()
     }
 
     /// Whether any entry starts or ends at another time than midnight: then times are shown, else dates.
@@ -148,47 +199,50 @@ impl View<'_> {
     }
 
     /// What the sources say: the invoice where it says anything, else the settlement; distinct texts joined by `; `.
-    fn text(&self, role: Role) -> String {
-        for wanted in [Side::Invoice, Side::Settlement] {
-            let mut texts: Vec<&str> = self
-                .entries()
-                .filter(|&(side, _)| side == wanted)
-                .map(|(side, entry)| self.book.ledger(side).role(role, entry))
-                .filter(|text| !text.is_empty())
-                .collect();
-            texts.sort_unstable();
-            texts.dedup();
-            if !texts.is_empty() {
-                return texts.join("; ");
+    fn text(&self, role: Role, out: &mut String) {
+        for side in [Side::Invoice, Side::Settlement] {
+            let ledger = self.book.ledger(side);
+            let entries = self.discrepancy.entries(side);
+            let texts = entries.iter().map(|&entry| ledger.role(role, entry)).filter(|text| !text.is_empty());
+            let before = out.len();
+            if entries.len() > 1 {
+                let texts: BTreeSet<&str> = texts.collect();
+                for text in texts {
+                    out.push_str(if out.len() > before { "; " } else { "" });
+                    out.push_str(text);
+                }
+            } else {
+                out.extend(texts);
+            }
+            if out.len() > before {
+                return;
             }
         }
-        String::new()
     }
 
     /// The unit of the quantities and prices; where none is stated, what the sources say.
-    fn unit(&self) -> String {
+    fn unit(&self, out: &mut String) {
         match self.discrepancy.figures.unit {
-            Some((side, entry)) => self.book.ledger(side).role(Role::Unit, entry).to_owned(),
-            None => self.text(Role::Unit),
+            Some((side, entry)) => out.push_str(self.book.ledger(side).role(Role::Unit, entry)),
+            None => self.text(Role::Unit, out),
         }
     }
 
     /// All sources of a side, as far as they fit the cell of a spreadsheet; `discrepancies.json` has them all.
-    fn sources(&self, side: Side) -> String {
+    fn sources(&self, side: Side, out: &mut String) {
         /// A cell of Excel holds 32,767 characters.
         const MOST: usize = 32_000;
-        let mut text = String::new();
+        let first = out.len();
         for (number, entry) in sources(self.discrepancy, side).enumerate() {
-            let source = self.book.ledger(side).source(entry);
-            if text.len() + source.len() > MOST {
+            let before = out.len();
+            out.push_str(if number > 0 { "; " } else { "" });
+            self.book.ledger(side).show_source(entry, out);
+            if out.len() - first > MOST {
                 let rest = sources(self.discrepancy, side).count() - number;
-                return format!("{text}; … and {rest} more");
+                out.truncate(before);
+                let _ = write!(out, "; … and {rest} more");
+                return;
             }
-            if number > 0 {
-                text.push_str("; ");
-            }
-            text.push_str(&source);
         }
-        text
     }
 }

@@ -1,12 +1,16 @@
 //! What a person sees at the end of a run: control totals, verdict, notes, discrepancies.
 
 use super::rejects::first_rejects;
-use super::summary::Direction;
+use super::summary::{Direction, RoundingSummary};
 use super::table::{discrepancy_table, summary_table};
-use super::{Report, Summary, summary};
+use super::{Report, Summary, idle, summary};
+use crate::fault;
 use crate::judge::Class;
 use crate::money::{self, Decimal};
 use crate::normalise::Side;
+
+/// How many patterns are shown.
+const PATTERNS: usize = 5;
 
 /// How many rejects are shown; `rejects.csv` has all.
 const REJECTS: usize = 5;
@@ -42,6 +46,9 @@ pub fn screen(report: &Report<'_>, width: u16, limit: usize) -> String {
             of.collect::<Vec<_>>().join("; ")
         )
     }));
+    lines.extend(patterns(&summary));
+    lines.extend(roundings(&summary));
+    lines.extend(conversions(&summary));
     lines.extend(notes(report, &summary));
     let listed = summary.groups.discrepancies - immaterial.map_or(0, |immaterial| immaterial.discrepancies);
     if listed > 0 && limit > 0 {
@@ -78,6 +85,57 @@ fn verdict(summary: &Summary) -> String {
     text
 }
 
+/// What discrepancies have in common; `summary.json` has all of it.
+fn patterns(summary: &Summary) -> impl Iterator<Item = String> {
+    summary
+        .patterns
+        .iter()
+        .take(PATTERNS)
+        .map(|pattern| format!("pattern: {}", fault::shown_lines(&pattern.pattern).replace('\n', " ")))
+}
+
+/// What rounds each vendor's lines, those with the most lines first; nothing of those who round nothing.
+fn roundings(summary: &Summary) -> Vec<String> {
+    /// So many are shown; `summary.json` has all.
+    const SHOWN: usize = 5;
+    let mut all: Vec<(&str, &str, &RoundingSummary)> = summary
+        .rounding
+        .iter()
+        .flat_map(|(&side, vendors)| vendors.iter().map(move |(vendor, of)| (side, vendor.as_str(), of)))
+        .filter(|(_, _, of)| of.exact < of.lines)
+        .collect();
+    all.sort_by_key(|&(side, vendor, of)| (std::cmp::Reverse(of.lines), side, vendor));
+    let mut told: Vec<String> = all
+        .iter()
+        .take(SHOWN)
+        .map(|(side, vendor, of)| match *vendor {
+            "" => format!("rounding, {side}: {}", of.told),
+            vendor => format!("rounding, {side}, vendor {vendor}: {}", of.told),
+        })
+        .collect();
+    let more = all.len().saturating_sub(SHOWN);
+    if more > 0 {
+        told.push(format!(
+            "… and of {} in summary.json",
+            counted(more as u64, "more vendor", "more vendors")
+        ));
+    }
+    told
+}
+
+fn conversions(summary: &Summary) -> Option<String> {
+    let rates = summary.rates.as_ref()?;
+    let earlier = match rates.by_an_earlier_rate {
+        0 => String::new(),
+        earlier => format!(", {earlier} of them by an earlier day's rate"),
+    };
+    Some(format!(
+        "{} converted by {}{earlier}",
+        counted(rates.groups_converted, "group", "groups"),
+        rates.file
+    ))
+}
+
 /// What is no discrepancy, but may be a mistake: a side without entries, a pass without a group.
 fn notes(report: &Report<'_>, summary: &Summary) -> Vec<String> {
     let control = &report.outcome.control;
@@ -93,8 +151,19 @@ fn notes(report: &Report<'_>, summary: &Summary) -> Vec<String> {
         })
         .collect();
     if notes.is_empty() {
-        let idle = summary.passes.iter().filter(|pass| pass.groups == 0);
-        notes.extend(idle.map(|pass| format!("note: the pass \"{}\" matched nothing", pass.name)));
+        let counts = report.outcome.passes.iter().zip(&summary.passes);
+        notes.extend(counts.filter_map(|(count, pass)| {
+            let level = idle::level(count.idle.as_ref()?);
+            let why = pass.matched_nothing.as_deref().unwrap_or_default();
+            Some(format!("{level}: the pass \"{}\" matched nothing: {why}", fault::shown(&pass.name)))
+        }));
     }
+    notes.extend(summary.passes.iter().filter(|pass| pass.unweighed_keys > 0).map(|pass| {
+        format!(
+            "warning: the pass \"{}\" left {} to later passes, since weighing what stands there takes too long; give it a finer key",
+            fault::shown(&pass.name),
+            counted(pass.unweighed_keys, "key", "keys")
+        )
+    }));
     notes
 }

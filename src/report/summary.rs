@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::{Input, Report};
-use crate::judge::Discrepancy;
-use crate::money::{self, Decimal};
-use crate::normalise::Tally;
+use super::{Input, Report, as_text, idle};
+use crate::judge::{Discrepancy, Pattern, Share};
+use crate::money::{self, Decimal, Sum};
+use crate::normalise::{Inferred, Side, Tally};
 
 /// The summary of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -38,6 +38,13 @@ pub struct Summary {
     /// What is below `[report] minimum` and not listed, where that is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub immaterial: Option<Immaterial>,
+    /// What many discrepancies have in common, the one that explains most money first.
+    pub patterns: Vec<PatternSummary>,
+    /// Side → vendor → what rounds its lines, for lines that state quantity, price and amount.
+    pub rounding: BTreeMap<&'static str, BTreeMap<String, RoundingSummary>>,
+    /// What was converted, where there are rates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rates: Option<RatesSummary>,
     /// Side → currency → class → lines and amount.
     pub control_totals: BTreeMap<&'static str, BTreeMap<String, BTreeMap<&'static str, Total>>>,
 }
@@ -66,6 +73,12 @@ pub struct PassSummary {
     pub invoice_entries: u64,
     /// Settlement entries in them.
     pub settlement_entries: u64,
+    /// Keys that it left to later passes, since weighing what stands under them takes too long.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unweighed_keys: u64,
+    /// Where it made no group: why, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matched_nothing: Option<String>,
 }
 
 /// What one limb of a tolerance let pass.
@@ -82,6 +95,47 @@ pub struct LimbSummary {
     /// How much more it would have allowed where that was least; blank where that has more than 28 digits.
     #[serde(serialize_with = "as_text")]
     pub least_room: Option<Decimal>,
+}
+
+/// What rounds the lines of a vendor.
+#[derive(Clone, Debug, Serialize)]
+pub struct RoundingSummary {
+    /// The lines that state quantity, price and amount.
+    pub lines: u64,
+    /// Those whose amount is quantity × price to the last digit.
+    pub exact: u64,
+    /// The most lines that one way of rounding makes.
+    pub reproduced: u64,
+    /// Every way that makes so many; none where nothing but the exact lines is made.
+    pub by: Vec<&'static str>,
+    /// To how many digits behind the point.
+    pub places: u32,
+    /// All of that in words.
+    pub told: String,
+}
+
+impl From<Inferred> for RoundingSummary {
+    fn from(inferred: Inferred) -> Self {
+        Self {
+            told: inferred.told(["line", "lines"], "line-wise"),
+            lines: inferred.lines,
+            exact: inferred.exact,
+            reproduced: inferred.reproduced,
+            by: inferred.ways.iter().map(|way| way.name()).collect(),
+            places: inferred.places,
+        }
+    }
+}
+
+/// What rates did.
+#[derive(Clone, Debug, Serialize)]
+pub struct RatesSummary {
+    /// Their table.
+    pub file: String,
+    /// Groups whose sides are in two currencies and that they brought together.
+    pub groups_converted: u64,
+    /// Those of them for which an earlier day's rate stands in.
+    pub by_an_earlier_rate: u64,
 }
 
 /// Discrepancies that are counted, but not listed.
@@ -110,6 +164,42 @@ pub struct Direction {
     pub net: Option<Decimal>,
 }
 
+/// What several discrepancies have in common.
+#[derive(Clone, Debug, Serialize)]
+pub struct PatternSummary {
+    /// In one sentence.
+    pub pattern: String,
+    /// How many discrepancies have all of it.
+    pub discrepancies: u64,
+    /// What they share.
+    pub shares: Vec<ShareSummary>,
+    /// The sum of their variances without signs, by currency.
+    pub variance: BTreeMap<String, Explained>,
+}
+
+/// One thing that discrepancies share.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShareSummary {
+    /// A role, an attribute, `day`, `cause`, or a ratio or a difference of figures.
+    pub name: String,
+    /// Which one.
+    pub value: String,
+    /// How common it is among a sample of all lines: how many have it, and of how many; only where that can be said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampled_lines: Option<[u64; 2]>,
+}
+
+/// How much money a pattern explains.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Explained {
+    /// Of its discrepancies.
+    #[serde(serialize_with = "as_text")]
+    pub explained: Option<Decimal>,
+    /// Of all discrepancies.
+    #[serde(serialize_with = "as_text")]
+    pub of: Option<Decimal>,
+}
+
 /// Lines and their money.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Total {
@@ -126,9 +216,9 @@ impl From<&Tally> for Total {
     }
 }
 
-/// Decimals are texts in JSON, so that no reader makes doubles of them.
-fn as_text<S: Serializer>(value: &Option<Decimal>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&value.map(money::shown).unwrap_or_default())
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands on a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Summarises a run.
@@ -142,7 +232,7 @@ pub fn summary(report: &Report<'_>) -> Summary {
         control_totals.entry(side.name()).or_default().insert(currency.to_owned(), classes);
     }
     let immaterial = report.minimum.map(|minimum| {
-        let all = || outcome.discrepancies.iter().filter(|of| !of.is_material(report.minimum));
+        let all = || outcome.discrepancies().filter(|of| !of.is_material(report.minimum));
         Immaterial {
             minimum: Some(minimum),
             discrepancies: all().count() as u64,
@@ -171,6 +261,8 @@ pub fn summary(report: &Report<'_>) -> Summary {
                 groups: count.groups,
                 invoice_entries: count.invoices,
                 settlement_entries: count.settlements,
+                unweighed_keys: count.unweighed,
+                matched_nothing: count.idle.as_ref().map(idle::told),
             })
             .collect(),
         tolerances: outcome.within.iter().fold(BTreeMap::new(), |mut tolerances, (&number, &count)| {
@@ -192,9 +284,41 @@ pub fn summary(report: &Report<'_>) -> Summary {
                 })
             })
             .collect(),
-        variance: directions(report, outcome.discrepancies.iter()),
+        variance: directions(report, outcome.discrepancies()),
         immaterial,
+        patterns: outcome.patterns.iter().map(|pattern| pattern_summary(report, pattern)).collect(),
+        rounding: [Side::Invoice, Side::Settlement]
+            .into_iter()
+            .map(|side| {
+                let vendors = report.book.ledger(side).counts.roundings.all().into_iter();
+                (side.name(), vendors.map(|(vendor, of)| (vendor.to_owned(), of.into())).collect())
+            })
+            .collect(),
+        rates: report.rates.map(|rates| RatesSummary {
+            file: rates.file.clone(),
+            groups_converted: outcome.converted,
+            by_an_earlier_rate: outcome.by_previous,
+        }),
         control_totals,
+    }
+}
+
+fn pattern_summary(report: &Report<'_>, pattern: &Pattern) -> PatternSummary {
+    let share = |share: &Share| ShareSummary {
+        name: share.name.clone(),
+        value: share.value.clone(),
+        sampled_lines: share.common,
+    };
+    let explained = |[own, all]: &[Sum; 2]| Explained { explained: own.value(), of: all.value() };
+    PatternSummary {
+        pattern: pattern.sentence(report.outcome.discrepancies.len()),
+        discrepancies: pattern.discrepancies.len() as u64,
+        shares: pattern.shares.iter().map(share).collect(),
+        variance: pattern
+            .money
+            .iter()
+            .map(|(currency, money)| (currency.clone(), explained(money)))
+            .collect(),
     }
 }
 

@@ -3,7 +3,8 @@
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table};
 
-use super::{Report, line};
+use super::Report;
+use super::line::{Cells, Lines};
 use crate::fault::shown_lines;
 use crate::judge::Class;
 use crate::money;
@@ -152,14 +153,22 @@ pub(super) fn discrepancy_table(report: &Report<'_>, width: u16, limit: usize) -
     let header = pick(&header.map(|(name, at)| (name.to_owned(), at)));
     let header: Vec<(&str, CellAlignment)> = header.iter().map(|(name, at)| (name.as_str(), *at)).collect();
     let mut table = bare(width, &header);
+    let lines = Lines::of(report);
+    let mut cells = Cells::default();
     for discrepancy in report.listed().take(limit) {
-        let [_, kind, cause, vendor, _, deal, charge, location, start, end, .., explanation, _] =
-            line::cells(report, discrepancy);
+        lines.fill(&mut cells, discrepancy);
+        let cells: Vec<&str> = cells.iter().collect();
+        let [_, kind, cause, vendor, _, deal, charge, location, start, end, .., explanation, _, _] =
+            cells.as_slice()
+        else {
+            continue;
+        };
         let variance = discrepancy.variance.map_or_else(|| "-".to_owned(), |v| money::grouped(v.total));
-        let kind = if cause.is_empty() { kind } else { format!("{kind}\n({cause})") };
-        let period = if start == end || end.is_empty() { start } else { format!("{start}\n{end}") };
-        let cells = [kind, vendor, deal, charge, location, period, variance, explanation];
-        table.add_row(pick(&cells.map(|cell| (shown_lines(&cell), LEFT))).into_iter().map(|(cell, _)| cell));
+        let kind = if cause.is_empty() { (*kind).to_owned() } else { format!("{kind}\n({cause})") };
+        let is_short = start == end || end.is_empty();
+        let period = if is_short { (*start).to_owned() } else { format!("{start}\n{end}") };
+        let cells = [kind.as_str(), vendor, deal, charge, location, &period, &variance, explanation];
+        table.add_row(pick(&cells.map(|cell| (shown_lines(cell), LEFT))).into_iter().map(|(cell, _)| cell));
     }
     table.trim_fmt()
 }

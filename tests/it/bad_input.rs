@@ -528,6 +528,207 @@ const CASES: &[Case] = &[
         says: &["[normalise]", "dael", "did you mean deal?"],
     },
     Case {
+        name: "a key that names a part twice",
+        edits: &[(TOML, "key = [\"deal\", \"start\"]", "key = [\"deal\", \"start\", \"deal\"]")],
+        code: CONFIGURATION,
+        says: &["[[pass]] \"line by line\"", "names this twice", "deal"],
+    },
+    Case {
+        name: "a pass without a name",
+        edits: &[(TOML, "name = \"line by line\"", "name = \" \"")],
+        code: CONFIGURATION,
+        says: &["[[pass]]", "no name"],
+    },
+    Case {
+        name: "two passes of one name",
+        edits: &[(
+            TOML,
+            "key = [\"deal\", \"start\"]",
+            "key = [\"deal\", \"start\"]\n
+[[pass]]
+name = \"line by line\"
+key = [\"deal\"]
+",
+        )],
+        code: CONFIGURATION,
+        says: &["[[pass]] \"line by line\"", "two passes have this name"],
+    },
+    Case {
+        name: "a pass for which nothing is left",
+        edits: &[(
+            TOML,
+            "key = [\"deal\", \"start\"]",
+            "key = [\"deal\", \"start\"]\n
+[[pass]]
+name = \"again\"
+key = [\"start\", \"deal\"]
+compare = \"totals\"",
+        )],
+        code: CONFIGURATION,
+        says: &["[[pass]] \"again\"", "can never match anything", "the key of \"line by line\""],
+    },
+    Case {
+        name: "a window without a start",
+        edits: &[(TOML, "key = [\"deal\", \"start\"]", "key = [\"deal\"]\nwithin = \"1 day\"")],
+        code: CONFIGURATION,
+        says: &["[[pass]] \"line by line\"", "within = \"1 day\"", "start is not in the key"],
+    },
+    Case {
+        name: "a window and nothing else",
+        edits: &[(TOML, "key = [\"deal\", \"start\"]", "key = [\"start\"]\nwithin = \"1 day\"")],
+        code: CONFIGURATION,
+        says: &["[[pass]] \"line by line\"", "nothing but their time"],
+    },
+    Case {
+        name: "a window that is none",
+        edits: &[(
+            TOML,
+            "key = [\"deal\", \"start\"]",
+            "key = [\"deal\", \"start\"]\nwithin = \"1 fortnight\"",
+        )],
+        code: CONFIGURATION,
+        says: &["[[pass]] \"line by line\"", "1 fortnight", "2 hours"],
+    },
+    Case {
+        name: "a window of nothing",
+        edits: &[(TOML, "key = [\"deal\", \"start\"]", "key = [\"deal\", \"start\"]\nwithin = \"0 days\"")],
+        code: CONFIGURATION,
+        says: &["[[pass]] \"line by line\"", "0 days", "1 minute"],
+    },
+    Case {
+        name: "a window of an eternity",
+        edits: &[(
+            TOML,
+            "key = [\"deal\", \"start\"]",
+            "key = [\"deal\", \"start\"]\nwithin = \"9000 hours\"",
+        )],
+        code: CONFIGURATION,
+        says: &["[[pass]] \"line by line\"", "9000 hours", "366 days"],
+    },
+    Case {
+        name: "a window of totals",
+        edits: &[(
+            TOML,
+            "key = [\"deal\", \"start\"]",
+            "key = [\"deal\", \"start\"]\nwithin = \"1 day\"
+compare = \"totals\"",
+        )],
+        code: CONFIGURATION,
+        says: &["[[pass]] \"line by line\"", "compares something else"],
+    },
+    Case {
+        name: "a sum that nothing is summed for",
+        edits: &[(TOML, "key = [\"deal\", \"start\"]", "key = [\"deal\", \"start\"]\nsum_within = \"0.05\"")],
+        code: CONFIGURATION,
+        says: &["[[pass]] \"line by line\"", "sum_within", "compare = \"subset\""],
+    },
+    Case {
+        name: "parts of nothing",
+        edits: &[(TOML, "key = [\"deal\", \"start\"]", "key = [\"deal\", \"start\"]\nof = \"invoices\"")],
+        code: CONFIGURATION,
+        says: &["[[pass]] \"line by line\"", "of", "compare = \"subset\""],
+    },
+    Case {
+        name: "parts of somebody else",
+        edits: &[(
+            TOML,
+            "key = [\"deal\", \"start\"]",
+            "key = [\"deal\", \"start\"]\ncompare = \"subset\"
+of = \"invoice\"",
+        )],
+        code: CONFIGURATION,
+        says: &["tieout.toml:", "invoice", "did you mean invoices?"],
+    },
+    Case {
+        name: "a sum that may be less than nothing",
+        edits: &[(
+            TOML,
+            "key = [\"deal\", \"start\"]",
+            "key = [\"deal\", \"start\"]\ncompare = \"subset\"
+sum_within = \"-0.05\"",
+        )],
+        code: CONFIGURATION,
+        says: &["[[pass]] \"line by line\" sum_within", "-0.05", "cannot be negative"],
+    },
+    Case {
+        name: "subsets without amounts",
+        edits: &[
+            (TOML, "key = [\"deal\", \"start\"]", "key = [\"deal\", \"start\"]\ncompare = \"subset\""),
+            (TOML, "amount = \"Amount\"\n", ""),
+        ],
+        code: CONFIGURATION,
+        says: &["[settlements.columns]", "sub-sets are of amounts", "[[pass]] \"line by line\""],
+    },
+    Case {
+        name: "a tolerance for what nobody states",
+        edits: &[(TOML, "price = \"Price\"\n", ""), (TOML, "field = \"amount\"", "field = \"price\"")],
+        code: CONFIGURATION,
+        says: &["[settlements.columns]", "would do nothing", "price 0.01"],
+    },
+    Case {
+        name: "a tolerance per unit without units",
+        edits: &[
+            (TOML, "quantity = \"Volume\"\nprice = \"Price\"", "price = \"Price\""),
+            (TOML, "absolute = ", "per_unit = "),
+        ],
+        code: CONFIGURATION,
+        says: &["[settlements.columns]", "would do nothing", "quantity", "amount 0.01 per unit"],
+    },
+    Case {
+        name: "a pattern that is none",
+        edits: &[(
+            TOML,
+            "[[pass]]",
+            "[normalise.deal]\nreplace = [{ pattern = 'TX-(', with = \"\" }]\n\n[[pass]]",
+        )],
+        code: CONFIGURATION,
+        says: &["[normalise.deal] replace", "TX-(", "unclosed group"],
+    },
+    Case {
+        name: "a group that its pattern does not have",
+        edits: &[(
+            TOML,
+            "[[pass]]",
+            "[normalise.deal]\nreplace = [{ pattern = 'TX-(\\d+)', with = \"$1x\" }]\n\n[[pass]]",
+        )],
+        code: CONFIGURATION,
+        says: &["[normalise.deal] replace", "$1x", "${1}x"],
+    },
+    Case {
+        name: "a pattern without end",
+        edits: &[(
+            TOML,
+            "[[pass]]",
+            "[normalise.deal]\nreplace = [{ pattern = 'G', with = \"GG\" }]\n\n[[pass]]",
+        )],
+        code: CONFIGURATION,
+        says: &["[normalise.deal] replace", "would be replaced again", "anchor"],
+    },
+    Case {
+        name: "a replacement without its text",
+        edits: &[(TOML, "[[pass]]", "[normalise.deal]\nreplace = [{ pattern = 'G' }]\n\n[[pass]]")],
+        code: CONFIGURATION,
+        says: &["tieout.toml:", "missing field", "with"],
+    },
+    Case {
+        name: "aliases that lead in a circle",
+        edits: &[
+            (TOML, "[[pass]]", "[normalise.deal]\naliases = \"deals.csv\"\n\n[[pass]]"),
+            ("deals.csv", "", "alias,name\nX-1,X-2\nX-2,X-1\n"),
+        ],
+        code: CONFIGURATION,
+        says: &["deals.csv:", "alias of another line again"],
+    },
+    Case {
+        name: "an alias of a blank",
+        edits: &[
+            (TOML, "[[pass]]", "[normalise.deal]\naliases = \"deals.csv\"\n\n[[pass]]"),
+            ("deals.csv", "", "alias,name\nX-1, \n"),
+        ],
+        code: CONFIGURATION,
+        says: &["deals.csv:2", "blank is neither"],
+    },
+    Case {
         name: "a glob that matches nothing",
         edits: &[(TOML, "invoices/*", "invoices/*.xlsx")],
         code: INPUT,

@@ -147,12 +147,55 @@ fn the_reference_of_the_configuration_is_a_configuration() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("tieout.toml"), body).unwrap();
         std::fs::write(folder.path().join("vendors.csv"), "alias,name\nA,B\n").unwrap();
+        std::fs::write(folder.path().join("rates.csv"), "date,from,to,rate\n").unwrap();
         let loaded = tieout::config::load(
             &folder.path().join("tieout.toml"),
             &tieout::config::Overrides::default(),
             std::time::SystemTime::now(),
         );
         assert!(loaded.is_ok(), "{}: {}", path.display(), loaded.unwrap_err());
+    }
+}
+
+/// Passes on two sides that are read by the headers of the document, and what the end of a run says.
+#[test]
+fn the_examples_of_passes_come_out_as_they_say() {
+    let of = |kind: &str| -> Vec<String> { blocks(kind).into_iter().map(|(_, body)| body).collect() };
+    let examples = of("toml passes");
+    let (invoices, records) = (of("csv invoice"), of("csv records"));
+    let outcomes: Vec<String> = blocks("text")
+        .into_iter()
+        .filter(|(path, _)| path.ends_with("passes.md"))
+        .map(|(_, body)| body)
+        .collect();
+    assert!(
+        examples.len() >= 4 && [&invoices, &records, &outcomes].iter().all(|all| all.len() == examples.len())
+    );
+    for (((passes, invoice), records), outcome) in examples.iter().zip(invoices).zip(records).zip(outcomes) {
+        let columns = |table: &str| {
+            format!(
+                "[{table}.columns]\ndeal = \"Deal\"\nstart = \"From\"\namount = \"Amount\"\npoint = \"Point\"\n\
+                 [{table}.defaults]\ncurrency = \"USD\"\n"
+            )
+        };
+        // An attribute is known as such where a pass uses it.
+        let point = |columns: String| match passes.contains("\"point\"") {
+            true => columns,
+            false => columns.replace("point = \"Point\"\n", ""),
+        };
+        let setup = super::support::Setup::of(&format!(
+            "[reconciliation]\nname = \"example\"\ntime_zone = \"America/Chicago\"\n\
+             [invoices]\nfiles = [\"invoice.csv\"]\n{}[settlements]\nfiles = [\"records.csv\"]\n{}{passes}",
+            point(columns("invoices")),
+            point(columns("settlements")),
+        ));
+        setup.write("invoice.csv", invoice + "\n");
+        setup.write("records.csv", records + "\n");
+        let ran = setup.reconcile(&[]);
+        assert!(matches!(ran.code, Some(0 | 1)), "{}", ran.stderr);
+        for line in outcome.lines() {
+            assert!(ran.stdout.lines().any(|said| said == line), "{line:?} is not said in {}", ran.stdout);
+        }
     }
 }
 

@@ -83,3 +83,46 @@ fn an_unknown_id_names_the_nearest_one() {
     assert!(outcome.stderr.contains("every line ties out"), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("records.csv has changed since the last run"), "{}", outcome.stderr);
 }
+
+/// The outcome of each pass for the first row that is told of.
+fn outcomes(setup: &Setup, id: &str) -> Vec<String> {
+    let outcome = explain(setup, &[id, "--json"]);
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let told: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let passes = told["passes"].as_array().unwrap();
+    let first = passes.iter().filter(|pass| pass["place"] == passes[0]["place"]);
+    first.map(|pass| pass["outcome"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn windows_and_subsets_say_why_they_failed() {
+    let setup = Setup::small();
+    let passes = "[[pass]]\nname = \"near\"\nkey = [\"deal\", \"start\"]\nwithin = \"1 day\"\n\n\
+                  [[pass]]\nname = \"some\"\nkey = [\"deal\"]\ncompare = \"subset\"\n\n[[tolerance]]";
+    setup.edit("tieout.toml", "[[tolerance]]", passes);
+    setup.edit("records.csv", "G-2,ALFA GAS,2026-10-02", "G-2,ALFA GAS,2026-10-04");
+    setup.edit("records.csv", "620.00", "600.00");
+    let id = id(&setup, "unsettled");
+    assert_eq!(
+        outcomes(&setup, &id),
+        [
+            "no settlement record has its key; the nearest is records.csv:3 (taken by no pass): start is 2026-10-02 here and 2026-10-04 there",
+            "no settlement record of its key starts within 1 day; the nearest is records.csv:3 (taken by no pass): start is 2026-10-02 here and 2026-10-04 there",
+            "1 settlement record of its key, but no choice of those that were left, or more than can be weighed, adds up to its 620.00: records.csv:3 (taken by no pass)",
+        ]
+    );
+    let explained = explain(&setup, &[&id]);
+    assert!(explained.stdout.contains("start within 1 day"), "{}", explained.stdout);
+    // A record that took another line's place.
+    setup.edit("records.csv", "2026-10-04", "2026-10-03");
+    setup.write(
+        "invoices/alfa.csv",
+        setup.read("invoices/alfa.csv") + "INV-1,ALFA GAS,G-2,2026-10-04,200,3.10,600.00,USD\n",
+    );
+    let id = self::id(&setup, "unsettled");
+    assert_eq!(
+        outcomes(&setup, &id)[1],
+        "1 settlement record of its key within 1 day, but with others: records.csv:3 (taken by the pass \"near\")"
+    );
+    assert!(explain(&setup, &[&id]).stdout.contains("no settlement record with its key fits it"));
+}

@@ -11,19 +11,19 @@ use proptest::sample::select;
 use tieout::fault::Result;
 use tieout::intake::{Mark, Origin, Row, Rows};
 use tieout::judge::{Class, Combine, Discrepancy, Judge, Kind, Of, Outcome, Rules, Tolerance};
-use tieout::matching::{self, Book, Compare, KeyPart, Pass};
+use tieout::matching::{self, Book, Compare, How, KeyPart, Pass, Within};
 use tieout::money::{self, Decimal, Sum};
 use tieout::normalise::{
-    Case, Field, Fields, Headers, KeyRules, KeySettings, LeadingZeros, Ledger, Normaliser, Reading, Role,
-    Side,
+    Case, Field, Fields, Headers, KeyRules, KeySettings, LeadingZeros, Ledger, MissingRate, Normaliser,
+    Rates, Reading, Replacement, Role, Side,
 };
-use tieout::period::{Calendar, TimeOfDay, Zone};
+use tieout::period::{Calendar, Dates, TimeOfDay, Zone};
 use tieout::progress::Silent;
 use tieout::sieve::{Place, Plan};
 
 // What is reconciled.
 
-const COLUMNS: [Role; 9] = [
+pub(super) const COLUMNS: [Role; 9] = [
     Role::Deal,
     Role::Version,
     Role::Start,
@@ -36,24 +36,24 @@ const COLUMNS: [Role; 9] = [
 ];
 
 /// The cells of a row, under [`COLUMNS`].
-type Cells = [String; COLUMNS.len()];
+pub(super) type Cells = [String; COLUMNS.len()];
 
 /// A row that can be read; numbers are in hundredths.
 #[derive(Clone, Debug)]
-struct Line {
-    deal: &'static str,
-    version: &'static str,
-    days: (&'static str, &'static str),
-    quantity: Option<i64>,
-    unit: &'static str,
-    price: Option<i64>,
-    amount: i64,
-    currency: &'static str,
+pub(super) struct Line {
+    pub(super) deal: &'static str,
+    pub(super) version: &'static str,
+    pub(super) days: (&'static str, &'static str),
+    pub(super) quantity: Option<i64>,
+    pub(super) unit: &'static str,
+    pub(super) price: Option<i64>,
+    pub(super) amount: i64,
+    pub(super) currency: &'static str,
 }
 
 impl Line {
     /// A line of which only these matter.
-    const fn plain(deal: &'static str, amount: i64) -> Self {
+    pub(super) const fn plain(deal: &'static str, amount: i64) -> Self {
         Self {
             deal,
             version: "",
@@ -66,7 +66,7 @@ impl Line {
         }
     }
 
-    fn cells(&self) -> Cells {
+    pub(super) fn cells(&self) -> Cells {
         let number = |hundredths: i64| Decimal::new(hundredths, 2).to_string();
         let optional = |hundredths: Option<i64>| hundredths.map(number).unwrap_or_default();
         [
@@ -83,7 +83,7 @@ impl Line {
     }
 }
 
-fn cells(lines: &[Line]) -> Vec<Cells> {
+pub(super) fn cells(lines: &[Line]) -> Vec<Cells> {
     lines.iter().map(Line::cells).collect()
 }
 
@@ -102,7 +102,7 @@ prop_compose! {
     }
 }
 
-fn lines() -> impl Strategy<Value = Vec<Line>> {
+pub(super) fn lines() -> impl Strategy<Value = Vec<Line>> {
     vec(line(), 0..8)
 }
 
@@ -157,7 +157,7 @@ fn wild_rows() -> impl Strategy<Value = Vec<Cells>> {
 }
 
 /// Rows in memory.
-struct Memory<'a> {
+pub(super) struct Memory<'a> {
     origin: Origin,
     columns: Vec<String>,
     rows: std::slice::Iter<'a, Cells>,
@@ -183,7 +183,7 @@ impl Rows for Memory<'_> {
     }
 }
 
-fn reading() -> Reading {
+pub(super) fn reading() -> Reading {
     let names = COLUMNS.map(|role| role.name().to_owned());
     Reading {
         columns: names.iter().map(|name| (name.clone(), Headers::One(name.clone()))).collect(),
@@ -191,7 +191,7 @@ fn reading() -> Reading {
     }
 }
 
-fn memory(side: Side, rows: &[Cells]) -> Memory<'_> {
+pub(super) fn memory(side: Side, rows: &[Cells]) -> Memory<'_> {
     let origin = Origin { name: Arc::from(side.name()), part: None };
     Memory {
         origin,
@@ -201,7 +201,7 @@ fn memory(side: Side, rows: &[Cells]) -> Memory<'_> {
     }
 }
 
-fn ledger(side: Side, rows: &[Cells]) -> Ledger {
+pub(super) fn ledger(side: Side, rows: &[Cells]) -> Ledger {
     let (reading, fields) = (reading(), Fields::default());
     let mut normaliser = Normaliser::new(side, &reading, &fields, &Zone::utc(), None).unwrap();
     normaliser.take(&mut memory(side, rows)).unwrap();
@@ -210,34 +210,50 @@ fn ledger(side: Side, rows: &[Cells]) -> Ledger {
 
 // How it is reconciled.
 
-fn field(role: Role) -> KeyPart {
+pub(super) fn field(role: Role) -> KeyPart {
     KeyPart::Text(Field::of(role).unwrap())
 }
 
-fn pass(key: &[KeyPart], compare: Compare) -> Pass {
-    Pass { name: "any".to_owned(), key: key.to_vec(), compare }
+pub(super) fn pass(key: &[KeyPart], compare: Compare) -> Pass {
+    Pass::exact("any".to_owned(), key.to_vec(), compare)
 }
 
 /// Passes as people set them up.
-fn passes() -> impl Strategy<Value = Vec<Pass>> {
+pub(super) fn passes() -> impl Strategy<Value = Vec<Pass>> {
     let fine = || pass(&[field(Role::Deal), KeyPart::Start, KeyPart::End], Compare::Lines);
     let coarse = || pass(&[field(Role::Deal)], Compare::Lines);
     let totals = || pass(&[field(Role::Deal), KeyPart::Calendar(Calendar::Month)], Compare::Totals);
     let gas_day = Calendar::GasDay(TimeOfDay::parse("09:00").unwrap());
-    let hours = || {
+    let by_hour = || {
         pass(
             &[field(Role::Deal), KeyPart::Calendar(gas_day), KeyPart::Calendar(Calendar::HourEndingOfEnd)],
             Compare::Lines,
         )
     };
+    let window =
+        |within| Pass { within: Some(within), ..pass(&[field(Role::Deal), KeyPart::Start], Compare::Lines) };
+    let day = || window(Within::Days(1));
+    let hours = || window(Within::Seconds(30 * 3600));
+    let subset = |of| Pass { of, ..pass(&[field(Role::Deal)], Compare::Subset) };
+    let near = || Pass { sum_within: Decimal::new(1, 2), ..subset(Side::Settlement) };
     select(vec![
         vec![fine()],
         vec![coarse()],
         vec![totals()],
-        vec![hours()],
+        vec![by_hour()],
         vec![fine(), totals()],
         vec![fine(), coarse()],
+        vec![day()],
+        vec![fine(), hours(), totals()],
+        vec![subset(Side::Settlement)],
+        vec![subset(Side::Invoice), near()],
+        vec![fine(), near(), day(), subset(Side::Invoice), coarse()],
     ])
+}
+
+/// The same passes for the sides in each other's place.
+fn turned(passes: &[Pass]) -> Vec<Pass> {
+    passes.iter().map(|pass| Pass { of: pass.of.other(), ..pass.clone() }).collect()
 }
 
 fn tolerance(role: Role, absolute: Decimal) -> Tolerance {
@@ -246,43 +262,66 @@ fn tolerance(role: Role, absolute: Decimal) -> Tolerance {
 
 /// What a run is told beside its rows.
 #[derive(Clone, Debug, Default)]
-struct Setup {
-    passes: Vec<Pass>,
-    tolerances: Vec<Tolerance>,
-    check_arithmetic: bool,
-    tax_rates: Vec<Decimal>,
+pub(super) struct Setup {
+    pub(super) passes: Vec<Pass>,
+    pub(super) tolerances: Vec<Tolerance>,
+    pub(super) check_arithmetic: bool,
+    pub(super) tax_rates: Vec<Decimal>,
+    pub(super) keys: KeyRules,
+    pub(super) rates: Option<Rates>,
 }
 
 impl Setup {
-    fn rules<'a>(&'a self, keys: &'a KeyRules) -> Rules<'a> {
+    pub(super) fn rules<'a>(&'a self, keys: &'a KeyRules) -> Rules<'a> {
         Rules {
             tolerances: &self.tolerances,
             keys,
-            check_arithmetic: self.check_arithmetic,
+            check_arithmetic: [self.check_arithmetic; 2],
             passes: &self.passes,
+            rates: self.rates.as_ref(),
             tax_rates: &self.tax_rates,
         }
     }
 }
 
-/// The entries of a group: those of the invoice, and those of the settlement.
-type Members = [Vec<u32>; 2];
-
-struct Run {
-    entries: [u32; 2],
-    groups: Vec<Members>,
-    outcome: Outcome,
+/// Rates between the currencies of [`line`], on the days of its lines: not all days, and different ones.
+fn rates(missing: MissingRate) -> Rates {
+    table("2026-10-01,EUR,USD,1.1\n2026-10-02,EUR,USD,1.25\n2026-10-01,USD,EUR,0.9\n", missing)
 }
 
-fn run(invoices: &[Cells], settlements: &[Cells], setup: &Setup) -> Run {
+fn table(lines: &str, missing: MissingRate) -> Rates {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rates.csv");
+    std::fs::write(&path, format!("date,from,to,rate\n{lines}")).unwrap();
+    let dates = || Dates::new(Zone::utc(), &[]).unwrap();
+    let mut rates = Rates::load(&path, "rates.csv".as_ref(), [dates(), dates()]).unwrap();
+    rates.missing = missing;
+    rates
+}
+
+/// With rates and without.
+fn maybe_rates() -> impl Strategy<Value = Option<Rates>> {
+    option::of(select(&[MissingRate::Discrepancy, MissingRate::Previous][..]).prop_map(rates))
+}
+
+/// The entries of a group: those of the invoice, and those of the settlement.
+pub(super) type Members = [Vec<u32>; 2];
+
+pub(super) struct Run {
+    entries: [u32; 2],
+    pub(super) groups: Vec<(How, Members)>,
+    pub(super) outcome: Outcome,
+}
+
+pub(super) fn run(invoices: &[Cells], settlements: &[Cells], setup: &Setup) -> Run {
     let (invoice, settlement) = (ledger(Side::Invoice, invoices), ledger(Side::Settlement, settlements));
-    let (zone, keys, fields) = (Zone::utc(), KeyRules::default(), Fields::default());
+    let (zone, keys, fields) = (Zone::utc(), setup.keys.clone(), Fields::default());
     let book = Book::new(&invoice, &settlement, &zone, &keys, &fields);
     let rules = setup.rules(&keys);
     let mut judge = Judge::new(&book, rules);
     let mut groups = Vec::new();
-    let counts = matching::run(&book, &setup.passes, &Silent, &mut |group| {
-        groups.push([group.invoices.to_vec(), group.settlements.to_vec()]);
+    let counts = matching::run(&book, &setup.passes, 0, &Silent, &mut |group| {
+        groups.push((group.how, [group.invoices.to_vec(), group.settlements.to_vec()]));
         judge.judge(&group);
     });
     let outcome = judge.finish(counts).expect("the control totals balance");
@@ -291,9 +330,9 @@ fn run(invoices: &[Cells], settlements: &[Cells], setup: &Setup) -> Run {
 
 /// As [`run`], but what ties at first sight never comes to a ledger.
 fn run_sifted(invoices: &[Cells], settlements: &[Cells], setup: &Setup, memory_limit: usize) -> Outcome {
-    let (zone, keys, fields, reading) = (Zone::utc(), KeyRules::default(), Fields::default(), reading());
+    let (zone, keys, fields, reading) = (Zone::utc(), setup.keys.clone(), Fields::default(), reading());
     let rules = setup.rules(&keys);
-    let plan = Plan::of(rules, &zone).unwrap();
+    let Some(plan) = Plan::of(rules, &zone) else { return run(invoices, settlements, setup).outcome };
     let first = |side, rows| {
         let sketcher = plan.sketcher(side, &std::env::temp_dir(), memory_limit);
         let mut normaliser = Normaliser::into(sketcher, side, &reading, &fields, &zone, None).unwrap();
@@ -317,21 +356,19 @@ fn run_sifted(invoices: &[Cells], settlements: &[Cells], setup: &Setup, memory_l
     let book = Book::new(&invoice, &settlement, &zone, &keys, &fields);
     let mut judge = Judge::new(&book, rules);
     judge.take_over(&sifted.outcome);
-    let mut counts = matching::run(&book, &setup.passes, &Silent, &mut |group| judge.judge(&group));
-    if let Some(first) = counts.first_mut() {
-        first.add_pairs(sifted.pairs());
-    }
+    let counts =
+        matching::run(&book, &setup.passes, sifted.pairs(), &Silent, &mut |group| judge.judge(&group));
     judge.finish(counts).expect("the control totals balance")
 }
 
 /// What was found, each as `of` sees it, in an order of its own.
-fn found<T: Ord>(outcome: &Outcome, of: impl Fn(&Discrepancy) -> T) -> Vec<T> {
-    let mut found: Vec<T> = outcome.discrepancies.iter().map(of).collect();
+pub(super) fn found<T: Ord>(outcome: &Outcome, of: impl Fn(&Discrepancy) -> T) -> Vec<T> {
+    let mut found: Vec<T> = outcome.discrepancies().map(of).collect();
     found.sort();
     found
 }
 
-fn total(discrepancy: &Discrepancy) -> Option<Decimal> {
+pub(super) fn total(discrepancy: &Discrepancy) -> Option<Decimal> {
     discrepancy.variance.map(|variance| variance.total)
 }
 
@@ -357,7 +394,18 @@ proptest! {
         limits in proptest::array::uniform2(0_i64..3),
         check_arithmetic: bool,
         memory_limit in select(&[1_usize, 100, 1 << 20][..]),
+        with_rules: bool,
+        rates in maybe_rates(),
     ) {
+        // G-1 and g-01 are 1, which nothing is called, and G-2 is blank.
+        let replace = |pattern: &str, with: &str| Replacement { pattern: pattern.into(), with: with.into() };
+        let settings = KeySettings {
+            replace: vec![replace("^G-0*(1)$", "$1"), replace("^G-2$", "")],
+            case: Case::Fold,
+            ..KeySettings::default()
+        };
+        let deal = with_rules.then(|| (Field::of(Role::Deal).unwrap(), &settings));
+        let keys = KeyRules::load(deal, &Fields::default(), std::path::Path::new("")).unwrap();
         let limit = |hundredths| Decimal::new(hundredths, 2);
         let usd = vec![(Field::of(Role::Currency).unwrap(), vec!["USD".to_owned()])];
         let setup = Setup {
@@ -368,6 +416,8 @@ proptest! {
                 tolerance(Role::Amount, limit(limits[1])),
             ],
             check_arithmetic,
+            keys,
+            rates,
             ..Setup::default()
         };
         let (mut invoices, settlements) = (cells(&invoices), cells(&settlements));
@@ -376,7 +426,9 @@ proptest! {
         let sifted = run_sifted(&invoices, &settlements, &setup, memory_limit);
         let facts = |d: &Discrepancy| (d.id.clone(), d.kind, d.cause.clone(), d.pass, d.tolerance, total(d));
         prop_assert_eq!(found(&sifted, facts), found(&whole, facts));
+        prop_assert_eq!(&sifted.patterns, &whole.patterns);
         prop_assert_eq!(sifted.control.balances(), whole.control.balances());
+        prop_assert_eq!((sifted.converted, sifted.by_previous), (whole.converted, whole.by_previous));
         prop_assert_eq!((sifted.matched, sifted.within, sifted.passes), (whole.matched, whole.within, whole.passes));
     }
 
@@ -402,7 +454,7 @@ proptest! {
     ) {
         let run = run(&cells(&invoices), &cells(&settlements), &Setup { passes, ..Setup::default() });
         for (side, entries) in run.entries.into_iter().enumerate() {
-            let mut grouped: Vec<u32> = run.groups.iter().flat_map(|group| group[side].clone()).collect();
+            let mut grouped: Vec<u32> = run.groups.iter().flat_map(|(_, group)| group[side].clone()).collect();
             grouped.sort_unstable();
             prop_assert_eq!(grouped, (0..entries).collect::<Vec<_>>());
         }
@@ -416,20 +468,23 @@ proptest! {
         (settlements, shuffled_settlements) in shuffled(),
         passes in passes(),
         limit in 0_i64..3,
+        rates in maybe_rates(),
     ) {
         let setup = Setup {
             passes,
             tolerances: vec![tolerance(Role::Amount, Decimal::new(limit, 2)), tolerance(Role::Quantity, Decimal::new(limit, 2))],
             check_arithmetic: true,
+            rates,
             ..Setup::default()
         };
         let one = run(&cells(&invoices), &cells(&settlements), &setup).outcome;
         let other = run(&cells(&shuffled_invoices), &cells(&shuffled_settlements), &setup).outcome;
         let facts = |d: &Discrepancy| {
-            let parts = d.variance.map(|v| [v.total, v.volume, v.price, v.rounding, v.other]);
+            let parts = d.variance.map(|v| v.parts());
             (d.id.clone(), d.kind, d.cause.clone(), d.pass, d.tolerance, parts)
         };
         prop_assert_eq!(found(&one, facts), found(&other, facts));
+        prop_assert_eq!(&one.patterns, &other.patterns);
         prop_assert_eq!((one.matched, one.within, one.passes), (other.matched, other.within, other.passes));
     }
 
@@ -485,6 +540,7 @@ proptest! {
         };
         let setup = Setup { passes, tolerances: vec![amount], check_arithmetic: false, ..Setup::default() };
         let one = run(&cells(&invoices), &cells(&settlements), &setup).outcome;
+        let setup = Setup { passes: turned(&setup.passes), ..setup };
         let other = run(&cells(&settlements), &cells(&invoices), &setup).outcome;
         let swapped = |d: &Discrepancy| {
             let kind = match d.kind {
@@ -525,8 +581,9 @@ proptest! {
         invoices in wild_rows(),
         settlements in wild_rows(),
         passes in passes(),
+        rates in maybe_rates(),
     ) {
-        let run = run(&invoices, &settlements, &Setup { passes, ..Setup::default() });
+        let run = run(&invoices, &settlements, &Setup { passes, rates, ..Setup::default() });
         for variance in run.outcome.discrepancies.iter().filter_map(|d| d.variance) {
             let parts: Sum = variance.parts().into_iter().map(|(_, part)| part).collect();
             prop_assert_eq!(parts.value(), Some(variance.total), "{:?}", variance);
@@ -541,19 +598,53 @@ proptest! {
         settlements in lines(),
         passes in passes(),
         power in select(&[10_i64, 100, 1000][..]),
+        rates in maybe_rates(),
     ) {
-        let setup = Setup { passes, ..Setup::default() };
+        let setup = Setup { passes, rates, ..Setup::default() };
         let grown = |lines: &[Line]| -> Vec<Cells> {
             let grow = |line: &Line| Line { quantity: line.quantity.map(|q| q * power), amount: line.amount * power, ..line.clone() };
             lines.iter().map(|line| grow(line).cells()).collect()
         };
         let one = run(&cells(&invoices), &cells(&settlements), &setup).outcome;
+        let grow = |pass: &Pass| Pass { sum_within: pass.sum_within * Decimal::from(power), ..pass.clone() };
+        let setup = Setup { passes: setup.passes.iter().map(grow).collect(), ..setup };
         let ten = run(&grown(&invoices), &grown(&settlements), &setup).outcome;
         let times = |factor: i64| move |d: &Discrepancy| {
             ([d.invoices.len(), d.settlements.len()], total(d).map(|total| money::multiply(total, factor.into()).unwrap()))
         };
         prop_assert_eq!(found(&one, times(power)), found(&ten, times(1)));
         prop_assert_eq!(one.matched, ten.matched);
+    }
+
+    /// To convert here is what it is to convert beforehand, by whoever writes the records.
+    #[test]
+    fn what_is_converted_here_could_have_been_converted_before(
+        invoices in vec((-3_i64..3, option::of(1_i64..3), option::of(1_i64..3)), DEALS.len()),
+        settlements in vec((-3_i64..3, option::of(1_i64..3), option::of(1_i64..3)), DEALS.len()),
+        totals: bool,
+    ) {
+        let side = |lines: &[(i64, Option<i64>, Option<i64>)], currency| -> Vec<Line> {
+            let line = |(&(amount, quantity, price), deal): (&(i64, Option<i64>, Option<i64>), _)| {
+                Line { quantity, price, currency, ..Line::plain(deal, amount) }
+            };
+            lines.iter().zip(DEALS).map(line).collect()
+        };
+        let compare = if totals { Compare::Totals } else { Compare::Lines };
+        let passes = vec![pass(&[field(Role::Deal)], compare)];
+        // A euro is five dollars here, so that hundredths stay hundredths.
+        let rates = table("2026-10-01,EUR,USD,5\n", MissingRate::Discrepancy);
+        let here = Setup { passes: passes.clone(), rates: Some(rates), ..Setup::default() };
+        let before = Setup { passes, ..Setup::default() };
+        let converted: Vec<Line> = side(&settlements, "USD")
+            .into_iter()
+            .map(|line| Line { amount: line.amount * 5, price: line.price.map(|price| price * 5), ..line })
+            .collect();
+        let invoices = cells(&side(&invoices, "USD"));
+        let one = run(&invoices, &cells(&side(&settlements, "EUR")), &here).outcome;
+        let other = run(&invoices, &cells(&converted), &before).outcome;
+        let facts = |d: &Discrepancy| (d.kind, d.variance.map(|v| v.parts()), total(d));
+        prop_assert_eq!(found(&one, facts), found(&other, facts));
+        prop_assert_eq!((one.matched, one.converted), (other.matched, DEALS.len() as u64));
     }
 
     /// Looking for causes changes no verdict, and each that is named has its arithmetic.
@@ -577,9 +668,11 @@ proptest! {
         }
     }
 
+    /// Patterns can say anything; the law is theirs as long as none of them matches what they make.
     #[test]
     fn a_key_made_comparable_twice_is_made_comparable_once(
-        text in "[0 aZ\\-]{0,6}|[\u{a0}0 ßİΣς\t]{0,6}|.{0,8}",
+        text in "[0 aZ\\-]{0,6}|[\u{a0}0 ßİΣς\t]{0,6}|.{0,8}|(TX-|tx-|)[01 ]{0,3}(/[a-]?)?",
+        patterns: bool,
         trim: bool,
         fold: bool,
         strip: bool,
@@ -587,8 +680,11 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("aliases.csv"), "alias,name\nA,Zone 1\n0 b,007\nz-z,z\n").unwrap();
+        let replace = |pattern: &str, with: &str| Replacement { pattern: pattern.into(), with: with.into() };
+        let replacements = vec![replace("^TX-0*([0-9]+)/.*$", "$1"), replace("-", "")];
         let settings = KeySettings {
             trim,
+            replace: if patterns { replacements } else { Vec::new() },
             case: if fold { Case::Fold } else { Case::Keep },
             leading_zeros: if strip { LeadingZeros::Strip } else { LeadingZeros::Keep },
             aliases: with_aliases.then(|| "aliases.csv".into()),

@@ -63,7 +63,7 @@ const PACKAGES: &str = "
     the platform: SOAP over HTTP, TLS and NTLM
         base64             → platform simulator
         flate2             → platform simulator
-        foldhash           → platform normalise sieve
+        foldhash           → platform normalise sieve judge
         hyper-util         → platform simulator
         reqwest            → platform
         rustls-platform-verifier → platform
@@ -81,6 +81,9 @@ const PACKAGES: &str = "
         rust_xlsxwriter    → operations
         tokio              → simulator
         tokio-rustls       → simulator
+
+    texts that stand for the same
+        regex              → normalise
 
     millions of entries
         hashbrown          → normalise

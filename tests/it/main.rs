@@ -23,6 +23,9 @@ mod interop;
 mod large;
 mod laws;
 mod layers;
+mod money;
+mod oracle;
+mod pass_laws;
 mod periods;
 mod platform;
 #[cfg(feature = "simulator")]

@@ -68,6 +68,14 @@ fn what_makes_no_sense_is_refused_before_anything_is_read() {
     setup.edit("tieout.toml", "key = [\"deal\", \"start\"]", "key = [\"deal\", \"version\"]");
     let outcome = setup.reconcile(&[]);
     assert!(outcome.stderr.contains("a pass has the version in its key"), "{}", outcome.stderr);
+    let setup = restated("keep = \"latest\"\nkind = \"delta\"\npublished = \"published\"", RECORDS);
+    setup.edit(
+        "tieout.toml",
+        "key = [\"deal\", \"start\"]",
+        "key = [\"deal\", \"start\"]\nwithin = \"1 day\"",
+    );
+    let outcome = setup.reconcile(&[]);
+    assert!(outcome.stderr.contains("deltas of one line count only together"), "{}", outcome.stderr);
     let setup = Setup::small();
     setup.edit(
         "tieout.toml",

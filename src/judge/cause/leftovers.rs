@@ -1,7 +1,9 @@
 //! All that does not tie, to look for one entry's figures at another.
 
-use std::cell::OnceCell;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
+use std::sync::OnceLock;
+
+use foldhash::quality::FixedState;
 
 use super::super::{Discrepancy, Kind, Rules};
 use crate::matching::{Book, KeyPart};
@@ -11,11 +13,11 @@ use crate::period::Instant;
 /// The discrepancies of a run, and what makes their entries comparable.
 pub(super) struct Leftovers<'a> {
     pub(super) book: &'a Book<'a>,
-    pub(super) discrepancies: &'a [Discrepancy],
+    pub(super) discrepancies: &'a [Box<Discrepancy>],
     /// The texts that the first pass has in its key, but for document and version.
     key: Vec<Field>,
     /// Whether any entry starts at another time than midnight.
-    has_times: OnceCell<bool>,
+    has_times: OnceLock<bool>,
 }
 
 /// An entry, and the number of its discrepancy.
@@ -26,14 +28,14 @@ pub(super) struct Left {
 }
 
 impl<'a> Leftovers<'a> {
-    pub(super) fn new(book: &'a Book<'a>, rules: &Rules<'_>, discrepancies: &'a [Discrepancy]) -> Self {
+    pub(super) fn new(book: &'a Book<'a>, rules: &Rules<'_>, discrepancies: &'a [Box<Discrepancy>]) -> Self {
         let apart = [Role::Document, Role::Version].map(Field::of);
         let parts = rules.passes.first().map_or(&[][..], |pass| pass.key.as_slice());
         let key = parts.iter().filter_map(|part| match part {
             KeyPart::Text(field) if !apart.contains(&Some(*field)) => Some(*field),
             _ => None,
         });
-        Self { book, discrepancies, key: key.collect(), has_times: OnceCell::new() }
+        Self { book, discrepancies, key: key.collect(), has_times: OnceLock::new() }
     }
 
     /// The entries that stand alone on their side of a discrepancy, and are neither copies nor ambiguous.
@@ -80,7 +82,7 @@ impl<'a> Leftovers<'a> {
         without: Option<Field>,
         rest: impl std::hash::Hash,
     ) -> u64 {
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = FixedState::default().build_hasher();
         for &field in self.key.iter().filter(|field| Some(**field) != without) {
             self.book.key(side, field, entry).hash(&mut hasher);
         }

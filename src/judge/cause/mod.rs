@@ -10,6 +10,7 @@ mod digits;
 mod leftovers;
 mod mislabelled;
 mod other_price;
+mod other_rate;
 mod rounded;
 mod scale;
 mod shifted;
@@ -17,6 +18,8 @@ mod sign;
 mod split_line;
 mod tax;
 mod twice;
+
+use rayon::iter::{IntoParallelRefMutIterator as _, ParallelIterator as _};
 
 use self::leftovers::Leftovers;
 use super::{Both, Discrepancy, Figures, Kind, Rules};
@@ -35,6 +38,7 @@ struct Cause {
 
 /// One discrepancy by itself.
 struct Case<'a> {
+    book: &'a Book<'a>,
     rules: &'a Rules<'a>,
     discrepancy: &'a Discrepancy,
 }
@@ -48,8 +52,9 @@ enum Look {
 }
 
 /// All causes, in the order in which they are tried.
-const REGISTRY: [Look; 11] = [
+const REGISTRY: [Look; 12] = [
     Look::Alone(sign::find),
+    Look::Alone(other_rate::find),
     Look::Alone(mislabelled::find),
     Look::Alone(twice::find),
     Look::Alone(scale::find),
@@ -63,34 +68,38 @@ const REGISTRY: [Look; 11] = [
 ];
 
 /// Names the causes of `discrepancies`, in time that grows as sorting them does.
-pub(super) fn name(book: &Book<'_>, rules: &Rules<'_>, discrepancies: &mut [Discrepancy]) {
-    for look in &REGISTRY {
-        match look {
-            Look::Alone(find) => {
-                for discrepancy in discrepancies.iter_mut().filter(|discrepancy| discrepancy.cause.is_none())
-                {
-                    if let Some(cause) = find(&Case { rules, discrepancy }) {
-                        discrepancy.blame(cause);
-                    }
+pub(super) fn name(book: &Book<'_>, rules: &Rules<'_>, discrepancies: &mut [Box<Discrepancy>]) {
+    let is_alone = |look: &Look| matches!(look, Look::Alone(_));
+    for looks in REGISTRY.chunk_by(|a, b| is_alone(a) && is_alone(b)) {
+        if let [Look::Across(find)] = looks {
+            for (number, cause) in find(&Leftovers::new(book, rules, discrepancies)) {
+                if let Some(discrepancy) = discrepancies.get_mut(number) {
+                    discrepancy.blame(cause);
                 }
             }
-            Look::Across(find) => {
-                for (number, cause) in find(&Leftovers::new(book, rules, discrepancies)) {
-                    if let Some(discrepancy) =
-                        discrepancies.get_mut(number).filter(|discrepancy| discrepancy.cause.is_none())
-                    {
-                        discrepancy.blame(cause);
-                    }
-                }
-            }
+            continue;
         }
+        discrepancies.par_iter_mut().filter(|discrepancy| discrepancy.cause.is_none()).for_each(
+            |discrepancy| {
+                let case = Case { book, rules, discrepancy };
+                let found = looks.iter().find_map(|look| match look {
+                    Look::Alone(find) => find(&case),
+                    Look::Across(_) => None,
+                });
+                if let Some(cause) = found {
+                    discrepancy.blame(cause);
+                }
+            },
+        );
     }
 }
 
 impl Discrepancy {
+    /// Names a cause where none is named.
     fn blame(&mut self, cause: Cause) {
-        self.cause = Some(cause.name);
-        self.arithmetic = Some(cause.arithmetic);
+        if self.cause.is_none() {
+            (self.cause, self.arithmetic) = (Some(cause.name), Some(cause.arithmetic));
+        }
     }
 }
 
@@ -133,6 +142,9 @@ impl Pair {
 fn follows(a: Decimal, b: Decimal, ratio: Ratio, steps: i64) -> Option<Option<Rounding>> {
     if ratio.holds(a, b) {
         return Some(None);
+    }
+    if !ratio.is_near(a, b) {
+        return None;
     }
     let apart = money::subtract(a, b)?.abs();
     if apart < Decimal::new(steps, a.scale()) {

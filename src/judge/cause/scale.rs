@@ -3,6 +3,8 @@
 //! Powers of ten hold exactly or not at all. Ratios between units hold to the last digit, half-up or half-even, where
 //! that leaves them no more than a hundredth of the difference to hide in.
 
+use std::sync::LazyLock;
+
 use super::{Case, Cause, follows, rounding};
 use crate::money::{self, Decimal, Ratio};
 
@@ -13,7 +15,7 @@ struct Known(&'static str, &'static str, (i64, u32), (i64, u32));
 
 /// Sources: 1 MWh = 3600 MJ; 1 MMBtu(IT) = 1055.05585262 MJ; 1 US therm = 105,480,400 J (15 U.S.C., 33 FR 3600), 1 IT therm =
 /// 105,505,585.262 J; the UK's correction of metered volumes is 1.02264 (SI 1996/439).
-const RATIOS: [Known; 5] = [
+const KNOWN: [Known; 5] = [
     Known("unit scale MMBtu/MWh", "unit scale MWh/MMBtu", (3600, 0), (105_505_585_262, 8)),
     Known("unit scale GJ/MWh", "unit scale MWh/GJ", (36, 1), (1, 0)),
     Known("unit scale GJ/MMBtu", "unit scale MMBtu/GJ", (105_505_585_262, 11), (1, 0)),
@@ -21,13 +23,31 @@ const RATIOS: [Known; 5] = [
     Known("volume correction 1.02264", "volume correction 1/1.02264", (102_264, 5), (1, 0)),
 ];
 
+/// A ratio, either way round.
+struct Unit {
+    name: &'static str,
+    ratio: Ratio,
+    over: Decimal,
+    under: Decimal,
+}
+
+/// [`KNOWN`] both ways round, in lowest terms.
+static UNITS: LazyLock<Vec<Unit>> = LazyLock::new(|| {
+    let decimal = |(mantissa, scale)| Decimal::new(mantissa, scale);
+    let unit = |name, over, under| Some(Unit { name, ratio: Ratio::of(over, under)?, over, under });
+    let both = |&Known(name, inverse, over, under): &Known| {
+        let (over, under) = (decimal(over), decimal(under));
+        [unit(name, over, under), unit(inverse, under, over)]
+    };
+    KNOWN.iter().flat_map(both).flatten().collect()
+});
+
 /// Half a step of the last digit is at most a hundredth of this many.
 const STEPS: i64 = 50;
 
 pub(super) fn find(case: &Case<'_>) -> Option<Cause> {
     let pair = case.figure()?;
     let (billed, settled) = (pair.invoiced, pair.settled);
-    let (shown, of) = (pair.show(billed), pair.show(settled));
     let power = POWERS.into_iter().find_map(|factor| {
         let ratio = Ratio::of(factor.into(), Decimal::ONE)?;
         let (name, sign) = if ratio.holds(billed, settled) {
@@ -37,23 +57,20 @@ pub(super) fn find(case: &Case<'_>) -> Option<Cause> {
         } else {
             return None;
         };
-        Some(Cause { name, arithmetic: format!("{shown} = {of} {sign} {factor}") })
+        let arithmetic = format!("{} = {} {sign} {factor}", pair.show(billed), pair.show(settled));
+        Some(Cause { name, arithmetic })
     });
     let unit = || {
-        RATIOS.iter().find_map(|&Known(name, inverse, numerator, denominator)| {
-            let decimal = |(mantissa, scale)| Decimal::new(mantissa, scale);
-            let (over, under) = (decimal(numerator), decimal(denominator));
-            [(name, over, under), (inverse, under, over)].into_iter().find_map(|(name, over, under)| {
-                let ratio = Ratio::of(over, under)?;
-                let how = follows(billed, settled, ratio, STEPS)?;
-                let by = match (over == Decimal::ONE, under == Decimal::ONE) {
-                    (false, true) => format!("× {}", money::plain(over)),
-                    (true, false) => format!("÷ {}", money::plain(under)),
-                    _ => format!("× {} ÷ {}", money::plain(over), money::plain(under)),
-                };
-                let arithmetic = format!("{of} {by} = {shown}{}", rounding(how));
-                Some(Cause { name: name.to_owned(), arithmetic })
-            })
+        UNITS.iter().find_map(|&Unit { name, ratio, over, under }| {
+            let how = follows(billed, settled, ratio, STEPS)?;
+            let by = match (over == Decimal::ONE, under == Decimal::ONE) {
+                (false, true) => format!("× {}", money::plain(over)),
+                (true, false) => format!("÷ {}", money::plain(under)),
+                _ => format!("× {} ÷ {}", money::plain(over), money::plain(under)),
+            };
+            let (shown, of) = (pair.show(billed), pair.show(settled));
+            let arithmetic = format!("{of} {by} = {shown}{}", rounding(how));
+            Some(Cause { name: name.to_owned(), arithmetic })
         })
     };
     power.or_else(unit)

@@ -3,7 +3,7 @@
 //! It is named where just one choice of records adds up, and no two lines claim the same record. Where more than [`MOST`]
 //! records of a deal are left, too many choices would add up by chance, and nothing is named.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::leftovers::{Left, Leftovers};
 use super::{Cause, Kind};
@@ -23,8 +23,7 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
     for (at, (side, kind)) in sides.into_iter().enumerate() {
         let key = |role, entry| Field::of(role).map_or(0, |field| left.book.key(side, field, entry));
         for Left { entry, number } in left.entries(side) {
-            let is_free = |of: &super::Discrepancy| of.kind == kind && of.cause.is_none();
-            if !left.discrepancies.get(number).is_some_and(is_free) {
+            if left.discrepancies.get(number).is_none_or(|of| of.kind != kind || of.cause.is_some()) {
                 continue;
             }
             let amount = left.book.ledger(side).amount(entry).filter(|amount| !amount.is_zero());
@@ -48,28 +47,25 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
 }
 
 fn split(wholes: &[Part], parts: &[Part]) -> Vec<(usize, Cause)> {
+    let amounts = parts.iter().chain(wholes).map(|&(_, amount)| amount);
+    let Some(amounts) = money::aligned(amounts) else { return Vec::new() };
+    let (of_parts, of_wholes) = amounts.split_at(parts.len());
     // Every choice of parts, as a bit for each, by its sum.
-    let mut sums: Vec<(u32, Option<Decimal>)> = vec![(0, Some(money::ZERO))];
-    for (bit, &(_, amount)) in parts.iter().enumerate() {
-        let more: Vec<_> = sums
-            .iter()
-            .map(|&(mask, sum)| (mask | (1 << bit), sum.and_then(|sum| money::add(sum, amount))))
-            .collect();
-        sums.extend(more);
-    }
-    let mut choices: HashMap<Decimal, Vec<u32>> = HashMap::new();
-    for (mask, sum) in sums.into_iter().filter(|(mask, _)| mask.count_ones() > 1) {
-        if let Some(sum) = sum {
-            choices.entry(sum.normalize()).or_default().push(mask);
+    let mut sums: Vec<(u32, Option<i128>)> = vec![(0, Some(0))];
+    for (bit, amount) in of_parts.iter().enumerate() {
+        sums.extend_from_within(..);
+        let half = sums.len() / 2;
+        for (mask, sum) in sums.iter_mut().skip(half) {
+            *mask |= 1 << bit;
+            *sum = sum.and_then(|sum| sum.checked_add(*amount));
         }
     }
-    let chosen: Vec<(Part, u32)> = wholes
-        .iter()
-        .filter_map(|&whole| match choices.get(&whole.1.normalize()).map(Vec::as_slice) {
-            Some(&[mask]) => Some((whole, mask)),
-            _ => None,
-        })
-        .collect();
+    let choice = |whole: i128| {
+        let mut fitting = sums.iter().filter(|(mask, sum)| *sum == Some(whole) && mask.count_ones() > 1);
+        fitting.next().filter(|_| fitting.next().is_none()).map(|(mask, _)| *mask)
+    };
+    let chosen: Vec<(Part, u32)> =
+        wholes.iter().zip(of_wholes).filter_map(|(&whole, &amount)| Some((whole, choice(amount)?))).collect();
     let is_disputed = |mask: u32| chosen.iter().filter(|(_, other)| other & mask != 0).count() > 1;
     let mut found = Vec::new();
     for &((number, amount), mask) in chosen.iter().filter(|(_, mask)| !is_disputed(*mask)) {

@@ -1,0 +1,334 @@
+//! What discrepancies may share: the values of fields, the day, the cause, and how their figures compare.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+
+use super::{Discrepancy, LIFT, Share};
+use crate::judge::{Figures, Kind};
+use crate::matching::Book;
+use crate::money::{self, Decimal, Ratio};
+use crate::normalise::{Field, KeyRules, Side};
+use crate::period::Instant;
+
+/// Digits behind the point of a ratio that is looked for.
+const DIGITS: u32 = 8;
+/// Ratios are sorted into steps of as many digits, before one is looked for in a step.
+const COARSE: u32 = 3;
+
+/// One thing in which discrepancies may agree, with the value of each.
+pub(super) struct Feature {
+    name: String,
+    /// By discrepancy; 0 is none.
+    values: Vec<u32>,
+    /// In words, by value − 1.
+    words: Vec<String>,
+    /// How many discrepancies have it, by value − 1.
+    counts: Vec<usize>,
+    evidence: Evidence,
+}
+
+/// Why a value that many discrepancies share says something.
+enum Evidence {
+    /// That they share it at all.
+    Sharing,
+    /// That it is rarer among all lines: how many of the sampled ones have it, by value − 1, and how many state any.
+    Rarity(Vec<u64>, u64),
+}
+
+/// All features, those that say where before those that say what.
+pub(super) fn features(
+    book: &Book<'_>,
+    keys: &KeyRules,
+    discrepancies: &[Box<Discrepancy>],
+    least: usize,
+) -> Vec<Feature> {
+    let fields = book.fields();
+    let of_field = |field: Field| Feature::of_field(book, fields.name(field), field, keys, discrepancies);
+    let all: Vec<Field> = fields.all().collect();
+    let of_fields = || all.into_par_iter().map(of_field).collect::<Vec<_>>();
+    let others = || {
+        let mut others = vec![Feature::of_day(book, discrepancies), Feature::of_causes(discrepancies)];
+        for kind in [Kind::Quantity, Kind::Price, Kind::Amount] {
+            others.push(Feature::of_ratios(kind, discrepancies, least));
+            others.push(Feature::of_differences(kind, discrepancies));
+        }
+        others
+    };
+    let (mut features, others) = rayon::join(of_fields, others);
+    features.extend(others);
+    features
+}
+
+impl Feature {
+    /// From the words of each discrepancy, if it has any.
+    fn of_words<K: Eq + std::hash::Hash>(
+        name: String,
+        evidence: Evidence,
+        of: impl Iterator<Item = Option<K>>,
+        word: impl Fn(usize, &K) -> String,
+    ) -> Self {
+        let mut numbers: HashMap<K, u32> = HashMap::new();
+        let (mut words, mut counts) = (Vec::new(), Vec::new());
+        let values = of
+            .enumerate()
+            .map(|(number, key)| {
+                let Some(key) = key else { return 0 };
+                let next = u32::try_from(words.len() + 1).unwrap_or(u32::MAX);
+                let value = *numbers.entry(key).or_insert_with_key(|key| {
+                    words.push(word(number, key));
+                    counts.push(0);
+                    next
+                });
+                if let Some(count) = counts.get_mut(value as usize - 1) {
+                    *count += 1;
+                }
+                value
+            })
+            .collect();
+        Self { name, values, words, counts, evidence }
+    }
+
+    /// The text of a field: the invoice's where it has any. Entries of one discrepancy that differ have none.
+    fn of_field(
+        book: &Book<'_>,
+        name: &str,
+        field: Field,
+        keys: &KeyRules,
+        discrepancies: &[Box<Discrepancy>],
+    ) -> Self {
+        let common = |discrepancy: &Discrepancy, side: Side| {
+            let mut all = discrepancy.entries(side).iter().map(|&entry| book.key(side, field, entry));
+            let first = all.next().filter(|&key| key != 0)?;
+            all.all(|key| key == first).then_some(first)
+        };
+        let key = |discrepancy: &Discrepancy| {
+            common(discrepancy, Side::Invoice).or_else(|| common(discrepancy, Side::Settlement))
+        };
+        let text = |number: usize, _: &u32| {
+            let Some(of) = discrepancies.get(number) else { return String::new() };
+            let side = if common(of, Side::Invoice).is_some() { Side::Invoice } else { Side::Settlement };
+            of.entries(side).first().map_or("", |&entry| book.ledger(side).text(field, entry)).to_owned()
+        };
+        let mut feature = Self::of_words(
+            name.to_owned(),
+            Evidence::Sharing,
+            discrepancies.iter().map(|discrepancy| key(discrepancy)),
+            text,
+        );
+        // As the sample has it: by its key, whichever text stands for it.
+        let numbers: HashMap<String, usize> =
+            (0..).zip(&feature.words).map(|(number, word)| (keys.key(field, word), number)).collect();
+        let mut counts = vec![0; feature.words.len()];
+        let mut stated = 0;
+        for side in [Side::Invoice, Side::Settlement] {
+            let sample = &book.ledger(side).counts.sample;
+            let mut known: HashMap<_, (bool, Option<usize>)> = HashMap::new();
+            for drawn in sample.drawn() {
+                let id = sample.text_id(drawn, field);
+                let (states, number) = *known.entry(id).or_insert_with(|| {
+                    let key = keys.key(field, sample.text(id));
+                    (!key.is_empty(), numbers.get(&key).copied())
+                });
+                stated += u64::from(states);
+                if let Some(count) = number.and_then(|number| counts.get_mut(number)) {
+                    *count += 1;
+                }
+            }
+        }
+        feature.evidence = Evidence::Rarity(counts, stated);
+        feature
+    }
+
+    /// The local day on which a discrepancy starts.
+    fn of_day(book: &Book<'_>, discrepancies: &[Box<Discrepancy>]) -> Self {
+        let zone = book.zone();
+        let start = |of: &Discrepancy| {
+            let starts =
+                |side: Side| of.entries(side).iter().filter_map(move |&entry| book.ledger(side).start(entry));
+            starts(Side::Invoice).chain(starts(Side::Settlement)).min()
+        };
+        // To find the day of an instant takes long, and there are few instants.
+        let mut days: HashMap<Instant, Instant> = HashMap::new();
+        let mut day = |at: Instant| *days.entry(at).or_insert_with(|| zone.day(at));
+        let mut feature = Self::of_words(
+            "day".to_owned(),
+            Evidence::Sharing,
+            discrepancies.iter().map(|of| start(of).map(&mut day)),
+            |_, &day| zone.show(day, false),
+        );
+        let numbers: HashMap<&str, usize> =
+            feature.words.iter().enumerate().map(|(number, word)| (word.as_str(), number)).collect();
+        let (mut counts, mut stated) = (vec![0; feature.words.len()], 0);
+        for side in [Side::Invoice, Side::Settlement] {
+            for at in book.ledger(side).counts.sample.drawn().iter().filter_map(|drawn| drawn.start) {
+                stated += 1;
+                let number = numbers.get(zone.show(day(at), false).as_str());
+                if let Some(count) = number.and_then(|&number| counts.get_mut(number)) {
+                    *count += 1;
+                }
+            }
+        }
+        feature.evidence = Evidence::Rarity(counts, stated);
+        feature
+    }
+
+    fn of_causes(discrepancies: &[Box<Discrepancy>]) -> Self {
+        let causes = discrepancies.iter().map(|of| of.cause.as_deref());
+        Self::of_words("cause".to_owned(), Evidence::Sharing, causes, |_, cause| (*cause).to_owned())
+    }
+
+    /// Billed − settled, of the figure that the kind speaks of, where settled figures differ.
+    fn of_differences(kind: Kind, discrepancies: &[Box<Discrepancy>]) -> Self {
+        let pairs: Vec<Option<[Decimal; 2]>> = discrepancies.iter().map(|of| pair(kind, of)).collect();
+        let difference = |pair: &Option<[Decimal; 2]>| {
+            let [billed, settled] = (*pair)?;
+            money::subtract(billed, settled).map(|apart| apart.normalize())
+        };
+        let mut settled: HashMap<Decimal, BTreeSet<Decimal>> = HashMap::new();
+        for pair in &pairs {
+            if let (Some(apart), Some([_, figure])) = (difference(pair), pair) {
+                let figures = settled.entry(apart).or_default();
+                if figures.len() < 2 {
+                    figures.insert(*figure);
+                }
+            }
+        }
+        let varied = |apart: &Decimal| settled.get(apart).is_some_and(|figures| figures.len() > 1);
+        Self::of_words(
+            format!("{} difference", kind.name()),
+            Evidence::Sharing,
+            pairs.iter().map(|pair| difference(pair).filter(varied)),
+            |_, apart| if kind == Kind::Amount { money::shown(*apart) } else { money::plain(*apart) },
+        )
+    }
+
+    /// Billed ÷ settled, of the figure that the kind speaks of, exact or rounded to the digits of the billed one, where
+    /// settled figures differ.
+    fn of_ratios(kind: Kind, discrepancies: &[Box<Discrepancy>], least: usize) -> Self {
+        let pairs: Vec<Option<[Decimal; 2]>> = discrepancies.iter().map(|of| pair(kind, of)).collect();
+        let mut steps: BTreeMap<Decimal, Vec<usize>> = BTreeMap::new();
+        for (number, pair) in pairs.iter().enumerate() {
+            if let Some([billed, settled]) = pair
+                && let Some(ratio) = money::quotient(*billed, *settled, COARSE)
+            {
+                steps.entry(ratio).or_default().push(number);
+            }
+        }
+        let mut ratios: Vec<Option<Decimal>> = vec![None; pairs.len()];
+        for numbers in steps.values().filter(|numbers| numbers.len() >= least) {
+            let of_step: Vec<(usize, [Decimal; 2])> =
+                numbers.iter().filter_map(|&number| Some((number, (*pairs.get(number)?)?))).collect();
+            if let Some((ratio, having)) = ratio(&of_step).filter(|(_, having)| having.len() >= least) {
+                for number in having {
+                    if let Some(slot) = ratios.get_mut(number) {
+                        *slot = Some(ratio);
+                    }
+                }
+            }
+        }
+        Self::of_words(format!("{} ratio", kind.name()), Evidence::Sharing, ratios.into_iter(), |_, ratio| {
+            money::plain(*ratio)
+        })
+    }
+
+    /// All values, but for those that hardly any discrepancy has.
+    pub(super) fn all(&self) -> impl Iterator<Item = u32> + '_ {
+        (1..).zip(&self.counts).filter(|(_, count)| **count > 1).map(|(value, _)| value)
+    }
+
+    /// The value of a discrepancy; 0 is none.
+    pub(super) fn value(&self, number: usize) -> u32 {
+        self.values.get(number).copied().unwrap_or(0)
+    }
+
+    fn count(&self, value: u32) -> usize {
+        (value as usize).checked_sub(1).and_then(|at| self.counts.get(at)).copied().unwrap_or(0)
+    }
+
+    /// Of so many sampled lines, so many have the value.
+    fn common(&self, value: u32) -> Option<[u64; 2]> {
+        match &self.evidence {
+            Evidence::Sharing => None,
+            Evidence::Rarity(counts, stated) => {
+                Some([*counts.get((value as usize).checked_sub(1)?)?, *stated])
+            }
+        }
+    }
+
+    /// Whether it says something that so many of all discrepancies have this value.
+    pub(super) fn is_telling(&self, value: u32, all: usize, least: usize) -> bool {
+        let count = self.count(value);
+        count >= least
+            && self.common(value).is_none_or(|common| is_commoner([count as u64, all as u64], common, LIFT))
+    }
+
+    /// The value that most of these discrepancies have, and how many do; none where most have none.
+    pub(super) fn commonest(&self, numbers: &[usize]) -> Option<(u32, usize)> {
+        let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+        for &number in numbers {
+            *counts.entry(self.value(number)).or_default() += 1;
+        }
+        counts
+            .into_iter()
+            .max_by_key(|&(value, count)| (count, std::cmp::Reverse(value)))
+            .filter(|&(value, _)| value != 0)
+    }
+
+    /// Whether the value is rarer among the others than among these: among all lines for a field, among the other discrepancies
+    /// for what only discrepancies have.
+    pub(super) fn sets_apart(&self, value: u32, numbers: &[usize], all: usize) -> bool {
+        let own = numbers.iter().filter(|&&number| self.value(number) == value).count();
+        match self.common(value) {
+            // Half as common again: what nearly all lines have sets nothing apart.
+            Some(common) => is_commoner([2 * own as u64, 3 * numbers.len() as u64], common, 1),
+            None => {
+                let (others, with) = (all - numbers.len(), self.count(value) - own);
+                others == 0
+                    || is_commoner(
+                        [2 * own as u64, 3 * numbers.len() as u64],
+                        [with as u64, others as u64],
+                        1,
+                    )
+            }
+        }
+    }
+
+    pub(super) fn share(&self, value: u32) -> Option<Share> {
+        let value_in_words = self.words.get((value as usize).checked_sub(1)?)?.clone();
+        Some(Share { name: self.name.clone(), value: value_in_words, common: self.common(value) })
+    }
+}
+
+/// Whether one share is at least `times` the other; nothing is known where nothing was sampled.
+fn is_commoner([count, of]: [u64; 2], [other, of_others]: [u64; 2], times: u64) -> bool {
+    of_others > 0
+        && u128::from(count) * u128::from(of_others) >= u128::from(times) * u128::from(other) * u128::from(of)
+}
+
+/// The figures that a kind speaks of, billed and settled, where neither is nought.
+fn pair(kind: Kind, of: &Discrepancy) -> Option<[Decimal; 2]> {
+    let pick = |figures: &Figures| match kind {
+        Kind::Quantity => figures.quantity,
+        Kind::Price => figures.price,
+        _ => figures.amount,
+    };
+    let pair = [pick(&of.figures.invoiced)?, pick(&of.figures.settled)?];
+    (of.kind == kind && pair.iter().all(|figure| !figure.is_zero())).then_some(pair)
+}
+
+/// The shortest ratio that nearly all of these pairs have, exactly or to the last digit that is billed, and those that have it.
+fn ratio(pairs: &[(usize, [Decimal; 2])]) -> Option<(Decimal, Vec<usize>)> {
+    // The largest figure tells a ratio best.
+    let (_, [billed, settled]) =
+        pairs.iter().max_by_key(|(number, [_, settled])| (settled.abs(), *number))?;
+    (0..=DIGITS).find_map(|digits| {
+        let wanted = money::quotient(*billed, *settled, digits)?.normalize();
+        let ratio = Ratio::of(wanted, Decimal::ONE).filter(|ratio| *ratio != Ratio::ONE)?;
+        let having: Vec<&(usize, [Decimal; 2])> =
+            pairs.iter().filter(|(_, [billed, settled])| ratio.is_near(*billed, *settled)).collect();
+        let varied = having.windows(2).any(|two| matches!(two, [a, b] if a.1[1] != b.1[1]));
+        (varied && having.len() * 10 >= pairs.len() * 8)
+            .then(|| (wanted, having.into_iter().map(|(number, _)| *number).collect()))
+    })
+}

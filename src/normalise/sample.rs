@@ -1,0 +1,135 @@
+//! A sample of one side's entries, to say how common a value is among all lines of a run.
+//!
+//! Entries are drawn by a hash of their figures, the smallest hashes first: the same ones whatever the order of the
+//! rows, the number of the files or the way the entries go afterwards. So a run of any size needs room for a few thousand.
+
+use super::Entry;
+use super::ledger::{Draft, Pool, TextId};
+use super::role::Field;
+use crate::period::Instant;
+
+/// Entries in a full sample: a share of one half is then known to about one part in a hundred.
+const FULL: usize = 4096;
+
+/// Some of the entries of one side.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Entries whose hash is below this are drawn.
+    below: u64,
+    drawn: Vec<Drawn>,
+    pool: Pool,
+}
+
+/// An entry of a [`Sample`].
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    hash: u64,
+    /// When it starts.
+    pub start: Option<Instant>,
+    texts: Vec<TextId>,
+}
+
+impl Default for Sample {
+    fn default() -> Self {
+        Self { below: u64::MAX, drawn: Vec::new(), pool: Pool::default() }
+    }
+}
+
+impl Sample {
+    /// Draws the entry, which has so many fields, or does not.
+    pub(super) fn offer(&mut self, entry: &Entry<'_>, fields: usize) {
+        let hash = hash(entry.values);
+        if hash >= self.below {
+            return;
+        }
+        let texts = Field::all().take(fields).map(|field| self.pool.intern(entry.text(field))).collect();
+        self.drawn.push(Drawn { hash, start: entry.values.start, texts });
+        if self.drawn.len() >= 2 * FULL {
+            self.thin();
+        }
+    }
+
+    /// Keeps the entries with the smallest hashes. Equal hashes go together, so that no order decides.
+    pub(super) fn thin(&mut self) {
+        self.drawn.sort_unstable_by_key(|drawn| drawn.hash);
+        if let Some(first) = self.drawn.get(FULL) {
+            self.below = first.hash;
+            let below = self.below;
+            self.drawn.retain(|drawn| drawn.hash < below);
+        }
+    }
+
+    /// The entries that were drawn.
+    #[must_use]
+    pub fn drawn(&self) -> &[Drawn] {
+        &self.drawn
+    }
+
+    /// The number of a text of a drawn entry, for [`Sample::text`].
+    #[must_use]
+    pub fn text_id(&self, drawn: &Drawn, field: Field) -> TextId {
+        drawn.texts.get(field.index()).copied().unwrap_or_default()
+    }
+
+    /// A text of the sample.
+    #[must_use]
+    pub fn text(&self, id: TextId) -> &str {
+        self.pool.text(id)
+    }
+}
+
+/// The hash of what an entry states in figures and time; nobody need be kept from choosing it.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any bits will do")]
+fn hash(values: &Draft) -> u64 {
+    let number = |value: Option<crate::money::Decimal>| value.map_or(0, |value| value.mantissa() as u64);
+    let start = values.start.map_or(0, |at| at.0 as u64);
+    [start, number(values.quantity), number(values.price), number(values.amount)].into_iter().fold(
+        0x9e37_79b9_7f4a_7c15,
+        |hash: u64, word| {
+            let mixed = (hash ^ word).wrapping_mul(0xd6e8_feb8_6659_fd93);
+            mixed ^ mixed >> 32
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::money::Decimal;
+
+    /// The hashes that are drawn of entries with these amounts.
+    fn drawn(amounts: &[i64]) -> Vec<u64> {
+        let mut sample = Sample::default();
+        for &amount in amounts {
+            let values = Draft { amount: Some(Decimal::new(amount, 2)), ..Draft::default() };
+            let row = crate::intake::Row::default();
+            sample.offer(&Entry { row: &row, texts: &[], currency: "", column: "", values: &values }, 0);
+        }
+        sample.thin();
+        sample.drawn().iter().map(|drawn| drawn.hash).collect()
+    }
+
+    #[test]
+    fn a_sample_is_full_and_no_larger_and_equals_are_in_it_together() {
+        let amounts: Vec<i64> = (0..100_000).collect();
+        assert_eq!(drawn(&amounts).len(), FULL);
+        assert_eq!(drawn(&[7, 8, 9]).len(), 3);
+        assert_eq!(drawn(&[7; 100]).len(), 100);
+        assert!(drawn(&[7; 10_000]).is_empty(), "nobody says which of them would do");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20))]
+        #[test]
+        fn the_order_does_not_decide(
+            mut amounts in prop::collection::vec(0_i64..40_000, 8_000..14_000),
+            seed in any::<u64>(),
+        ) {
+            let one = drawn(&amounts);
+            amounts.sort_unstable_by_key(|amount| (amount.cast_unsigned() ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            prop_assert_eq!(drawn(&amounts), one);
+        }
+    }
+}
