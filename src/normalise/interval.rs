@@ -58,10 +58,9 @@ impl<T: Taker> Normaliser<'_, T> {
     ) -> Result<(), Refusal> {
         (self.draft.start, self.draft.end) = (None, None);
         let stated = &layout.stated;
-        let slice = layout.wide.as_ref().map(|wide| wide.part).zip(slice);
-        let texts = stated.texts(slice, row);
-        let edges = [Part::Start, Part::End].map(|part| texts.get(part).unwrap_or_default());
-        if stated.is_plain {
+        let edges = [Part::Start, Part::End].map(|part| stated.text(part, row).unwrap_or_default());
+        // Nearly all rows of nearly all files end here: two texts, both seen before.
+        if stated.is_plain && slice.is_none() {
             let known = |text: &str| match text {
                 "" => Some(None),
                 text => self.moments.get(text).copied().map(Some),
@@ -70,7 +69,10 @@ impl<T: Taker> Normaliser<'_, T> {
                 (self.draft.start, self.draft.end) = (start, end);
                 return Ok(());
             }
-        } else if self.turn.is_none() {
+        }
+        let slice = layout.wide.as_ref().map(|wide| wide.part).zip(slice);
+        let texts = stated.texts(slice, row);
+        if !stated.is_plain && self.turn.is_none() {
             self.said.clear();
             for part in Part::ALL {
                 self.said.push_str(texts.get(part).unwrap_or_default());

@@ -22,6 +22,12 @@ impl<'a> Template<'a> {
         })
     }
 
+    /// The first hour's header, with and without a nought.
+    #[must_use]
+    pub fn first(&self) -> [String; 2] {
+        ["1", "01"].map(|hour| format!("{}{hour}{}", self.before, self.after))
+    }
+
     /// The hour of a column, as the column calls it.
     #[must_use]
     pub fn label<'c>(&self, column: &'c str) -> Option<&'c str> {

@@ -420,6 +420,47 @@ proptest! {
         prop_assert_eq!(wide.rejects.len(), long.rejects.len());
     }
 
+    /// What a row says depends on no other row, unless the order is asked: so what the sieve leaves is read again as it was.
+    #[test]
+    fn a_row_is_read_by_itself(
+        rows in prop::collection::vec((
+            prop::sample::select(&["2026-11-01", "2026-03-08", "2026-10-15"][..]),
+            0..25_u8,
+            prop::sample::select(&["", "-05:00", "-06:00", "Z", " CST", "*"][..]),
+            0..25_u8,
+            prop::sample::select(&["", "Y", "N"][..]),
+        ), 1..12),
+        repeated in prop::sample::select(&[Repeated::Reject, Repeated::First, Repeated::Second][..]),
+        skipped in prop::sample::select(&[Skipped::Reject, Skipped::Forward][..]),
+        has_flag: bool,
+    ) {
+        let rows: Vec<Vec<String>> = rows
+            .into_iter()
+            .map(|(day, from, mark, to, flag)| {
+                vec![format!("{day}T{from:02}:00{mark}"), format!("{day}T{to:02}:00{mark}"), flag.to_owned(), "1.00".to_owned()]
+            })
+            .collect();
+        let mut columns = vec![("start", "From"), ("end", "To"), ("amount", "Amount")];
+        if has_flag {
+            columns.push(("repeated", "Flag"));
+        }
+        let reading = reading(&columns, Intervals { length: None, repeated, skipped, ..HOURS });
+        prop_assert!(reading.is_row_by_row());
+        let read = |rows: Vec<Vec<String>>| {
+            let ledger = ledger(&["From", "To", "Flag", "Amount"], rows, &reading);
+            let entries: Vec<_> = (0..ledger.len()).map(|entry| (ledger.start(entry), ledger.end(entry))).collect();
+            (entries, ledger.rejects.into_iter().map(|reject| reject.reason).collect::<Vec<_>>())
+        };
+        let together = read(rows.clone());
+        let mut apart = (Vec::new(), Vec::new());
+        for row in rows {
+            let (entries, rejects) = read(vec![row]);
+            apart.0.extend(entries);
+            apart.1.extend(rejects);
+        }
+        prop_assert_eq!(together, apart);
+    }
+
     /// Two rows of a repeated hour are told apart by their order, whatever stands between them; one alone never is.
     #[test]
     fn the_order_tells_two_rows_apart(deals in prop::collection::vec(0..4_u8, 0..12)) {
