@@ -139,8 +139,7 @@ fn an_hour_of_a_wide_row_is_explained_by_its_column() {
     setup.edit("tieout.toml", "key = [\"deal\", \"start\"]", "key = [\"deal\", \"hour(start)\"]");
     setup.write(
         "invoices/alfa.csv",
-        "Invoice,Seller,Contract,From,Ccy,Hour1,Hour2\nINV-1,ALFA GAS,G-1,2026-10-01,USD,325.00,7.00\n"
-            .to_owned(),
+        "Invoice,Seller,Contract,From,Ccy,Hour1,Hour2\nINV-1,ALFA GAS,G-1,2026-10-01,USD,325.00,7.00\n",
     );
     setup.edit(
         "records.csv",
