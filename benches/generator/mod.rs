@@ -479,6 +479,7 @@ fn settlements(job: &Job, side: &mut Side<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The amounts that are settled are what the seeds make of them, whatever quantity and price say beside them.
 fn configuration(file: &str, workbook: bool, rejects: usize) -> String {
     let columns = |skipped: usize| -> String {
         let role = |name: &&str| format!("{} = \"{name}\"\n", name.to_lowercase());
@@ -486,7 +487,8 @@ fn configuration(file: &str, workbook: bool, rejects: usize) -> String {
     };
     let scale = if workbook { "\n[invoices.scale]\nquantity = 3\nprice = 2\namount = 2\n" } else { "" };
     format!(
-        "[reconciliation]\nname = \"bench\"\ntime_zone = \"America/Chicago\"\nallow_rejects = {rejects}\n\n\
+        "[reconciliation]\nname = \"bench\"\ntime_zone = \"America/Chicago\"\nallow_rejects = {rejects}\n\
+         check_arithmetic = \"invoices\"\n\n\
          [invoices]\nfiles = [\"{file}\"]\n\n[invoices.columns]\n{}{scale}\n\
          [settlements]\nfiles = [\"settlements.csv\"]\n\n[settlements.columns]\n{}\n\
          [[pass]]\nname = \"line by line\"\nkey = [\"deal\", \"charge\", \"location\", \"start\"]\n\n\

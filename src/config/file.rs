@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::passes::PartsOf;
+use super::rates::RatesFile;
+use super::totals::{OneOrMore, TotalFile};
 use super::versions::VersionsFile;
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{Delimiter, Encoding, Sheet};
@@ -32,6 +34,7 @@ pub(super) struct File {
     pub(super) tolerance: Vec<ToleranceFile>,
     #[serde(default)]
     pub(super) judge: JudgeFile,
+    pub(super) rates: Option<RatesFile>,
     #[serde(default)]
     pub(super) report: ReportFile,
 }
@@ -45,12 +48,37 @@ pub(super) struct Reconciliation {
     #[serde(default)]
     pub(super) allow_rejects: u64,
     pub(super) memory: Option<String>,
-    #[serde(default = "yes")]
-    pub(super) check_arithmetic: bool,
+    #[serde(default)]
+    pub(super) check_arithmetic: CheckArithmetic,
 }
 
-const fn yes() -> bool {
-    true
+/// Whose arithmetic is checked: everybody's, nobody's, or one side's.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum CheckArithmetic {
+    All(bool),
+    One(String),
+}
+
+impl Default for CheckArithmetic {
+    fn default() -> Self {
+        Self::All(true)
+    }
+}
+
+impl CheckArithmetic {
+    /// Whether that of the invoices is checked, and that of the settlements.
+    pub(super) fn sides(&self) -> Result<[bool; 2]> {
+        match self {
+            Self::All(both) => Ok([*both; 2]),
+            Self::One(side) if side == "invoices" => Ok([true, false]),
+            Self::One(side) if side == "settlements" => Ok([false, true]),
+            Self::One(other) => Err(Fault::new(Kind::Configuration, "this is no side")
+                .at("[reconciliation] check_arithmetic")
+                .value(other)
+                .expected("true, false, \"invoices\" or \"settlements\"")),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -83,6 +111,8 @@ pub(super) struct SideFile {
     #[serde(default)]
     pub(super) scale: BTreeMap<String, u32>,
     pub(super) versions: Option<VersionsFile>,
+    #[serde(default)]
+    pub(super) totals: OneOrMore<TotalFile>,
 }
 
 #[derive(Deserialize)]

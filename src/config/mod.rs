@@ -4,7 +4,9 @@
 mod decimal;
 mod file;
 mod passes;
+mod rates;
 mod tolerances;
+mod totals;
 mod versions;
 
 use std::path::{Path, PathBuf};
@@ -13,6 +15,8 @@ use std::time::SystemTime;
 use sha2::{Digest as _, Sha256};
 
 use self::file::{File, PassFile, SideFile};
+use self::rates::RatesFile;
+use self::totals::TotalFile;
 use self::versions::VersionsFile;
 use crate::digest::hexadecimal;
 use crate::fault::{self, Fault, Kind, Result};
@@ -20,7 +24,7 @@ use crate::intake::FileSettings;
 use crate::judge::Tolerance;
 use crate::matching::{KeyPart, Pass};
 use crate::money::Decimal;
-use crate::normalise::{Fields, Holds, KeyRules, Reading, Role, VersionSettings};
+use crate::normalise::{Fields, Holds, KeyRules, Rates, Reading, Role, VersionSettings};
 use crate::period::{Period, Zone};
 use crate::platform::{self, PLACEHOLDERS, split_placeholder};
 use crate::report::Format;
@@ -56,8 +60,8 @@ pub struct Settings {
     pub period: Option<Period>,
     /// How many rejected rows a run may have and still be judged by its discrepancies alone.
     pub allow_rejects: u64,
-    /// Whether an invoice's own quantity × price is checked.
-    pub check_arithmetic: bool,
+    /// Whether quantity × price is checked against the amount: of the invoices, and of the settlements.
+    pub check_arithmetic: [bool; 2],
     /// What the vendors billed.
     pub invoices: SideSettings,
     /// What the platform recorded.
@@ -72,6 +76,8 @@ pub struct Settings {
     pub tolerances: Vec<Tolerance>,
     /// Which versions of the settlements count; none where all do.
     pub versions: Option<VersionSettings>,
+    /// What converts settlements into the invoice's currency; without it, currencies never meet.
+    pub rates: Option<Rates>,
     /// In percent: what a tax may add to an amount or a price.
     pub tax_rates: Vec<Decimal>,
     /// Where reports go.
@@ -82,7 +88,7 @@ pub struct Settings {
     pub memory: usize,
     /// Below this a variance is counted and not listed.
     pub minimum: Option<Decimal>,
-    /// SHA-256 over `tieout.toml`, the alias tables and the period.
+    /// SHA-256 over `tieout.toml`, the tables of aliases and rates, and the period.
     pub digest: String,
 }
 
@@ -159,12 +165,20 @@ fn settings(
         return Err(versions::refuse_for_invoices());
     }
     let versions = file.settlements.versions.take();
+    let totals =
+        [std::mem::take(&mut file.invoices.totals.0), std::mem::take(&mut file.settlements.totals.0)];
     let mut invoices = side(file.invoices, "invoices", None)?;
-    let settlements = side(file.settlements, "settlements", file.platform)?;
+    let mut settlements = side(file.settlements, "settlements", file.platform)?;
     // The day of publication is the settlements' alone, unless the invoices say that they have it.
     let published = versions.as_ref().and_then(VersionsFile::published);
-    invoices.reading.absent =
-        published.filter(|name| !invoices.reading.columns.contains_key(*name)).map(str::to_owned);
+    // The day of a rate may stand on one side alone.
+    let rated = file.rates.as_ref().and_then(RatesFile::attribute);
+    invoices.reading.leave_to_the_other_side(published.into_iter().chain(rated));
+    settlements.reading.leave_to_the_other_side(rated);
+    // A side's totals are its own affair.
+    let [of_invoices, of_settlements] = &totals;
+    invoices.reading.leave_to_the_other_side(of_settlements.iter().flat_map(TotalFile::names));
+    settlements.reading.leave_to_the_other_side(of_invoices.iter().flat_map(TotalFile::names));
     let sides = [("invoices", &invoices.reading), ("settlements", &settlements.reading)];
 
     let mut fields = Fields::default();
@@ -188,6 +202,12 @@ fn settings(
     }
     if let Some(versions) = &versions {
         versions.attribute(&mut fields)?;
+    }
+    if let Some(name) = rated {
+        fields.add(name);
+    }
+    for ((table, reading), files) in sides.into_iter().zip(&totals) {
+        totals::fields(table, files, reading, &mut fields)?;
     }
     let known: Vec<&str> = Role::ALL
         .iter()
@@ -220,13 +240,21 @@ fn settings(
         .map(|file| file.checked(&fields, &keys, &passes, &settlements.reading, &zone))
         .transpose()?
         .flatten();
+    invoices.reading.totals = totals::checked("invoices", of_invoices, &fields, &keys)?;
+    settlements.reading.totals = totals::checked("settlements", of_settlements, &fields, &keys)?;
+    let table_of_rates = file.rates.as_ref().map(|rates| rates.file.clone());
+    let rates = file
+        .rates
+        .map(|rates| rates.checked(&fields, [&invoices.reading, &settlements.reading], &zone, &base))
+        .transpose()?;
     if let Source::Platform(platform) = &settlements.source {
         check_placeholders(platform, period.as_ref(), &invoices.reading)?;
     }
     let mut digest = Sha256::new();
     digest.update(text);
     digest.update(period.as_ref().map(ToString::to_string).unwrap_or_default());
-    for path in file.normalise.values().filter_map(|settings| settings.aliases.as_ref()) {
+    let aliases = file.normalise.values().filter_map(|settings| settings.aliases.as_ref());
+    for path in aliases.chain(&table_of_rates) {
         digest.update(std::fs::read(base.join(path)).unwrap_or_default());
     }
     let mut formats = file.report.formats;
@@ -237,7 +265,7 @@ fn settings(
         zone,
         period,
         allow_rejects: overrides.allow_rejects.unwrap_or(file.reconciliation.allow_rejects),
-        check_arithmetic: file.reconciliation.check_arithmetic,
+        check_arithmetic: file.reconciliation.check_arithmetic.sides()?,
         invoices,
         settlements,
         fields,
@@ -245,6 +273,7 @@ fn settings(
         passes,
         tolerances,
         versions,
+        rates,
         tax_rates,
         directory: overrides.directory.clone().unwrap_or_else(|| base.join(&file.report.directory)),
         formats,
@@ -322,7 +351,8 @@ fn side(file: SideFile, table: &'static str, platform: Option<platform::Settings
         dates: file.dates,
         decimal: file.decimal,
         scale: file.scale,
-        absent: None,
+        absent: Vec::new(),
+        totals: None,
         xml_numbers: matches!(source, Source::Platform(_)),
     };
     crate::period::Dates::new(Zone::utc(), &reading.dates).map_err(|fault| fault.at(at("dates")))?;

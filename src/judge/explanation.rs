@@ -1,12 +1,12 @@
 //! A discrepancy in one sentence or two, with the arithmetic that a reader can check.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::{Both, Combine, Discrepancy, Figures, Kind, Limb, Terms, Tolerance, figures};
 use crate::matching::{Book, How, MOST};
-use crate::money::{self, Decimal};
-use crate::normalise::{Role, Side, Versions};
+use crate::money::{self, Decimal, Sum};
+use crate::normalise::{Role, Side, Versions, WrongTotal};
 
 /// Explains `discrepancy`, which was judged by `tolerances`.
 #[must_use]
@@ -16,6 +16,9 @@ pub fn explain(book: &Book<'_>, tolerances: &[Tolerance], discrepancy: &Discrepa
     if discrepancy.how == How::Totals && discrepancy.invoices.len() + discrepancy.settlements.len() > 2 {
         let (invoices, settlements) = (teller.lines(Side::Invoice), teller.lines(Side::Settlement));
         let _ = write!(text, " These are sums: {invoices} against {settlements}.");
+    }
+    if let Some(conversion) = teller.conversion() {
+        let _ = write!(text, " {conversion}");
     }
     if let Some(split) = teller.split() {
         let _ = write!(text, " {split}");
@@ -162,11 +165,15 @@ impl Teller<'_> {
             Kind::Unsettled => format!("Billed {amount_billed}, but no settlement record has this key."),
             Kind::Unbilled => format!("Settled {amount_settled}, but no invoice line has this key."),
             Kind::Currency => format!(
-                "Billed in {}, settled in {}: {} against {}; amounts in different currencies are not subtracted.",
+                "Billed in {}, settled in {}: {} against {}; {}.",
                 self.role(Side::Invoice, Role::Currency),
                 self.role(Side::Settlement, Role::Currency),
                 billed.amount.map_or_else(|| "no amount".into(), money::shown),
                 settled.amount.map_or_else(|| "no amount".into(), money::shown),
+                match figures.conversion.as_ref().and_then(|conversion| conversion.missing.as_ref()) {
+                    Some((_, why)) => why,
+                    None => "amounts in different currencies are not subtracted",
+                }
             ),
             Kind::Unit if !figures.units_clash => format!(
                 "The figure is the same, the unit is not: billed {}, settled {}, which is {}.",
@@ -214,8 +221,49 @@ impl Teller<'_> {
                 plain(settled.price)
             ),
             Kind::Amount => format!("Billed {amount_billed}, settled {amount_settled}."),
-            Kind::Arithmetic => self.arithmetic(),
+            Kind::Arithmetic => match self.discrepancy.total(self.book) {
+                Some(total) => self.total(total),
+                None => self.arithmetic(),
+            },
         }
+    }
+
+    /// `Converted: 100.00 USD = 95.12 EUR at 0.9512 (2026-10-01).`
+    fn conversion(&self) -> Option<String> {
+        /// So many rates are told; the JSON has all.
+        const TOLD: usize = 3;
+        let conversion = self.discrepancy.figures.conversion.as_ref()?;
+        let mut by_rate: BTreeMap<(&str, &str, &str, Decimal), [Sum; 2]> = BTreeMap::new();
+        for record in &conversion.records {
+            let key = (record.wanted.as_str(), record.day.as_str(), record.from.as_str(), record.rate);
+            let [stated, converted] = by_rate.entry(key).or_default();
+            stated.add(record.stated.unwrap_or_default());
+            converted.add(record.amount.unwrap_or_default());
+        }
+        let shown = |sum: &Sum| sum.value().map_or_else(|| "more digits than 28".to_owned(), money::shown);
+        let told: Vec<String> = by_rate
+            .iter()
+            .take(TOLD)
+            .map(|(&(wanted, day, from, rate), [stated, converted])| {
+                let day = if day == wanted {
+                    day.to_owned()
+                } else {
+                    format!("{day}, the last day before {wanted} that has one")
+                };
+                format!(
+                    "{} {from} = {} {} at {} ({day})",
+                    shown(stated),
+                    shown(converted),
+                    conversion.to,
+                    money::plain(rate)
+                )
+            })
+            .collect();
+        let more = match by_rate.len().saturating_sub(TOLD) {
+            0 => String::new(),
+            more => format!("; and at {more} more rates"),
+        };
+        (!told.is_empty()).then(|| format!("Converted: {}{more}.", told.join("; ")))
     }
 
     fn earlier(&self, billed: &str, settled: &str) -> String {
@@ -255,22 +303,67 @@ impl Teller<'_> {
     }
 
     fn arithmetic(&self) -> String {
-        let ledger = self.book.ledger(Side::Invoice);
-        let worst = self
-            .discrepancy
-            .invoices
-            .iter()
-            .max_by_key(|&&entry| figures::gap(ledger, entry).map(|gap| gap.abs()));
-        let terms = worst
-            .and_then(|&entry| Some((ledger.quantity(entry)?, ledger.price(entry)?, ledger.amount(entry)?)));
-        let Some((quantity, price, amount)) = terms else { return String::new() };
+        let gap = |side, entry| figures::gap(self.book.ledger(side), entry).map(|gap| gap.abs());
+        let all = [Side::Settlement, Side::Invoice]
+            .into_iter()
+            .flat_map(|side| self.discrepancy.entries(side).iter().map(move |&entry| (side, entry)));
+        let worst = all.max_by_key(|&(side, entry)| gap(side, entry));
+        let terms = worst.and_then(|(side, entry)| {
+            let ledger = self.book.ledger(side);
+            Some((side, ledger.quantity(entry)?, ledger.price(entry)?, ledger.amount(entry)?))
+        });
+        let Some((side, quantity, price, amount)) = terms else { return String::new() };
+        let (whose, does) = match side {
+            Side::Invoice => ("invoice", "bills"),
+            Side::Settlement => ("settlement", "records"),
+        };
         format!(
-            "The sides tie, but the invoice's own {} × {} = {}, not the {} that it bills.",
+            "The sides tie, but the {whose}'s own {} × {} = {}, not the {} that it {does}.",
             money::plain(quantity),
             money::plain(price),
             money::multiply(quantity, price).map_or_else(|| "more digits than 28".to_owned(), money::plain),
             self.money(Some(amount))
         )
+    }
+
+    /// `The total of INV-1 (invoice.csv:9) states 1000.00 USD, but its 12 lines sum to 990.00 USD: 10.00 USD more.`
+    fn total(&self, total: &WrongTotal) -> String {
+        let side = if self.discrepancy.invoices.is_empty() { Side::Settlement } else { Side::Invoice };
+        let place = self.discrepancy.entries(side).first().map(|&row| self.book.ledger(side).source(row));
+        let of = match self.role(side, Role::Document) {
+            "" => String::new(),
+            document => format!(" of {document}"),
+        };
+        let the = format!("The total{of} ({})", place.unwrap_or_default());
+        let stated = self.money(Some(total.amount));
+        let lines =
+            if total.lines == 1 { "line sums".to_owned() } else { format!("{} lines sum", total.lines) };
+        let mut text = match (total.lines, total.sum, total.currencies.as_slice()) {
+            (0, ..) => format!("{the} states {stated}, but no line of it was read"),
+            (_, _, currencies @ [_, ..]) => {
+                format!(
+                    "{the} states {stated} and no currency, but its lines are in {}",
+                    currencies.join(" and ")
+                )
+            }
+            (_, None, _) => format!("{the} states {stated}, but its {lines} to more than 28 digits hold"),
+            (_, Some(sum), _) => {
+                let gap = match money::subtract(total.amount, sum) {
+                    Some(gap) if gap.is_sign_negative() => format!(": {} less", self.money(Some(-gap))),
+                    Some(gap) => format!(": {} more", self.money(Some(gap))),
+                    None => String::new(),
+                };
+                format!("{the} states {stated}, but its {lines} to {}{gap}", self.money(Some(sum)))
+            }
+        };
+        match total.rejected {
+            0 => {}
+            1 => text.push_str("; one row of it was rejected, and is not in the sum"),
+            rejected => {
+                let _ = write!(text, "; {rejected} rows of it were rejected, and are not in the sum");
+            }
+        }
+        text + "."
     }
 
     /// `Overbilled by 57.56 USD: volume (52328 - 52313) × 3.8375 = 57.5625; rounding -0.0025.`

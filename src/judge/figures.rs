@@ -1,8 +1,10 @@
 //! What one side of a group says: its sums, in one unit.
 
+use super::Rules;
+use super::conversion::{self, Conversion};
 use crate::matching::Book;
 use crate::money::{self, Decimal, Product, Ratio, Sum};
-use crate::normalise::{Field, Ledger, Role, Side, Unit};
+use crate::normalise::{Field, Ledger, Rates, Role, Side, Unit};
 
 /// The figures of one side of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,14 +17,14 @@ pub struct Figures {
     pub price: Option<Decimal>,
 }
 
-/// Both sides of a group, the settlement's converted to the invoice's unit.
+/// Both sides of a group, the settlement's converted to the invoice's unit and currency.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Both {
     /// What was billed.
     pub invoiced: Figures,
-    /// What was settled, in the unit of the invoice.
+    /// What was settled, in the unit of the invoice, and in its currency where there are rates.
     pub settled: Figures,
-    /// What was settled, in its own unit.
+    /// What was settled, in its own unit and currency.
     pub settled_as_stated: Figures,
     /// The entry whose unit the figures have; none where no unit is stated.
     pub unit: Option<(Side, u32)>,
@@ -30,10 +32,12 @@ pub struct Both {
     pub unit_as_stated: Option<(Side, u32)>,
     /// Whether both sides state a quantity or a price, in units that do not convert.
     pub units_clash: bool,
-    /// Whether a conversion took place.
+    /// Whether units were converted.
     pub converted: bool,
     /// Whether a sum or a conversion has more than 28 digits: it is stated, but blank here, and ties with nothing.
     pub overflow: bool,
+    /// How the records came into the invoice's currency, where they are in another and there are rates.
+    pub conversion: Option<Conversion>,
 }
 
 /// The entry of one side whose unit stands for the side: of those that state a quantity or a price, and a
@@ -80,13 +84,14 @@ struct Measured {
 }
 
 /// The figures of `entries` in the unit of `target`. A blank unit is that of `own`, which stands for the side;
-/// where no entry has one, it is whatever the target has.
+/// where no entry has one, it is whatever the target has. Money is converted by `rates`, if there are any.
 fn figures(
     book: &Book<'_>,
     side: Side,
     entries: &[u32],
     own: Option<u32>,
     target: Option<(Side, u32)>,
+    rates: Option<(&Rates, &Conversion)>,
 ) -> Measured {
     let ledger = book.ledger(side);
     let (mut clash, mut converted, mut overflow) = (false, false, false);
@@ -94,10 +99,18 @@ fn figures(
     let (mut amount, mut quantity) = (None::<Sum>, None::<Sum>);
     let mut price: Option<Option<Decimal>> = None;
     for &entry in entries {
-        if let Some(value) = ledger.amount(entry) {
+        let rate = rates.and_then(|(rates, conversion)| Some((rates, conversion.rate(entry)?)));
+        let mut money = |value: Option<Decimal>, of: fn(&Rates, Decimal, Decimal) -> Option<Decimal>| {
+            let Some((rates, rate)) = rate else { return value };
+            let money = of(rates, value?, rate);
+            overflow |= money.is_none();
+            money
+        };
+        let stated_price = money(ledger.price(entry), Rates::price);
+        if let Some(value) = money(ledger.amount(entry), Rates::amount) {
             amount.get_or_insert_default().add(value);
         }
-        let stated = (ledger.quantity(entry), ledger.price(entry));
+        let stated = (ledger.quantity(entry), stated_price);
         states_quantity |= stated.0.is_some();
         states_price |= stated.1.is_some();
         let measured = if ledger.role(Role::Unit, entry).is_empty() { own } else { Some(entry) };
@@ -142,19 +155,33 @@ fn figures(
 }
 
 /// The figures of a group.
-pub(super) fn both(book: &Book<'_>, invoices: &[u32], settlements: &[u32]) -> Both {
+pub(super) fn both(book: &Book<'_>, rules: &Rules<'_>, invoices: &[u32], settlements: &[u32]) -> Both {
     let own_invoice = measure(book, Side::Invoice, invoices);
     let own_settlement = measure(book, Side::Settlement, settlements);
     let as_stated = own_settlement.map(|entry| (Side::Settlement, entry));
     let unit = own_invoice.map(|entry| (Side::Invoice, entry)).or(as_stated);
-    let invoiced = figures(book, Side::Invoice, invoices, own_invoice, unit);
-    let recorded = |target| figures(book, Side::Settlement, settlements, own_settlement, target);
-    let settled = recorded(unit);
+    let invoiced = figures(book, Side::Invoice, invoices, own_invoice, unit, None);
+    let mut conversion = conversion::convert(book, rules, invoices, settlements);
+    let recorded =
+        |target, rates| figures(book, Side::Settlement, settlements, own_settlement, target, rates);
+    let rates = rules.rates.zip(conversion.as_ref());
+    let settled = recorded(unit, rates);
     let comparable = (invoiced.states_quantity && settled.states_quantity)
         || (invoiced.states_price && settled.states_price);
-    let as_it_is = !settled.converted && !settled.clash;
+    let as_it_is = !settled.converted && !settled.clash && rates.is_none();
+    let settled_as_stated =
+        if as_it_is { settled.figures.clone() } else { recorded(as_stated, None).figures };
+    let same_quantity = invoiced.figures.quantity == settled.figures.quantity;
+    let amounts = invoiced.figures.amount.zip(settled.figures.amount).filter(|_| same_quantity);
+    let complete = rates.filter(|(_, conversion)| conversion.is_complete());
+    let billed_at = complete.zip(amounts).and_then(|((rates, conversion), (billed, settled))| {
+        conversion::billed_at(rates, conversion, billed, settled)
+    });
+    if let Some(conversion) = &mut conversion {
+        conversion.billed_at = billed_at;
+    }
     Both {
-        settled_as_stated: if as_it_is { settled.figures.clone() } else { recorded(as_stated).figures },
+        settled_as_stated,
         units_clash: comparable && (invoiced.clash || settled.clash),
         converted: settled.converted,
         overflow: invoiced.overflow || settled.overflow,
@@ -162,6 +189,7 @@ pub(super) fn both(book: &Book<'_>, invoices: &[u32], settlements: &[u32]) -> Bo
         settled: settled.figures,
         unit,
         unit_as_stated: as_stated,
+        conversion,
     }
 }
 
@@ -193,7 +221,7 @@ pub struct Variance {
     pub rounding: Decimal,
     /// What remains, where it is more.
     pub other: Decimal,
-    /// What a change of rates makes of it, where the sides are in different currencies.
+    /// What the rate of another day makes of it, where that is what was billed.
     pub currency: Decimal,
 }
 
@@ -214,6 +242,16 @@ impl Variance {
 /// What rounding can do to so many lines: half a cent for each.
 pub(super) fn rounding_of(lines: usize) -> Decimal {
     Decimal::try_from_i128_with_scale(5 * lines as i128, 3).unwrap_or(Decimal::MAX)
+}
+
+/// The variance of a group whose sides are in different currencies, where what was billed is what another day's rate
+/// gives; `None` where it is not.
+pub(super) fn split_by_rate(figures: &Both, lines: usize) -> Option<Variance> {
+    let billed_at = figures.conversion.as_ref()?.billed_at.as_ref()?;
+    let total = money::subtract(figures.invoiced.amount?, figures.settled.amount?)?;
+    let rounding = money::subtract(total, billed_at.effect)?;
+    let variance = Variance { total, currency: billed_at.effect, rounding, ..Variance::default() };
+    (rounding.abs() <= rounding_of(lines)).then_some(variance)
 }
 
 /// Splits `invoiced − settled`; `None` where neither states an amount, or the difference does not fit 28 digits.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::conversion::Conversion;
 use super::figures::{Both, Figures, Variance, rounding_of, split};
 use super::{Comparison, Judge, Terms, Weighed};
 use crate::matching::{Book, Group, How};
@@ -19,7 +20,7 @@ pub enum Kind {
     Unsettled,
     /// On record, but never billed.
     Unbilled,
-    /// The currencies differ.
+    /// The currencies differ, and no rate converts one into the other.
     Currency,
     /// The units do not convert, or one of them is wrong.
     Unit,
@@ -33,7 +34,7 @@ pub enum Kind {
     Price,
     /// The amount differs, beyond what quantity or price alone explain.
     Amount,
-    /// The sides tie, but the invoice's own quantity × price is not its amount.
+    /// The sides tie, but quantity × price of a line or of a record is not its own amount.
     Arithmetic,
 }
 
@@ -101,7 +102,7 @@ pub(super) fn find(judge: &Judge<'_>, group: &Group<'_>, figures: &Both) -> Foun
         How::Alone | How::Unfit => return Found::Differs(Kind::Unbilled, None),
         How::Lines | How::Totals => {}
     }
-    if currencies_clash(judge.book, group) {
+    if stays_apart(judge.book, group, figures) {
         return Found::Differs(Kind::Currency, None);
     }
     if figures.units_clash {
@@ -132,7 +133,10 @@ pub(super) fn find(judge: &Judge<'_>, group: &Group<'_>, figures: &Both) -> Foun
         if let Some(kind) = incomparable(all, invoiced, settled) {
             return Found::Differs(kind, None);
         }
-        if group.invoices.iter().any(|&invoice| judge.miscalculated(invoice)) {
+        let miscalculated =
+            |side, entries: &[u32]| entries.iter().any(|&entry| judge.miscalculated(side, entry));
+        if miscalculated(Side::Invoice, group.invoices) || miscalculated(Side::Settlement, group.settlements)
+        {
             return Found::Differs(
                 Kind::Arithmetic,
                 judge.tolerance(Role::Amount, group).map(|(number, _)| number),
@@ -201,9 +205,10 @@ fn differing(judge: &Judge<'_>, group: &Group<'_>, figures: &Both, compared: [Co
     }
 }
 
-/// Whether the entries of a group state more than one currency.
-pub(super) fn currencies_clash(book: &Book<'_>, group: &Group<'_>) -> bool {
-    texts_differ(book, group, Role::Currency)
+/// Whether the entries of a group state more than one currency, and no rates bring them together.
+pub(super) fn stays_apart(book: &Book<'_>, group: &Group<'_>, figures: &Both) -> bool {
+    let converted = figures.conversion.as_ref().is_some_and(Conversion::is_complete);
+    !converted && texts_differ(book, group, Role::Currency)
 }
 
 /// Whether the entries of a group state more than one text in `role`; blanks agree with anything.

@@ -5,12 +5,14 @@
 mod arithmetic;
 mod cause;
 mod control;
+mod conversion;
 mod explanation;
 mod figures;
 mod identity;
 mod kind;
 mod patterns;
 mod tolerance;
+mod totals;
 mod versions;
 
 use std::cmp::Reverse;
@@ -20,6 +22,7 @@ use rayon::slice::ParallelSliceMut as _;
 
 pub use self::arithmetic::{Held, weigh};
 pub use self::control::{Balance, Class, Control};
+pub use self::conversion::{BilledAt, Conversion, Converted};
 pub use self::explanation::explain;
 pub use self::figures::{Both, Figures, Variance, miscalculated, split};
 pub use self::kind::Kind;
@@ -28,7 +31,7 @@ pub use self::tolerance::{Combine, Limb, Of, Terms, Tolerance, Weighed};
 use crate::fault::Result;
 use crate::matching::{Book, Group, How, Pass, PassCount};
 use crate::money::{self, Decimal};
-use crate::normalise::{Field, KeyRules, Role, Side};
+use crate::normalise::{Field, KeyRules, Rates, Role, Side};
 
 /// What judging needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +40,12 @@ pub struct Rules<'a> {
     pub tolerances: &'a [Tolerance],
     /// Makes the values of `when` comparable.
     pub keys: &'a KeyRules,
-    /// Whether an invoice's own quantity × price is checked against its amount.
-    pub check_arithmetic: bool,
+    /// Whether quantity × price is checked against the amount of a line: of the invoices, and of the settlements.
+    pub check_arithmetic: [bool; 2],
     /// The passes; the key of the first says which entries may stand for each other's neighbours.
     pub passes: &'a [Pass],
+    /// What converts settlements into the invoice's currency; without it, currencies never meet.
+    pub rates: Option<&'a Rates>,
     /// In percent: what a tax may add to an amount or a price.
     pub tax_rates: &'a [Decimal],
 }
@@ -104,6 +109,10 @@ pub struct Outcome {
     pub within: BTreeMap<usize, u64>,
     /// The same by the limb that decided, with the room that was left.
     pub rooms: BTreeMap<(usize, Limb), Room>,
+    /// Groups whose sides are in two currencies and that rates brought together.
+    pub converted: u64,
+    /// Those of them for which an earlier day's rate stands in.
+    pub by_previous: u64,
     /// What each pass took.
     pub passes: Vec<PassCount>,
     /// Read = matched + within tolerance + discrepant + superseded + rejected.
@@ -133,6 +142,8 @@ impl Outcome {
     /// Counts what another outcome has counted; its discrepancies stay where they are.
     pub fn join(&mut self, other: &Self) {
         self.matched += other.matched;
+        self.converted += other.converted;
+        self.by_previous += other.by_previous;
         for (&tolerance, count) in &other.within {
             *self.within.entry(tolerance).or_default() += count;
         }
@@ -212,7 +223,14 @@ impl<'a> Judge<'a> {
 
     /// Gives `group` its verdict.
     pub fn judge(&mut self, group: &Group<'_>) {
-        let class = match self.verdict(group) {
+        let figures = (!self.ties_at_first_sight(group))
+            .then(|| figures::both(self.book, &self.rules, group.invoices, group.settlements));
+        let conversion = figures.as_ref().and_then(|figures| figures.conversion.as_ref());
+        if let Some(conversion) = conversion.filter(|conversion| conversion.is_complete()) {
+            self.outcome.converted += 1;
+            self.outcome.by_previous += u64::from(conversion.is_by_previous());
+        }
+        let class = match figures.map_or(Verdict::Matched, |figures| self.verdict(group, figures)) {
             Verdict::Matched => {
                 self.outcome.matched += 1;
                 Class::Matched
@@ -238,6 +256,7 @@ impl<'a> Judge<'a> {
     pub fn finish(mut self, passes: Vec<PassCount>) -> Result<Outcome> {
         self.outcome.control.check()?;
         self.outcome.passes = passes;
+        self.outcome.discrepancies.extend(totals::wrong(self.book));
         identity::name(self.book, &mut self.outcome.discrepancies);
         let size = |discrepancy: &Discrepancy| discrepancy.variance.map(|variance| variance.total.abs());
         self.outcome
@@ -255,11 +274,7 @@ impl<'a> Judge<'a> {
         Ok(self.outcome)
     }
 
-    fn verdict(&self, group: &Group<'_>) -> Verdict {
-        if self.ties_at_first_sight(group) {
-            return Verdict::Matched;
-        }
-        let figures = figures::both(self.book, group.invoices, group.settlements);
+    fn verdict(&self, group: &Group<'_>, figures: Both) -> Verdict {
         let found = kind::find(self, group, &figures);
         let (kind, tolerance) = match found {
             kind::Found::Ties(None) => return Verdict::Matched,
@@ -268,7 +283,7 @@ impl<'a> Judge<'a> {
         };
         let lines = group.invoices.len() + group.settlements.len();
         let variance = match kind {
-            _ if kind::currencies_clash(self.book, group)
+            _ if kind::stays_apart(self.book, group, &figures)
                 || one_sided(group, &figures)
                 || figures.overflow =>
             {
@@ -277,7 +292,8 @@ impl<'a> Judge<'a> {
             Kind::Unit => {
                 split(&without_quantity(&figures.invoiced), &without_quantity(&figures.settled), lines)
             }
-            _ => split(&figures.invoiced, &figures.settled, lines),
+            _ => figures::split_by_rate(&figures, lines)
+                .or_else(|| split(&figures.invoiced, &figures.settled, lines)),
         };
         let earlier = if kind == Kind::Version { versions::earlier(self, group) } else { None };
         Verdict::Discrepancy(Box::new(Discrepancy {
@@ -312,7 +328,8 @@ impl<'a> Judge<'a> {
                 self.book.key(Side::Invoice, field, invoice)
                     == self.book.key(Side::Settlement, field, settlement)
             })
-            && !self.miscalculated(invoice)
+            && !self.miscalculated(Side::Invoice, invoice)
+            && !self.miscalculated(Side::Settlement, settlement)
     }
 
     /// The first tolerance for `role` whose `when` holds for every entry of the group.
@@ -353,23 +370,37 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whether an invoice entry's own quantity × price is not its amount: by more
+    /// Whether an entry's own quantity × price is not its amount: by more
     /// than a cent, which is what rounding a line can do, and more than the tolerance for its amount.
-    fn miscalculated(&self, invoice: u32) -> bool {
-        let ledger = self.book.ledger(Side::Invoice);
-        let (quantity, price, amount) =
-            (ledger.quantity(invoice), ledger.price(invoice), ledger.amount(invoice));
-        if !self.rules.check_arithmetic || !miscalculated(quantity, price, amount) {
+    fn miscalculated(&self, side: Side, entry: u32) -> bool {
+        let ledger = self.book.ledger(side);
+        let (quantity, price, amount) = (ledger.quantity(entry), ledger.price(entry), ledger.amount(entry));
+        if !self.rules.checks_arithmetic(side) || !miscalculated(quantity, price, amount) {
             return false;
         }
-        let Some(gap) = figures::gap(ledger, invoice) else { return false };
-        let group = Group { pass: None, how: How::Alone, invoices: &[invoice], settlements: &[] };
+        let Some(gap) = figures::gap(ledger, entry) else { return false };
+        let own = [entry];
+        let (invoices, settlements) =
+            if side == Side::Invoice { (&own[..], &[][..]) } else { (&[][..], &own[..]) };
+        let group = Group { pass: None, how: How::Alone, invoices, settlements };
         let tolerated = || {
-            let (amount, quantity) = (ledger.amount(invoice)?, ledger.quantity(invoice));
+            let (amount, quantity) = (ledger.amount(entry)?, ledger.quantity(entry));
             let terms = Terms { invoiced: amount, settled: amount, lines: group.lines(), quantity };
             self.tolerance(Role::Amount, &group)?.1.weigh(gap, &terms)
         };
         !tolerated().is_some_and(|weighed| weighed.allows)
+    }
+}
+
+impl Rules<'_> {
+    /// Whether quantity × price is checked on that side.
+    #[must_use]
+    pub const fn checks_arithmetic(&self, side: Side) -> bool {
+        let [invoices, settlements] = self.check_arithmetic;
+        match side {
+            Side::Invoice => invoices,
+            Side::Settlement => settlements,
+        }
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) fn earlier(judge: &Judge<'_>, group: &Group<'_>) -> Option<u32> {
                 }
             }
         }
-        let figures = figures::both(judge.book, group.invoices, &entries);
+        let figures = figures::both(judge.book, &judge.rules, group.invoices, &entries);
         let (invoiced, settled) = (&figures.invoiced, &figures.settled);
         let group = Group { settlements: &entries, ..*group };
         let compare = |role, values| judge.compare(role, &group, values, settled.quantity);

@@ -4,9 +4,12 @@
 
 mod keys;
 mod ledger;
+mod rates;
 mod replace;
 mod role;
+mod roundings;
 mod sample;
+mod totals;
 mod units;
 mod versions;
 
@@ -18,9 +21,13 @@ use serde::Deserialize;
 
 pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
 pub use self::ledger::{Counts, Draft, Ledger, Pool, Reject, Side, Tallies, Tally, TextId, tally};
+pub use self::rates::{MissingRate, RateDay, Rates};
 pub use self::replace::Replacement;
 pub use self::role::{Field, Fields, Holds, Role};
+pub use self::roundings::{Inferred, Roundings};
 pub use self::sample::{Drawn, Sample};
+use self::totals::{Part, Totals};
+pub use self::totals::{Share, TotalCounts, TotalRule, TotalRules, WrongTotal};
 pub use self::units::{Dimension, Unit};
 pub use self::versions::{Restatement, VersionSettings, Versions};
 use crate::fault::{self, Fault, Kind, Result};
@@ -62,10 +69,20 @@ pub struct Reading {
     pub decimal: DecimalMark,
     /// Quantity, price or amount → digits behind the point; longer values are rounded half-even.
     pub scale: BTreeMap<String, u32>,
-    /// An attribute that only the other side has.
-    pub absent: Option<String>,
+    /// Attributes that only the other side has.
+    pub absent: Vec<String>,
+    /// Which rows are totals of others.
+    pub totals: Option<TotalRules>,
     /// Whether numbers come from an XML document, where a double may have an exponent.
     pub xml_numbers: bool,
+}
+
+impl Reading {
+    /// Attributes that this side need not have: those of `names` that it does not map to a column.
+    pub fn leave_to_the_other_side<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
+        let absent = names.into_iter().filter(|name| !self.columns.contains_key(*name)).map(str::to_owned);
+        self.absent.extend(absent);
+    }
 }
 
 /// Takes the entries of one side, as they come.
@@ -105,6 +122,7 @@ pub struct Normaliser<'a, T = Ledger> {
     taker: T,
     counts: Counts,
     rejects: Vec<Reject>,
+    totals: Option<Totals<'a>>,
     draft: Draft,
     currency: String,
     /// For a header of so many columns.
@@ -159,7 +177,7 @@ impl<'a> Normaliser<'a> {
     #[must_use]
     pub fn finish(self) -> Ledger {
         let (mut ledger, counts, rejects) = self.part();
-        (ledger.counts, ledger.rejects) = (counts, rejects);
+        ledger.close(counts, rejects);
         ledger
     }
 }
@@ -187,6 +205,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             taker,
             counts: Counts::default(),
             rejects: Vec::new(),
+            totals: reading.totals.as_ref().map(|rules| Totals::new(rules, side, fields.count())),
             draft: Draft::default(),
             currency: String::new(),
             layout: None,
@@ -236,9 +255,12 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         &mut self.taker
     }
 
-    /// Who took the entries, what was counted, and what was rejected.
+    /// Who took the entries, what was counted, and what was rejected; totals are held against their lines now.
     #[must_use]
     pub fn part(mut self) -> (T, Counts, Vec<Reject>) {
+        if let Some(totals) = self.totals.take() {
+            self.counts.totals = totals.check(&mut self.counts.outside);
+        }
         self.counts.sample.thin();
         (self.taker, self.counts, self.rejects)
     }
@@ -250,7 +272,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             let find = |header: &str| columns.iter().position(|column| column == header);
             let (is_wanted, columns) = match reading.columns.get(name) {
                 Some(headers) => (true, headers.names().iter().filter_map(|header| find(header)).collect()),
-                None if reading.absent.as_deref() == Some(name) => (false, Vec::new()),
+                None if reading.absent.iter().any(|absent| absent == name) => (false, Vec::new()),
                 // An attribute without a mapping is the column of its own name.
                 None if Role::named(name).is_none() => (true, find(name).into_iter().collect()),
                 None => (false, Vec::new()),
@@ -285,6 +307,10 @@ impl<'a, T: Taker> Normaliser<'a, T> {
     }
 
     fn row(&mut self, origin: &Origin, columns: &[String], layout: &Layout<'_>, row: &Row) {
+        let is_total = |totals: &Totals<'_>| totals.find(|field| layout.text(field, row));
+        if let Some(rule) = self.totals.as_ref().filter(|_| row.defect.is_none()).and_then(is_total) {
+            return self.total(rule, origin, columns, layout, row);
+        }
         let drafted = match &row.defect {
             Some(defect) => {
                 self.draft.start = None;
@@ -292,27 +318,109 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             }
             None => self.draft(layout, row),
         };
-        let outside = match (self.period, self.draft.start) {
-            (Some((first, end)), Some(start)) => start < first || start >= end,
-            _ => false,
-        };
+        let outside = self.is_outside(self.draft.start);
         match drafted {
             // What lies outside the period does not concern the run, whatever is wrong with it.
             Err(_) if outside => {
                 let (currency, amount) = self.money_of(layout, row);
                 tally(&mut self.counts.outside, &currency, amount);
+                if let Some(totals) = &mut self.totals {
+                    totals.add(
+                        Part::Outside,
+                        origin,
+                        |field| layout.text(field, row),
+                        &currency,
+                        amount,
+                        None,
+                    );
+                }
             }
-            Err(refusal) => self.reject(origin, columns, layout, row, refusal),
+            Err(refusal) => {
+                if let Some(totals) = &mut self.totals {
+                    totals.add(Part::Rejected, origin, |field| layout.text(field, row), "", None, None);
+                }
+                self.reject(origin, columns, layout, row, refusal);
+            }
             Ok(()) => {
+                if let Some(totals) = &mut self.totals {
+                    let part = if outside { Part::Outside } else { Part::Line };
+                    let priced = self.draft.quantity.zip(self.draft.price);
+                    let text = |field| layout.text(field, row);
+                    totals.add(part, origin, text, &self.currency, self.draft.amount, priced);
+                }
                 if outside {
                     return tally(&mut self.counts.outside, &self.currency, self.draft.amount);
                 }
                 tally(&mut self.counts.read, &self.currency, self.draft.amount);
+                if let (Some(quantity), Some(price), Some(amount)) =
+                    (self.draft.quantity, self.draft.price, self.draft.amount)
+                {
+                    let vendor = Field::of(Role::Vendor).map_or("", |vendor| layout.text(vendor, row));
+                    self.counts.roundings.count(vendor, quantity, price, amount);
+                }
                 let entry =
                     Entry { row, texts: &layout.texts, currency: &self.currency, values: &self.draft };
                 self.counts.sample.offer(&entry, self.fields.count());
                 self.taker.take(origin, row, &entry);
             }
+        }
+    }
+
+    /// Takes a row that is a total: of its cells, only the texts and the amount matter.
+    fn total(&mut self, rule: usize, origin: &Origin, columns: &[String], layout: &Layout<'_>, row: &Row) {
+        let start = self.time(&layout.start, Edge::Start, row).ok().flatten();
+        let [.., source] = &layout.numbers;
+        let (column, text) = source.pick(row);
+        let read = match (text, column.map(|column| row.mark(column))) {
+            ("", _) => Ok(None),
+            (_, Some(mark @ (Mark::Error | Mark::Date))) => Err(format!(
+                "is {} of the workbook",
+                if mark == Mark::Error { "an error cell" } else { "a date" }
+            )),
+            _ => self.number(text).map(Some).map_err(|why| {
+                format!("cannot be read as a number: {why}; expected one such as {}", self.sample())
+            }),
+        };
+        let parsed = match read {
+            Ok(parsed) => parsed,
+            Err(why) => {
+                let refusal = refuse(column, text, format!("{} of a total {why}", source.name));
+                return self.reject(origin, columns, layout, row, refusal);
+            }
+        };
+        let (stated, _) = self.money_of(layout, row);
+        let currency = match parsed.and_then(|parsed| parsed.currency) {
+            Some(code) if stated.is_empty() => String::from_utf8_lossy(&code).into_owned(),
+            _ => stated,
+        };
+        let amount = parsed.map(|parsed| self.quantised(source.name, parsed.value));
+        if self.is_outside(start) {
+            return tally(&mut self.counts.outside, &currency, amount);
+        }
+        let values = Draft { start, amount, ..Draft::default() };
+        let entry = Entry { row, texts: &layout.texts, currency: &currency, values: &values };
+        let waits = self.totals.as_mut().map(|totals| totals.wait(rule, origin, row, &entry));
+        if let Some(Err(blank)) = waits {
+            let name = self.fields.name(blank).to_owned();
+            let column = layout.texts.get(blank.index()).and_then(|source| source.columns.first().copied());
+            let reason =
+                format!("a total, but it states no {name}, so that nobody knows which lines it is of");
+            self.reject(origin, columns, layout, row, refuse(column, "", reason));
+        }
+    }
+
+    fn is_outside(&self, start: Option<Instant>) -> bool {
+        match (self.period, start) {
+            (Some((first, end)), Some(start)) => start < first || start >= end,
+            _ => false,
+        }
+    }
+
+    /// The value at the scale that is configured for `name`, if it has more digits.
+    fn quantised(&self, name: &str, value: Decimal) -> Decimal {
+        match self.reading.scale.get(name) {
+            Some(&scale) if value.scale() > scale => money::round(value, scale, Rounding::HalfEven),
+            _ => value,
         }
     }
 
@@ -381,12 +489,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             let parsed = self.number(text).map_err(|why| {
                 named(format!("cannot be read as a number: {why}; expected one such as {}", self.sample()))
             })?;
-            *value = Some(match self.reading.scale.get(source.name) {
-                Some(&scale) if parsed.value.scale() > scale => {
-                    money::round(parsed.value, scale, Rounding::HalfEven)
-                }
-                _ => parsed.value,
-            });
+            *value = Some(self.quantised(source.name, parsed.value));
             if let Some(code) = parsed.currency {
                 if bit != AMOUNT && bit != PRICE {
                     return Err(named("names a currency; expected a number alone".into()));
@@ -469,6 +572,11 @@ fn currency_code(text: &str) -> Cow<'_, str> {
 }
 
 impl<'a> Layout<'a> {
+    /// A row's text in a field, as its cell has it, trimmed; else the default.
+    fn text<'r>(&'r self, field: Field, row: &'r Row) -> &'r str {
+        self.texts.get(field.index()).map_or("", |source| source.pick(row).1)
+    }
+
     fn sources(&self) -> impl Iterator<Item = &Source<'a>> {
         self.texts.iter().chain([&self.start, &self.end]).chain(&self.numbers)
     }

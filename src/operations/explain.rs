@@ -370,6 +370,7 @@ impl Desk<'_> {
             |pass: Option<usize>| pass.and_then(|pass| passes.get(pass)).map(|pass| pass.name.as_str());
         let count = |side: Side| discrepancy.entries(side).len();
         let group = match (name(discrepancy.pass), discrepancy.how) {
+            _ if discrepancy.is_of_total(self.book) => "It is a total, which no pass takes.".to_owned(),
             (None, How::Duplicate(_)) => "No pass took it; it repeats a line of its own side.".to_owned(),
             (None, _) => "No pass took it.".to_owned(),
             (Some(pass), _) => format!(
@@ -386,10 +387,11 @@ impl Desk<'_> {
             cause: discrepancy.cause.clone(),
             explanation: judge::explain(self.book, &self.settings.tolerances, discrepancy),
             group,
-            passes: self.tried(discrepancy),
+            passes: if discrepancy.is_of_total(self.book) { Vec::new() } else { self.tried(discrepancy) },
             compared: weighed.iter().filter_map(|weighed| self.compared(weighed, discrepancy)).collect(),
             cause_arithmetic: discrepancy.arithmetic.clone(),
             variance: parts(discrepancy),
+            rates: report::rates_used(self.book, discrepancy).into_iter().take(MOST).collect(),
             ..Explained::default()
         }
     }
@@ -591,6 +593,14 @@ impl Desk<'_> {
             Role::Price => figures.settled_as_stated.price,
             _ => None,
         };
+        let own_currency =
+            figures.conversion.as_ref().filter(|_| weighed.role != Role::Quantity).and_then(|conversion| {
+                Some(format!(
+                    " (settled in {}, converted to {})",
+                    conversion.records.first()?.from,
+                    conversion.to
+                ))
+            });
         let as_stated = match converted.filter(|_| figures.converted) {
             Some(stated) => {
                 let unit = |measure: Option<(Side, u32)>| {
@@ -603,7 +613,7 @@ impl Desk<'_> {
                     unit(figures.unit)
                 )
             }
-            None => String::new(),
+            None => own_currency.unwrap_or_default(),
         };
         Some(Compared {
             field: weighed.role.name(),
@@ -641,6 +651,11 @@ fn parts(discrepancy: &Discrepancy) -> Vec<Part> {
         ("volume", variance.volume, volume),
         ("price", variance.price, price),
         ("rounding", variance.rounding, Some("what rounding can do to so many lines".to_owned())),
+        (
+            "currency",
+            variance.currency,
+            Some("at the rate that was billed, less at the rates that count".to_owned()),
+        ),
         ("other", variance.other, Some("what remains".to_owned())),
     ]
     .into_iter()

@@ -156,6 +156,7 @@ impl Reconcile {
             passes: &settings.passes,
             tolerances: &settings.tolerances,
             minimum: settings.minimum,
+            rates: settings.rates.as_ref(),
             outcome: &outcome,
         };
         let files = report::write(&report, &settings.directory, &settings.formats)?;
@@ -186,6 +187,7 @@ pub(super) fn rules(settings: &Settings) -> Rules<'_> {
         keys: &settings.keys,
         check_arithmetic: settings.check_arithmetic,
         passes: &settings.passes,
+        rates: settings.rates.as_ref(),
         tax_rates: &settings.tax_rates,
     }
 }

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::table;
+use super::{RateUsed, table};
+use crate::money::{self, Decimal};
 
 /// All that there is to say of one discrepancy. Decimals are texts, as they are shown.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -23,6 +24,8 @@ pub struct Explained {
     pub passes: Vec<Tried>,
     /// How its figures compare, and by which tolerance.
     pub compared: Vec<Compared>,
+    /// The rates that brought its records into the invoice's currency.
+    pub rates: Vec<RateUsed>,
     /// The cause as an equation.
     pub cause_arithmetic: Option<String>,
     /// Invoiced less settled, and its parts, which sum to it.
@@ -90,7 +93,7 @@ pub struct Compared {
 /// A part of the variance.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Part {
-    /// Volume, price, rounding, other; the total comes first.
+    /// Volume, price, rounding, currency, other; the total comes first.
     pub part: &'static str,
     /// How much.
     pub amount: String,
@@ -123,7 +126,9 @@ impl Explained {
             });
             lines.push(table(width, &["column", "as it stands", "role", "read as", "compared as"], rows));
         }
-        lines.push("\npasses".to_owned());
+        if !self.passes.is_empty() {
+            lines.push("\npasses".to_owned());
+        }
         let mut last = "";
         for tried in &self.passes {
             if tried.pass != last {
@@ -139,6 +144,27 @@ impl Explained {
             lines.push(format!("  {}: {}: {}", compared.field, compared.arithmetic, compared.verdict));
             lines.extend(compared.tolerance.iter().map(|limb| format!("    {limb}")));
         }
+        if !self.rates.is_empty() {
+            lines.push("\nrates".to_owned());
+        }
+        lines.extend(self.rates.iter().map(|used| {
+            let stands_in = if used.date == used.date_wanted {
+                String::new()
+            } else {
+                format!(": {} has none, and this is the last before it", used.date_wanted)
+            };
+            let shown = |value: Option<Decimal>| value.map_or_else(|| "nothing".to_owned(), money::shown);
+            format!(
+                "  {}: {} {} × {} = {} {}, at the rate of {}{stands_in}",
+                used.place,
+                shown(used.amount),
+                used.from,
+                used.rate,
+                shown(used.converted),
+                used.to,
+                used.date
+            )
+        }));
         if let (Some(cause), Some(arithmetic)) = (&self.cause, &self.cause_arithmetic) {
             lines.push(format!("\ncause: {cause}: {arithmetic}"));
         }

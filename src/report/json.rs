@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::line::{self, Cells, Lines};
-use super::{COLUMNS, Report};
+use super::{COLUMNS, Report, rates_used};
 use crate::fault::{Fault, Kind, Result};
 use crate::judge::Discrepancy;
 use crate::normalise::Side;
@@ -52,6 +52,11 @@ fn object(report: &Report<'_>, discrepancy: &Discrepancy, cells: &Cells) -> Valu
             }
         });
         object.insert(name.to_owned(), Value::Array(sources.collect()));
+    }
+    // Only where there was something to convert: most discrepancies are in one currency.
+    let rates = rates_used(report.book, discrepancy);
+    if !rates.is_empty() {
+        object.insert("rates".to_owned(), json!(rates));
     }
     Value::Object(object)
 }

@@ -8,6 +8,7 @@ mod explained;
 mod idle;
 mod json;
 mod line;
+mod rates;
 mod rejects;
 mod rows;
 mod screen;
@@ -17,15 +18,18 @@ mod table;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use serde::Serializer;
+
 use crate::fault::{Fault, Kind, Result};
 use crate::judge::{Discrepancy, Outcome, Tolerance};
 use crate::matching::{Book, Pass};
-use crate::money::Decimal;
-use crate::normalise::Side;
+use crate::money::{self, Decimal};
+use crate::normalise::{Rates, Side};
 
 pub use self::explained::{Cell, Compared, Explained, Part, Source, Tried, inputs_of};
 pub use self::json::to_json;
 pub use self::line::COLUMNS;
+pub use self::rates::{RateUsed, rates_used};
 pub use self::rows::Rows;
 pub use self::screen::screen;
 pub use self::summary::{Summary, summary};
@@ -63,6 +67,8 @@ pub struct Report<'a> {
     pub tolerances: &'a [Tolerance],
     /// Below this a variance is immaterial, in whatever currency it is.
     pub minimum: Option<Decimal>,
+    /// What converts currencies, if anything does.
+    pub rates: Option<&'a Rates>,
     /// What was found.
     pub outcome: &'a Outcome,
 }
@@ -103,6 +109,11 @@ pub enum Format {
     Csv,
     /// `discrepancies.json`
     Json,
+}
+
+/// Decimals are texts in JSON, so that no reader makes doubles of them.
+fn as_text<S: Serializer>(value: &Option<Decimal>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&value.map(money::shown).unwrap_or_default())
 }
 
 type Writer = fn(&Report<'_>, &mut dyn Write) -> anyhow::Result<()>;

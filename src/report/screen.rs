@@ -1,7 +1,7 @@
 //! What a person sees at the end of a run: control totals, verdict, notes, discrepancies.
 
 use super::rejects::first_rejects;
-use super::summary::Direction;
+use super::summary::{Direction, RoundingSummary, TotalsSummary};
 use super::table::{discrepancy_table, summary_table};
 use super::{Report, Summary, idle, summary};
 use crate::fault::{shown, shown_lines};
@@ -46,6 +46,9 @@ pub fn screen(report: &Report<'_>, width: u16, limit: usize) -> String {
             of.collect::<Vec<_>>().join("; ")
         )
     }));
+    lines.extend(roundings(&summary));
+    lines.extend(totals(&summary));
+    lines.extend(conversions(&summary));
     lines.extend(patterns(&summary));
     lines.extend(notes(report, &summary));
     let listed = summary.groups.discrepancies - immaterial.map_or(0, |immaterial| immaterial.discrepancies);
@@ -81,6 +84,72 @@ fn verdict(summary: &Summary) -> String {
         text = format!("{text}, {} rejected", counted(groups.rejected_rows, "row", "rows"));
     }
     text
+}
+
+/// What rounds each vendor's lines, those with the most lines first; nothing of those who round nothing.
+fn roundings(summary: &Summary) -> Vec<String> {
+    /// So many are shown; `summary.json` has all.
+    const SHOWN: usize = 5;
+    let mut all: Vec<(&str, &str, &RoundingSummary)> = summary
+        .rounding
+        .iter()
+        .flat_map(|(&side, vendors)| vendors.iter().map(move |(vendor, of)| (side, vendor.as_str(), of)))
+        .filter(|(_, _, of)| of.exact < of.lines)
+        .collect();
+    all.sort_by_key(|&(side, vendor, of)| (std::cmp::Reverse(of.lines), side, vendor));
+    let mut told: Vec<String> = all
+        .iter()
+        .take(SHOWN)
+        .map(|(side, vendor, of)| match *vendor {
+            "" => format!("rounding, {side}: {}", of.told),
+            vendor => format!("rounding, {side}, vendor {vendor}: {}", of.told),
+        })
+        .collect();
+    let more = all.len().saturating_sub(SHOWN);
+    if more > 0 {
+        told.push(format!(
+            "… and of {} in summary.json",
+            counted(more as u64, "more vendor", "more vendors")
+        ));
+    }
+    told
+}
+
+/// How many rows were left out as totals, and what came of them.
+fn totals(summary: &Summary) -> Vec<String> {
+    let told = |(side, totals): (&&str, &TotalsSummary)| {
+        let mut text = format!(
+            "{} of the {side} side left out as totals: {} with the sum of {}",
+            counted(totals.rows, "row", "rows"),
+            counted(totals.agree, "agrees", "agree"),
+            if totals.agree == 1 { "its lines" } else { "their lines" }
+        );
+        if totals.differ > 0 {
+            text += &format!(", {}", counted(totals.differ, "does not", "do not"));
+        }
+        if totals.unchecked > 0 {
+            text += &format!(", {} no amount", counted(totals.unchecked, "states", "state"));
+        }
+        let rounded = totals.rounding.iter().filter(|(_, of)| of.exact < of.lines).map(|(vendor, of)| {
+            let vendor = if vendor.is_empty() { String::new() } else { format!(", vendor {vendor}") };
+            format!("rounding, {side}{vendor}: {}", of.told)
+        });
+        std::iter::once(text).chain(rounded.collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    summary.totals.iter().flat_map(told).collect()
+}
+
+fn conversions(summary: &Summary) -> Option<String> {
+    let rates = summary.rates.as_ref()?;
+    let earlier = match rates.by_an_earlier_rate {
+        0 => String::new(),
+        earlier => format!(", {earlier} of them by an earlier day's rate"),
+    };
+    Some(format!(
+        "{} converted by {}{earlier}",
+        counted(rates.groups_converted, "group", "groups"),
+        rates.file
+    ))
 }
 
 /// What discrepancies have in common; `summary.json` has all of it.

@@ -37,7 +37,7 @@ pub struct Plan<'a> {
     amounts: Vec<&'a Tolerance>,
     /// The number of each tolerance for amounts among all of them.
     numbers: Vec<usize>,
-    check_arithmetic: bool,
+    rules: Rules<'a>,
     keys: &'a KeyRules,
     zone: &'a Zone,
     hashes: sketch::Hashes,
@@ -68,7 +68,7 @@ impl<'a> Plan<'a> {
             currency: sketch::field(Role::Currency),
             amounts,
             numbers,
-            check_arithmetic: rules.check_arithmetic,
+            rules,
             keys: rules.keys,
             zone,
             hashes: sketch::Hashes::new(),

@@ -147,6 +147,7 @@ fn the_reference_of_the_configuration_is_a_configuration() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("tieout.toml"), body).unwrap();
         std::fs::write(folder.path().join("vendors.csv"), "alias,name\nA,B\n").unwrap();
+        std::fs::write(folder.path().join("rates.csv"), "date,from,to,rate\n").unwrap();
         let loaded = tieout::config::load(
             &folder.path().join("tieout.toml"),
             &tieout::config::Overrides::default(),

@@ -1,7 +1,7 @@
 //! Laws that hold for any input, tried on random ones: few deals, days and amounts, so that copies,
 //! ties and sums that agree by chance are common.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proptest::collection::vec;
@@ -14,10 +14,10 @@ use tieout::judge::{Class, Combine, Discrepancy, Judge, Kind, Of, Outcome, Rules
 use tieout::matching::{self, Book, Compare, How, KeyPart, Pass, Within};
 use tieout::money::{self, Decimal, Sum};
 use tieout::normalise::{
-    Case, Field, Fields, Headers, KeyRules, KeySettings, LeadingZeros, Ledger, Normaliser, Reading,
-    Replacement, Role, Side,
+    Case, Field, Fields, Headers, KeyRules, KeySettings, LeadingZeros, Ledger, MissingRate, Normaliser,
+    Rates, Reading, Replacement, Role, Share, Side, TotalRule, TotalRules,
 };
-use tieout::period::Zone;
+use tieout::period::{Dates, Zone};
 use tieout::progress::Silent;
 use tieout::sieve::{Place, Plan};
 
@@ -260,6 +260,7 @@ pub(super) struct Setup {
     pub(super) check_arithmetic: bool,
     pub(super) tax_rates: Vec<Decimal>,
     pub(super) keys: KeyRules,
+    pub(super) rates: Option<Rates>,
 }
 
 impl Setup {
@@ -267,11 +268,32 @@ impl Setup {
         Rules {
             tolerances: &self.tolerances,
             keys,
-            check_arithmetic: self.check_arithmetic,
+            check_arithmetic: [self.check_arithmetic; 2],
             passes: &self.passes,
+            rates: self.rates.as_ref(),
             tax_rates: &self.tax_rates,
         }
     }
+}
+
+/// Rates between the currencies of [`line`], on the days of its lines: not all days, and different ones.
+fn rates(missing: MissingRate) -> Rates {
+    table("2026-10-01,EUR,USD,1.1\n2026-10-02,EUR,USD,1.25\n2026-10-01,USD,EUR,0.9\n", missing)
+}
+
+fn table(lines: &str, missing: MissingRate) -> Rates {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rates.csv");
+    std::fs::write(&path, format!("date,from,to,rate\n{lines}")).unwrap();
+    let dates = || Dates::new(Zone::utc(), &[]).unwrap();
+    let mut rates = Rates::load(&path, "rates.csv".as_ref(), [dates(), dates()]).unwrap();
+    rates.missing = missing;
+    rates
+}
+
+/// With rates and without.
+fn maybe_rates() -> impl Strategy<Value = Option<Rates>> {
+    option::of(select(&[MissingRate::Discrepancy, MissingRate::Previous][..]).prop_map(rates))
 }
 
 /// The entries of a group: those of the invoice, and those of the settlement.
@@ -316,7 +338,7 @@ fn run_sifted(invoices: &[Cells], settlements: &[Cells], setup: &Setup, memory_l
         let left: Vec<Cells> =
             places.iter().map(|place| rows[usize::try_from(place.place).unwrap() - 1].clone()).collect();
         let mut ledger = ledger(side, &left);
-        (ledger.counts, ledger.rejects) = (counts, rejects);
+        ledger.close(counts, rejects);
         ledger
     };
     let [left_invoices, left_settlements] = &sifted.left;
@@ -364,6 +386,7 @@ proptest! {
         limits in proptest::array::uniform2(0_i64..3),
         check_arithmetic: bool,
         memory_limit in select(&[1_usize, 100, 1 << 20][..]),
+        rates in maybe_rates(),
         with_rules: bool,
     ) {
         // G-1 and g-01 are 1, which nothing is called, and G-2 is blank.
@@ -385,6 +408,7 @@ proptest! {
                 tolerance(Role::Amount, limit(limits[1])),
             ],
             check_arithmetic,
+            rates,
             keys,
             ..Setup::default()
         };
@@ -396,6 +420,7 @@ proptest! {
         prop_assert_eq!(found(&sifted, facts), found(&whole, facts));
         prop_assert_eq!(&sifted.patterns, &whole.patterns);
         prop_assert_eq!(sifted.control.balances(), whole.control.balances());
+        prop_assert_eq!((sifted.converted, sifted.by_previous), (whole.converted, whole.by_previous));
         prop_assert_eq!((sifted.matched, sifted.within, sifted.passes), (whole.matched, whole.within, whole.passes));
     }
 
@@ -435,17 +460,19 @@ proptest! {
         (settlements, shuffled_settlements) in shuffled(),
         passes in passes(),
         limit in 0_i64..3,
+        rates in maybe_rates(),
     ) {
         let setup = Setup {
             passes,
             tolerances: vec![tolerance(Role::Amount, Decimal::new(limit, 2)), tolerance(Role::Quantity, Decimal::new(limit, 2))],
             check_arithmetic: true,
+            rates,
             ..Setup::default()
         };
         let one = run(&cells(&invoices), &cells(&settlements), &setup).outcome;
         let other = run(&cells(&shuffled_invoices), &cells(&shuffled_settlements), &setup).outcome;
         let facts = |d: &Discrepancy| {
-            let parts = d.variance.map(|v| [v.total, v.volume, v.price, v.rounding, v.other]);
+            let parts = d.variance.map(|v| v.parts());
             (d.id.clone(), d.kind, d.cause.clone(), d.pass, d.tolerance, parts)
         };
         prop_assert_eq!(found(&one, facts), found(&other, facts));
@@ -546,8 +573,9 @@ proptest! {
         invoices in wild_rows(),
         settlements in wild_rows(),
         passes in passes(),
+        rates in maybe_rates(),
     ) {
-        let run = run(&invoices, &settlements, &Setup { passes, ..Setup::default() });
+        let run = run(&invoices, &settlements, &Setup { passes, rates, ..Setup::default() });
         for variance in run.outcome.discrepancies.iter().filter_map(|d| d.variance) {
             let parts: Sum = variance.parts().into_iter().map(|(_, part)| part).collect();
             prop_assert_eq!(parts.value(), Some(variance.total), "{:?}", variance);
@@ -562,8 +590,9 @@ proptest! {
         settlements in lines(),
         passes in passes(),
         power in select(&[10_i64, 100, 1000][..]),
+        rates in maybe_rates(),
     ) {
-        let setup = Setup { passes, ..Setup::default() };
+        let setup = Setup { passes, rates, ..Setup::default() };
         let grown = |lines: &[Line]| -> Vec<Cells> {
             let grow = |line: &Line| Line { quantity: line.quantity.map(|q| q * power), amount: line.amount * power, ..line.clone() };
             lines.iter().map(|line| grow(line).cells()).collect()
@@ -577,6 +606,77 @@ proptest! {
         };
         prop_assert_eq!(found(&one, times(power)), found(&ten, times(1)));
         prop_assert_eq!(one.matched, ten.matched);
+    }
+
+    /// A total that is the sum of its lines agrees with them wherever it stands, one that is a cent off does not, and neither is a line.
+    #[test]
+    fn totals_are_held_against_their_lines(
+        lines in vec(line(), 1..12),
+        off in select(&[0_i64, 1, -1][..]),
+        seed: u64,
+    ) {
+        let usd = |line: &Line| Line { currency: "USD", version: "", ..line.clone() };
+        let lines: Vec<Line> = lines.iter().map(usd).filter(|line| !line.deal.is_empty()).collect();
+        let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
+        lines.iter().for_each(|line| *sums.entry(line.deal).or_default() += line.amount);
+        let total = |(&deal, &amount): (&&'static str, &i64)| Line { version: "TOTAL", ..Line::plain(deal, amount) };
+        let mut rows: Vec<Line> = sums.iter().map(total).collect();
+        let count = rows.len() as u64;
+        if let Some(first) = rows.first_mut() {
+            first.amount += off;
+        }
+        let wrong = u64::from(off != 0 && count > 0);
+        rows.extend(lines.clone());
+        let at = usize::try_from(seed % 97).unwrap() % rows.len().max(1);
+        rows.rotate_left(at);
+        let version = Field::of(Role::Version).unwrap();
+        let rule = TotalRule {
+            when: vec![(version, vec!["TOTAL".to_owned()])],
+            of: vec![Share::Text(Field::of(Role::Deal).unwrap())],
+            absolute: money::ZERO,
+        };
+        let rules = TotalRules { rules: vec![rule], keys: KeyRules::default() };
+        let reading = Reading { totals: Some(rules), ..reading() };
+        let fields = Fields::default();
+        let rows = cells(&rows);
+        let mut normaliser = Normaliser::new(Side::Invoice, &reading, &fields, &Zone::utc(), None).unwrap();
+        normaliser.take(&mut memory(Side::Invoice, &rows)).unwrap();
+        let ledger = normaliser.finish();
+        let totals = &ledger.counts.totals;
+        prop_assert_eq!((totals.agree, totals.wrong.len() as u64), (count - wrong, wrong));
+        prop_assert_eq!(u64::from(ledger.len()), lines.len() as u64);
+        prop_assert!(ledger.wrong_totals().all(|(row, total)| ledger.amount(row) == Some(total.amount)));
+    }
+
+    /// To convert here is what it is to convert beforehand, by whoever writes the records.
+    #[test]
+    fn what_is_converted_here_could_have_been_converted_before(
+        invoices in vec((-3_i64..3, option::of(1_i64..3), option::of(1_i64..3)), DEALS.len()),
+        settlements in vec((-3_i64..3, option::of(1_i64..3), option::of(1_i64..3)), DEALS.len()),
+        totals: bool,
+    ) {
+        let side = |lines: &[(i64, Option<i64>, Option<i64>)], currency| -> Vec<Line> {
+            let line = |(&(amount, quantity, price), deal): (&(i64, Option<i64>, Option<i64>), _)| {
+                Line { quantity, price, currency, ..Line::plain(deal, amount) }
+            };
+            lines.iter().zip(DEALS).map(line).collect()
+        };
+        let compare = if totals { Compare::Totals } else { Compare::Lines };
+        let passes = vec![pass(&[field(Role::Deal)], compare)];
+        // A euro is five dollars here, so that hundredths stay hundredths.
+        let rates = table("2026-10-01,EUR,USD,5\n", MissingRate::Discrepancy);
+        let here = Setup { passes: passes.clone(), rates: Some(rates), ..Setup::default() };
+        let before = Setup { passes, ..Setup::default() };
+        let converted: Vec<Line> = side(&settlements, "USD")
+            .into_iter()
+            .map(|line| Line { amount: line.amount * 5, price: line.price.map(|price| price * 5), ..line })
+            .collect();
+        let invoices = cells(&side(&invoices, "USD"));
+        let one = run(&invoices, &cells(&side(&settlements, "EUR")), &here).outcome;
+        let other = run(&invoices, &cells(&converted), &before).outcome;
+        let facts = |d: &Discrepancy| (d.kind, d.variance.map(|v| v.parts()), total(d));
+        prop_assert_eq!(found(&one, facts), found(&other, facts));
+        prop_assert_eq!((one.matched, one.converted), (other.matched, DEALS.len() as u64));
     }
 
     /// Looking for causes changes no verdict, and each that is named has its arithmetic.

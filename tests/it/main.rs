@@ -23,6 +23,7 @@ mod interop;
 mod large;
 mod laws;
 mod layers;
+mod money;
 mod oracle;
 mod pass_laws;
 mod platform;
@@ -30,6 +31,8 @@ mod platform;
 mod proxy;
 mod service;
 mod simulator;
+#[cfg(all(feature = "simulator", target_os = "linux"))]
+mod sizes;
 mod support;
 #[cfg(feature = "simulator")]
 mod survive;

@@ -10,6 +10,7 @@ mod digits;
 mod leftovers;
 mod mislabelled;
 mod other_price;
+mod other_rate;
 mod rounded;
 mod scale;
 mod shifted;
@@ -37,6 +38,7 @@ struct Cause {
 
 /// One discrepancy by itself.
 struct Case<'a> {
+    book: &'a Book<'a>,
     rules: &'a Rules<'a>,
     discrepancy: &'a Discrepancy,
 }
@@ -50,8 +52,9 @@ enum Look {
 }
 
 /// All causes, in the order in which they are tried.
-const REGISTRY: [Look; 11] = [
+const REGISTRY: [Look; 12] = [
     Look::Alone(sign::find),
+    Look::Alone(other_rate::find),
     Look::Alone(mislabelled::find),
     Look::Alone(twice::find),
     Look::Alone(scale::find),
@@ -78,7 +81,7 @@ pub(super) fn name(book: &Book<'_>, rules: &Rules<'_>, discrepancies: &mut [Box<
         }
         discrepancies.par_iter_mut().filter(|discrepancy| discrepancy.cause.is_none()).for_each(
             |discrepancy| {
-                let case = Case { rules, discrepancy };
+                let case = Case { book, rules, discrepancy };
                 let found = looks.iter().find_map(|look| match look {
                     Look::Alone(find) => find(&case),
                     Look::Across(_) => None,

@@ -1,0 +1,95 @@
+//! The only gate for decimals: parsing, exact arithmetic, named rounding, exact unit ratios.
+//!
+//! [`Decimal`] holds 28 significant digits and its own operators round
+//! silently past them. Nothing outside this folder uses those operators: the
+//! functions here work on the 128-bit mantissas and say `None` where a result
+//! would not be exact.
+
+mod parse;
+mod product;
+mod ratio;
+mod rounding;
+mod shown;
+mod sum;
+mod ways;
+mod wide;
+
+pub use rust_decimal::Decimal;
+
+pub use self::parse::{DecimalMark, Parsed, is_currency, parse, parse_xml};
+pub use self::product::Product;
+pub use self::ratio::{Ratio, quotient};
+pub use self::rounding::{Rounding, round};
+pub use self::shown::{grouped, plain, show, show_plain, shown, whole};
+pub use self::sum::Sum;
+pub use self::ways::Ways;
+use self::wide::Wide;
+
+/// Zero.
+pub const ZERO: Decimal = Decimal::ZERO;
+
+/// `a + b`, if that is exact.
+#[must_use]
+pub fn add(a: Decimal, b: Decimal) -> Option<Decimal> {
+    Wide::from(a).add(b.into())?.decimal()
+}
+
+/// `a − b`, if that is exact.
+#[must_use]
+pub fn subtract(a: Decimal, b: Decimal) -> Option<Decimal> {
+    add(a, -b)
+}
+
+/// `a × b`, if that is exact.
+#[must_use]
+pub fn multiply(a: Decimal, b: Decimal) -> Option<Decimal> {
+    Wide::from(a).multiply(b.into())?.decimal()
+}
+
+/// The mantissa and the scale of `value` without zeros at its end: equal values have equal ones.
+#[must_use]
+pub fn canonical(value: Decimal) -> (i128, u32) {
+    let Wide { mantissa, scale } = Wide::from(value).stripped();
+    (mantissa, scale)
+}
+
+/// The mantissas of `values` at one scale; `None` where they do not fit 128 bits.
+#[must_use]
+pub fn aligned(values: impl Iterator<Item = Decimal> + Clone) -> Option<Vec<i128>> {
+    let scale = values.clone().map(|value| value.scale()).max()?;
+    values.map(|value| Wide::from(value).at(scale)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn dec(text: &str) -> Decimal {
+        Decimal::from_str_exact(text).unwrap()
+    }
+
+    #[test]
+    fn a_sum_past_its_digits_says_so() {
+        let mut sum = Sum::default();
+        sum.add(Decimal::MAX);
+        assert_eq!(sum.value(), Some(Decimal::MAX));
+        sum.add(dec("0.01"));
+        assert_eq!(sum.value(), None);
+        assert_eq!(add(Decimal::MAX, dec("1")), None);
+        assert_eq!(multiply(Decimal::MAX, dec("10")), None);
+    }
+
+    proptest! {
+        #[test]
+        fn arithmetic_agrees_with_whole_numbers(a in -1_000_000_i64..1_000_000, b in -1_000_000_i64..1_000_000) {
+            let (x, y) = (Decimal::new(a, 3), Decimal::new(b, 2));
+            prop_assert_eq!(add(x, y), Some(Decimal::new(a + 10 * b, 3)));
+            prop_assert_eq!(subtract(x, y), Some(Decimal::new(a - 10 * b, 3)));
+            prop_assert_eq!(multiply(x, y), Some(Decimal::new(a * b, 5)));
+            prop_assert_eq!(add(x, y), [x, y].into_iter().collect::<Sum>().value());
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Exact products, which may hold more than a [`Decimal`].
+
+use std::cmp::Ordering;
+
+use rust_decimal::Decimal;
+
+use super::wide::Wide;
+
+/// An exact product, which may hold more than a [`Decimal`]: what tolerances are compared as.
+#[derive(Clone, Copy, Debug)]
+pub struct Product(Wide);
+
+impl Product {
+    /// `a × b`; `None` where that does not fit 128 bits.
+    #[must_use]
+    pub fn of(a: Decimal, b: Decimal) -> Option<Self> {
+        Wide::from(a).multiply(b.into()).map(Self)
+    }
+
+    /// `base × percent %`: the point moves, nothing is divided. `None` where that does not fit 128 bits.
+    #[must_use]
+    pub fn percent(base: Decimal, percent: Decimal) -> Option<Self> {
+        let Wide { mantissa, scale } = Self::of(base, percent)?.0;
+        Some(Self(Wide { mantissa, scale: scale + 2 }))
+    }
+
+    /// The order of two products; `None` where they are too fine to be compared.
+    #[must_use]
+    pub fn compare(self, other: Self) -> Option<Ordering> {
+        self.0.compare(other.0)
+    }
+
+    /// As a decimal, where it is one exactly.
+    #[must_use]
+    pub fn decimal(self) -> Option<Decimal> {
+        self.0.decimal()
+    }
+
+    /// Whether it is more than `most` away from `value`; `None` where that does not fit 128 bits.
+    #[must_use]
+    pub fn is_apart(self, value: Decimal, most: Decimal) -> Option<bool> {
+        let Wide { mantissa, scale } = self.0.add((-value).into())?;
+        let apart = Wide { mantissa: mantissa.checked_abs()?, scale };
+        apart.compare(most.into()).map(Ordering::is_gt)
+    }
+}
+
+impl From<Decimal> for Product {
+    fn from(value: Decimal) -> Self {
+        Self(value.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn dec(text: &str) -> Decimal {
+        Decimal::from_str_exact(text).unwrap()
+    }
+
+    #[test]
+    fn percent_is_inclusive_and_exact() {
+        let share = Product::percent(dec("100"), dec("0.1")).unwrap();
+        assert_eq!(share.compare(dec("0.1").into()), Some(Ordering::Equal));
+        assert_eq!(share.compare(dec("0.1000000000000001").into()), Some(Ordering::Less));
+        let most = Product::percent(dec("9999999999999.999999999999999"), dec("1.00000001")).unwrap();
+        let least = Product::from(dec("0.0000000000000000000000000001"));
+        assert_eq!(most.compare(least), Some(Ordering::Greater));
+        assert_eq!(least.compare(most), Some(Ordering::Less));
+    }
+}

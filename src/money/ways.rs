@@ -1,0 +1,164 @@
+//! Which ways of rounding make an amount of a quantity and a price.
+
+use rust_decimal::Decimal;
+
+use super::Rounding;
+use super::wide::{Wide, power};
+
+/// A bit for each way of rounding at each scale: whether quantity × price, rounded so, is the amount.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ways(u32);
+
+/// Digits behind the point that are tried, from 0 on: money is not rounded to more.
+const SCALES: u32 = 5;
+
+/// As many as [`Rounding::ALL`] has.
+const WAYS: u32 = 4;
+
+/// Steps of so many digits fit 64 bits.
+const NARROW: u32 = 18;
+
+/// Behind the bits of all ways: the amount is quantity × price, and nothing was rounded.
+const EXACT: u32 = 1 << (SCALES * WAYS);
+
+impl Ways {
+    /// All scales that are tried.
+    pub const SCALES: std::ops::Range<u32> = 0..SCALES;
+
+    /// The ways by which `amount` is `quantity × price`. Where the product does not fit 128 bits, there is none.
+    #[must_use]
+    pub fn of(quantity: Decimal, price: Decimal, amount: Decimal) -> Self {
+        let ways = || {
+            let product = Wide::from(quantity).multiply(price.into())?;
+            let amount = Wide::from(amount);
+            let scale = product.scale.max(amount.scale);
+            let (product, amount) = (product.at(scale)?, amount.at(scale)?);
+            // 64 bits divide many times faster than 128.
+            match (i64::try_from(product), i64::try_from(amount)) {
+                (Ok(product), Ok(amount)) if scale <= NARROW => Some(narrow(product, amount, scale)),
+                _ => Some(wide(product, amount, scale)),
+            }
+        };
+        ways().unwrap_or_default()
+    }
+
+    /// Whether the amount is the exact product.
+    #[must_use]
+    pub const fn is_exact(self) -> bool {
+        self.0 & EXACT != 0
+    }
+
+    /// Whether the product is the amount when it is rounded to `scale` digits in this way.
+    #[must_use]
+    pub fn has(self, scale: u32, rounding: Rounding) -> bool {
+        scale < SCALES && self.0 & bit(scale, rounding) != 0
+    }
+}
+
+const fn bit(scale: u32, rounding: Rounding) -> u32 {
+    let way = match rounding {
+        Rounding::HalfUp => 0,
+        Rounding::HalfEven => 1,
+        Rounding::Down => 2,
+        Rounding::Up => 3,
+    };
+    1 << (scale * WAYS + way)
+}
+
+/// The same code for mantissas of 64 and of 128 bits, which stand at one scale.
+macro_rules! ways {
+    ($name:ident, $int:ty) => {
+        fn $name(product: $int, amount: $int, scale: u32) -> Ways {
+            let Some(gap) = product.checked_sub(amount) else { return Ways::default() };
+            let apart = gap.unsigned_abs();
+            let mut ways = if gap == 0 { EXACT } else { 0 };
+            for digits in Ways::SCALES {
+                // From here on, the product has no digits to lose.
+                if digits >= scale {
+                    if gap == 0 {
+                        ways |= Rounding::ALL.iter().fold(0, |all, &way| all | bit(digits, way));
+                    }
+                    continue;
+                }
+                let Some(unit) = power(scale - digits).and_then(|unit| <$int>::try_from(unit).ok()) else {
+                    continue;
+                };
+                if apart >= unit.unsigned_abs() {
+                    break;
+                }
+                if amount % unit != 0 {
+                    continue;
+                }
+                if gap == 0 {
+                    ways |= Rounding::ALL.iter().fold(0, |all, &way| all | bit(digits, way));
+                    continue;
+                }
+                let towards_zero = (gap > 0) == (product > 0);
+                ways |= bit(digits, if towards_zero { Rounding::Down } else { Rounding::Up });
+                let half = apart.cmp(&(unit.unsigned_abs() - apart));
+                if half.is_lt() || (half.is_eq() && !towards_zero) {
+                    ways |= bit(digits, Rounding::HalfUp);
+                }
+                if half.is_lt() || (half.is_eq() && amount / unit % 2 == 0) {
+                    ways |= bit(digits, Rounding::HalfEven);
+                }
+            }
+            Ways(ways)
+        }
+    };
+}
+
+ways!(narrow, i64);
+ways!(wide, i128);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{multiply, round};
+    use super::*;
+
+    proptest! {
+        /// What the bits say is what rounding does.
+        #[test]
+        fn the_ways_are_those_that_rounding_takes(
+            quantity in -2_000_i64..2_000,
+            price in -2_000_i64..2_000,
+            scales in (0_u32..4, 0_u32..4, 0_u32..5),
+            apart in -2_i64..3,
+            zeros in 0_u32..20,
+        ) {
+            let (quantity, price) = (Decimal::new(quantity, scales.0), Decimal::new(price, scales.1));
+            let product = multiply(quantity, price).unwrap_or_default();
+            let near = round(product, scales.2, Rounding::HalfEven);
+            let mut amount = near + Decimal::new(apart, scales.2);
+            // The same amount, written with more digits than 64 bits hold.
+            amount.rescale(amount.scale() + zeros);
+            let ways = Ways::of(quantity, price, amount);
+            prop_assert_eq!(ways.is_exact(), product == amount);
+            for scale in Ways::SCALES {
+                for rounding in Rounding::ALL {
+                    prop_assert_eq!(
+                        ways.has(scale, rounding),
+                        round(product, scale, rounding) == amount,
+                        "{} × {} = {}, to {} {}", quantity, price, amount, scale, rounding.name()
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn half_a_cent_tells_the_ways_apart() {
+        let of = |price: i64, amount: i64| {
+            let ways = Ways::of(1.into(), Decimal::new(price, 3), Decimal::new(amount, 2));
+            Rounding::ALL.into_iter().filter(|&way| ways.has(2, way)).map(Rounding::name).collect::<Vec<_>>()
+        };
+        assert_eq!(of(125, 12), ["half-even", "down"]);
+        assert_eq!(of(125, 13), ["half-up", "up"]);
+        assert_eq!(of(135, 14), ["half-up", "half-even", "up"]);
+        assert_eq!(of(-125, -12), ["half-even", "down"]);
+        assert_eq!(of(129, 12), ["down"]);
+        assert_eq!(of(129, 14), [""; 0]);
+    }
+}

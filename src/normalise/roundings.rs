@@ -1,0 +1,154 @@
+//! How each vendor rounds: counted line by line as the lines are read, and never guessed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use foldhash::fast::FixedState;
+
+use crate::money::{Decimal, Rounding, Ways};
+
+/// So many vendors are told apart; those that come later are counted together.
+const MOST: usize = 10_000;
+
+/// By vendor, how many lines follow from their quantity and price in which ways.
+#[derive(Clone, Debug, Default)]
+pub struct Roundings {
+    vendors: Vec<Lines>,
+    numbers: HashMap<String, usize, FixedState>,
+    last: usize,
+}
+
+/// The lines of one vendor, by the ways that make them.
+#[derive(Clone, Debug, Default)]
+struct Lines {
+    vendor: String,
+    /// The most digits behind the point that an amount is written with.
+    written: u32,
+    by_ways: Vec<(Ways, u64)>,
+}
+
+/// What rounds a vendor's lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inferred {
+    /// The lines that state quantity, price and amount.
+    pub lines: u64,
+    /// Those whose amount is quantity × price to the last digit: they say nothing about rounding.
+    pub exact: u64,
+    /// The most lines that one way of rounding makes.
+    pub reproduced: u64,
+    /// To how many digits behind the point.
+    pub places: u32,
+    /// Every way that makes so many, more than one where the lines do not tell them apart; none where only those
+    /// lines are made that are exact.
+    pub ways: Vec<Rounding>,
+}
+
+impl Inferred {
+    /// The one way that makes all of a vendor's lines, where the lines leave no other.
+    #[must_use]
+    pub fn only(&self) -> Option<Rounding> {
+        match self.ways.as_slice() {
+            [way] if self.reproduced == self.lines => Some(*way),
+            _ => None,
+        }
+    }
+
+    /// `1,204 of 1,204 lines are reproduced by half-even to 2 places, line-wise`.
+    #[must_use]
+    pub fn told(&self, noun: [&str; 2], how: &str) -> String {
+        let [one, several] = noun;
+        let count = |n: u64| crate::money::whole(n);
+        let are = if self.lines == 1 { format!("{one} is") } else { format!("{several} are") };
+        if self.exact == self.lines {
+            return format!("{} {are} exact: nothing is rounded", count(self.lines));
+        }
+        let rest = count(self.lines - self.reproduced);
+        let places = if self.places == 1 { "1 place".to_owned() } else { format!("{} places", self.places) };
+        let made = format!("{} of {} {are} reproduced by", count(self.reproduced), count(self.lines));
+        let all = self.reproduced == self.lines;
+        match self.ways.iter().map(|way| way.name()).collect::<Vec<_>>().as_slice() {
+            [] => format!(
+                "{} of {} {are} exact; no way of rounding makes the other {rest}",
+                count(self.exact),
+                count(self.lines)
+            ),
+            [way] if all => format!("{made} {way} to {places}, {how}"),
+            [ways @ .., last] if all => format!(
+                "{made} {} and {last} to {places}, {how}: these agree on all {several}",
+                ways.join(", ")
+            ),
+            [way] => format!("{made} {way} to {places}, {how}; no way of rounding makes all"),
+            [way, others @ ..] => format!(
+                "{made} {way} to {places}, {how}, and as many by {}; no way of rounding makes all",
+                others.join(" and by ")
+            ),
+        }
+    }
+}
+
+impl Roundings {
+    /// Counts a line.
+    pub fn count(&mut self, vendor: &str, quantity: Decimal, price: Decimal, amount: Decimal) {
+        let ways = Ways::of(quantity, price, amount);
+        // Lines of one vendor mostly stand together.
+        if self.vendors.get(self.last).is_none_or(|lines| lines.vendor != vendor) {
+            self.last = match self.numbers.get(vendor) {
+                Some(&number) => number,
+                None if self.vendors.len() >= MOST => {
+                    let rest = self.numbers.get(REST).copied();
+                    rest.unwrap_or_else(|| self.open(REST))
+                }
+                None => self.open(vendor),
+            };
+        }
+        let Some(lines) = self.vendors.get_mut(self.last) else { return };
+        lines.written = lines.written.max(amount.scale());
+        match lines.by_ways.iter_mut().find(|(known, _)| *known == ways) {
+            Some((_, count)) => *count += 1,
+            None => lines.by_ways.push((ways, 1)),
+        }
+    }
+
+    fn open(&mut self, vendor: &str) -> usize {
+        self.numbers.insert(vendor.to_owned(), self.vendors.len());
+        self.vendors.push(Lines { vendor: vendor.to_owned(), ..Lines::default() });
+        self.vendors.len() - 1
+    }
+
+    /// What rounds the lines of `vendor`.
+    #[must_use]
+    pub fn of(&self, vendor: &str) -> Option<Inferred> {
+        let number = self.numbers.get(vendor).or_else(|| self.numbers.get(REST))?;
+        Some(self.vendors.get(*number)?.inferred())
+    }
+
+    /// What rounds the lines of each vendor, by its name as the source writes it.
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<&str, Inferred> {
+        self.vendors.iter().map(|lines| (lines.vendor.as_str(), lines.inferred())).collect()
+    }
+}
+
+/// The vendors past [`MOST`].
+const REST: &str = "(other vendors)";
+
+impl Lines {
+    fn inferred(&self) -> Inferred {
+        let sum = |holds: &dyn Fn(Ways) -> bool| -> u64 {
+            self.by_ways.iter().filter(|(ways, _)| holds(*ways)).map(|(_, count)| count).sum()
+        };
+        let exact = sum(&Ways::is_exact);
+        let mut inferred =
+            Inferred { lines: sum(&|_| true), exact, reproduced: exact, ..Inferred::default() };
+        for places in Ways::SCALES {
+            let counts = Rounding::ALL.map(|way| (way, sum(&|ways| ways.has(places, way))));
+            let most = counts.iter().map(|(_, count)| *count).max().unwrap_or_default();
+            // Where places do not matter, they are as many as are written.
+            let as_written = most == inferred.reproduced && most > exact && places <= self.written;
+            if most > inferred.reproduced || as_written {
+                let best = counts.iter().filter(|(_, count)| *count == most).map(|(way, _)| *way);
+                inferred = Inferred { reproduced: most, places, ways: best.collect(), ..inferred };
+            }
+        }
+        inferred
+    }
+}

@@ -1,0 +1,256 @@
+//! Money: rates, totals, and what is wrong with their settings.
+
+use super::support::{Outcome, Setup, tieout};
+
+/// The small set-up, its records in euros, with a table of rates by which everything ties.
+fn with_rates() -> Setup {
+    let setup = Setup::small();
+    setup.write(
+        "records.csv",
+        "TradeId,Counterparty,FlowStart,Volume,Price,Amount,Ccy\n\
+         G-1,ALFA GAS,2026-10-01,100,2.60,260.00,EUR\n\
+         G-2,ALFA GAS,2026-10-02,200,2.48,496.00,EUR\n",
+    );
+    setup.write("rates.csv", RATES);
+    setup.edit("tieout.toml", "[[pass]]", "[rates]\nfile = \"rates.csv\"\n\n[[pass]]");
+    setup
+}
+
+const RATES: &str = "date,from,to,rate\n2026-10-01,EUR,USD,1.25\n2026-10-02,EUR,USD,1.25\n";
+
+fn assert_refused(name: &str, setup: &Setup, says: &[&str]) {
+    let Outcome { code, stdout, stderr } = setup.reconcile(&[]);
+    assert_eq!((code, stdout.as_str()), (Some(2), ""), "{name}: {stderr}");
+    for words in says {
+        assert!(stderr.contains(words), "{name}: {words:?} is not in {stderr}");
+    }
+    assert!(!setup.path("reports").exists(), "{name}: nothing is written");
+}
+
+#[test]
+fn what_is_settled_in_another_currency_ties_by_its_rate() {
+    let outcome = with_rates().reconcile(&[]);
+    assert_eq!(outcome.code, Some(0), "{}{}", outcome.stdout, outcome.stderr);
+}
+
+#[test]
+fn a_table_of_rates_that_cannot_be_trusted_is_refused_with_its_place() {
+    for (name, from, to, says) in [
+        (
+            "two rates of one day",
+            "2026-10-02,EUR,USD,1.25",
+            "2026-10-01,EUR,USD,1.26",
+            &["rates.csv:3, column rate", "1.26", "two rates", "1.25 for EUR to USD on 2026-10-01"][..],
+        ),
+        (
+            "a rate of nothing",
+            ",1.25\n2026-10-02",
+            ",0\n2026-10-02",
+            &["rates.csv:2, column rate", "above zero"],
+        ),
+        (
+            "a negative rate",
+            ",1.25\n2026-10-02",
+            ",-1.25\n2026-10-02",
+            &["rates.csv:2, column rate", "-1.25"],
+        ),
+        ("no number", ",1.25\n2026-10-02", ",1e3\n2026-10-02", &["rates.csv:2, column rate", "1e3"]),
+        ("a blank", ",1.25\n2026-10-02", ",\n2026-10-02", &["rates.csv:2, column rate", "blank"]),
+        (
+            "a rate with a currency",
+            ",1.25\n2026-10-02",
+            ",USD 1.25\n2026-10-02",
+            &["rates.csv:2, column rate"],
+        ),
+        (
+            "an unknown currency",
+            "EUR,USD,1.25\n2026-10-02",
+            "EUR,USX,1.25\n2026-10-02",
+            &["rates.csv:2, column to", "USX"],
+        ),
+        (
+            "a currency in small letters",
+            "EUR,USD,1.25\n2026-10-02",
+            "eur,USD,1.25\n2026-10-02",
+            &["rates.csv:2, column from", "eur"],
+        ),
+        (
+            "a currency to itself",
+            "EUR,USD,1.25\n2026-10-02",
+            "USD,USD,1.25\n2026-10-02",
+            &["rates.csv:2, column to", "itself"],
+        ),
+        ("no day", "2026-10-01,", "2026-02-30,", &["rates.csv:2, column date", "2026-02-30"]),
+        ("a day of another form", "2026-10-01,", "10/1/2026,", &["rates.csv:2, column date", "2026-10-01"]),
+        ("a cell too many", ",1.25\n2026-10-02", ",1.25,x\n2026-10-02", &["rates.csv:2", "four cells"]),
+        ("another header", "date,from", "day,from", &["rates.csv:1", "date,from,to,rate"]),
+        ("a column too many", "to,rate", "to,rate,source", &["rates.csv:1", "source"]),
+    ] {
+        let setup = with_rates();
+        setup.edit("rates.csv", from, to);
+        assert_refused(name, &setup, says);
+    }
+}
+
+#[test]
+fn settings_of_rates_that_contradict_each_other_are_refused() {
+    let file = "file = \"rates.csv\"\n";
+    for (name, instead, says) in [
+        ("no such table", "file = \"rate.csv\"\n", &["rate.csv", "[rates] file"][..]),
+        ("no file", "missing = \"previous\"\n", &["missing field `file`"]),
+        ("a key that is none", "file = \"rates.csv\"\nscales = { amount = 2 }\n", &["did you mean scale?"]),
+        (
+            "a scale alone",
+            "file = \"rates.csv\"\nscale = { amount = 2 }\n",
+            &["[rates]", "rounding = \"half-up\""],
+        ),
+        ("a rounding alone", "file = \"rates.csv\"\nrounding = \"down\"\n", &["[rates]", "scale"]),
+        (
+            "a rounding that is none",
+            "file = \"rates.csv\"\nrounding = \"half-down\"\nscale = { amount = 2 }\n",
+            &["half-down", "did you mean half-"],
+        ),
+        (
+            "a scale of quantities",
+            "file = \"rates.csv\"\nrounding = \"down\"\nscale = { quantity = 2 }\n",
+            &["[rates] scale", "quantity", "amount or price"],
+        ),
+        (
+            "a scale too fine",
+            "file = \"rates.csv\"\nrounding = \"down\"\nscale = { amount = 29 }\n",
+            &["[rates] scale amount", "28"],
+        ),
+        (
+            "a role that is no day",
+            "file = \"rates.csv\"\ndate = \"deal\"\n",
+            &["[rates] date", "deal", "start"],
+        ),
+        ("a day that nobody states", "file = \"rates.csv\"\ndate = \"end\"\n", &["[rates] date", "end"]),
+        (
+            "an attribute that nobody states",
+            "file = \"rates.csv\"\ndate = \"issued\"\n",
+            &["[rates] date", "issued"],
+        ),
+        (
+            "another rule for what is missing",
+            "file = \"rates.csv\"\nmissing = \"next\"\n",
+            &["next", "previous"],
+        ),
+    ] {
+        let setup = with_rates();
+        setup.edit("tieout.toml", file, instead);
+        assert_refused(name, &setup, says);
+    }
+    let setup = with_rates();
+    setup.edit("tieout.toml", "amount = \"Amount\"\ncurrency = \"Ccy\"", "amount = \"Amount\"");
+    assert_refused("no currency", &setup, &["[settlements.columns]", "currency"]);
+}
+
+#[test]
+fn a_changed_rate_is_another_setting() {
+    let digest = |setup: &Setup| {
+        setup.reconcile(&[]);
+        let summary: serde_json::Value = serde_json::from_str(&setup.read("reports/summary.json")).unwrap();
+        assert_eq!(summary["rates"]["groups_converted"], 2);
+        summary["settings_sha256"].as_str().unwrap().to_owned()
+    };
+    let setup = with_rates();
+    let before = digest(&setup);
+    setup.edit("rates.csv", "1.25", "1.26");
+    assert_ne!(digest(&setup), before);
+}
+
+#[test]
+fn the_rate_is_explained() {
+    let setup = with_rates();
+    setup.write("rates.csv", "date,from,to,rate\n2026-09-30,EUR,USD,1.25\n2026-10-02,EUR,USD,1.28\n");
+    setup.edit("tieout.toml", "file = \"rates.csv\"", "file = \"rates.csv\"\nmissing = \"previous\"");
+    assert_eq!(setup.reconcile(&[]).code, Some(1));
+    let report = setup.read("reports/discrepancies.csv");
+    let id = report.lines().nth(1).unwrap().split(',').next().unwrap().to_owned();
+    let told: Outcome = tieout().args(["explain", &id]).current_dir(setup.folder()).output().unwrap().into();
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    for says in [
+        "records.csv:3: 496.00 EUR × 1.28 = 634.88 USD, at the rate of 2026-10-02",
+        "cause: rate of another day: 496.00 EUR × 1.25 (2026-09-30) = 620.00 USD",
+        "currency -14.88",
+        "(settled in EUR, converted to USD)",
+    ] {
+        assert!(told.stdout.contains(says), "{says:?} is not in {}", told.stdout);
+    }
+    assert_eq!(report.lines().count(), 2, "the rate of 30 September stands in for 1 October: {report}");
+}
+
+/// The small set-up with a total that is a dollar more than its lines.
+fn with_totals() -> Setup {
+    let setup = Setup::small();
+    let text = setup.read("invoices/alfa.csv") + "INV-1,ALFA GAS,TOTAL,,,,946.00,USD\n";
+    setup.write("invoices/alfa.csv", text);
+    setup.edit(
+        "tieout.toml",
+        "[settlements]\n",
+        "[invoices.totals]\nwhen = { deal = \"TOTAL\" }\n\n[settlements]\n",
+    );
+    setup
+}
+
+#[test]
+fn a_total_is_told_apart_and_explained() {
+    let setup = with_totals();
+    let outcome = setup.reconcile(&[]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert!(
+        outcome.stdout.contains(
+            "1 row of the invoice side left out as totals: 0 agree with the sum of their lines, 1 does not"
+        ),
+        "{}",
+        outcome.stdout
+    );
+    let summary: serde_json::Value = serde_json::from_str(&setup.read("reports/summary.json")).unwrap();
+    assert_eq!(summary["control_totals"]["invoice"]["USD"]["read"]["amount"], "945.00");
+    assert_eq!(summary["control_totals"]["invoice"]["USD"]["totals"]["amount"], "946.00");
+    let report = setup.read("reports/discrepancies.csv");
+    let id = report.lines().nth(1).unwrap().split(',').next().unwrap().to_owned();
+    let told: Outcome = tieout().args(["explain", &id]).current_dir(setup.folder()).output().unwrap().into();
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    for says in [
+        "The total of INV-1 (invoices/alfa.csv:4) states 946.00 USD, but its 2 lines sum to 945.00 USD: 1.00 USD more.",
+        "It is a total, which no pass takes.",
+        "946.00",
+    ] {
+        assert!(told.stdout.contains(says), "{says:?} is not in {}", told.stdout);
+    }
+    assert!(!told.stdout.contains("passes"), "{}", told.stdout);
+    setup.edit("invoices/alfa.csv", "946.00", "945.00");
+    assert_eq!(setup.reconcile(&[]).code, Some(0));
+}
+
+#[test]
+fn settings_of_totals_that_say_nothing_are_refused() {
+    let rule = "when = { deal = \"TOTAL\" }\n";
+    for (name, instead, says) in [
+        ("no rule", "of = \"document\"\n", &["[invoices.totals] when", "TOTAL"][..]),
+        ("no value", "when = { deal = [] }\n", &["[invoices.totals] when", "at least one value"]),
+        ("of nothing", "when = { deal = \"TOTAL\" }\nof = []\n", &["[invoices.totals] of", "file"]),
+        ("a number", "when = { amount = \"TOTAL\" }\n", &["[invoices.totals]", "amount", "texts"]),
+        (
+            "of a number",
+            "when = { deal = \"TOTAL\" }\nof = \"quantity\"\n",
+            &["[invoices.totals]", "quantity"],
+        ),
+        ("a role that is not read", "when = { charge = \"TOTAL\" }\n", &["[invoices.columns]", "charge"]),
+        (
+            "a negative allowance",
+            "when = { deal = \"TOTAL\" }\nabsolute = \"-1\"\n",
+            &["[invoices.totals] absolute", "-1"],
+        ),
+        ("an unknown key", "when = { deal = \"TOTAL\" }\nabsolut = \"1\"\n", &["did you mean absolute?"]),
+    ] {
+        let setup = with_totals();
+        setup.edit("tieout.toml", rule, instead);
+        assert_refused(name, &setup, says);
+    }
+    let setup = with_totals();
+    setup.edit("tieout.toml", "[invoices.totals]", "[[invoices.totals]]");
+    assert_eq!(setup.reconcile(&[]).code, Some(1), "several tables are as good as one");
+}
