@@ -1,7 +1,7 @@
 //! What a person sees at the end of a run: control totals, verdict, notes, discrepancies.
 
 use super::rejects::first_rejects;
-use super::summary::{Direction, RoundingSummary, TotalsSummary};
+use super::summary::{Direction, RoundingSummary, TaxesSummary, TotalsSummary};
 use super::table::{discrepancy_table, summary_table};
 use super::{Report, Summary, idle, summary};
 use crate::fault;
@@ -47,6 +47,7 @@ pub fn screen(report: &Report<'_>, width: u16, limit: usize) -> String {
         )
     }));
     lines.extend(roundings(&summary));
+    lines.extend(summary.taxes.iter().map(taxes));
     lines.extend(totals(&summary));
     lines.extend(conversions(&summary));
     lines.extend(patterns(&summary));
@@ -113,6 +114,21 @@ fn roundings(summary: &Summary) -> Vec<String> {
         ));
     }
     told
+}
+
+/// At which rates the lines of a side are taxed.
+fn taxes((side, taxes): (&&str, &TaxesSummary)) -> String {
+    let rates = taxes.by_rate.iter().map(|(rate, lines)| format!("{lines} at {rate} %"));
+    let others =
+        [(taxes.untaxed, "without tax"), (taxes.at_another_rate, "at a rate that is not configured")];
+    let others =
+        others.into_iter().filter(|(lines, _)| *lines > 0).map(|(lines, what)| format!("{lines} {what}"));
+    let wrong = match taxes.do_not_add_up {
+        0 => String::new(),
+        wrong => format!("; of {} net + tax is not gross", counted(wrong, "line", "lines")),
+    };
+    let told: Vec<String> = rates.chain(others).collect();
+    format!("taxes, {side}: {}: {}{wrong}", counted(taxes.lines, "line", "lines"), told.join(", "))
 }
 
 /// How many rows were left out as totals, and what came of them.
