@@ -62,6 +62,9 @@ pub struct Explain {
 /// So many rows of each side are shown; a month of totals has more than anyone reads.
 const MOST: usize = 10;
 
+/// So many ways to add up to a row are shown.
+const WAYS: usize = 3;
+
 /// What no pass took.
 const NONE: u16 = u16::MAX;
 
@@ -467,7 +470,11 @@ impl Desk<'_> {
             {
                 let shared =
                     if others.len() == 1 { String::new() } else { format!(" (of {})", others.len()) };
-                format!("shares its key with {}{shared}: the group was made here", self.list(other, &others))
+                let sums = self.sums(discrepancy, pass, side, entry);
+                format!(
+                    "shares its key with {}{shared}: the group was made here{sums}",
+                    self.list(other, &others)
+                )
             }
             Fate::Shared(others) => {
                 let which: Vec<String> = others.iter().take(MOST).map(|&one| nearest_of(one)).collect();
@@ -482,6 +489,29 @@ impl Desk<'_> {
                 )
             }
         }
+    }
+
+    /// What adds up to an entry in more than one way.
+    fn sums(&self, discrepancy: &Discrepancy, pass: &Pass, side: Side, entry: u32) -> String {
+        if discrepancy.how != How::Choices || side == pass.of {
+            return String::new();
+        }
+        let (invoices, settlements) = (&discrepancy.invoices, &discrepancy.settlements);
+        let choices = matching::choices(self.book, pass, invoices, settlements, entry);
+        let sum = |entries: &Vec<u32>| {
+            let ledger = self.book.ledger(pass.of);
+            let part = |&entry: &u32| {
+                format!(
+                    "{} ({})",
+                    ledger.amount(entry).map(money::shown).unwrap_or_default(),
+                    ledger.source(entry)
+                )
+            };
+            entries.iter().map(part).collect::<Vec<_>>().join(" + ")
+        };
+        let shown: Vec<String> = choices.iter().take(WAYS).map(sum).collect();
+        let more = if choices.len() > WAYS { ", or others" } else { "" };
+        format!("; what adds up to it: {}{more}", shown.join(", or "))
     }
 
     /// Why a pass took an entry with none of those that share its key.

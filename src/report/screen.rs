@@ -4,7 +4,7 @@ use super::rejects::first_rejects;
 use super::summary::{Direction, RoundingSummary, TaxesSummary, TotalsSummary};
 use super::table::{discrepancy_table, summary_table};
 use super::{Report, Summary, idle, summary};
-use crate::fault;
+use crate::fault::{self, shown};
 use crate::judge::Class;
 use crate::money::{self, Decimal};
 use crate::normalise::Side;
@@ -87,7 +87,8 @@ fn verdict(summary: &Summary) -> String {
     text
 }
 
-/// What rounds each vendor's lines, those with the most lines first; nothing of those who round nothing.
+/// What rounds each vendor's lines, those with the most lines first, where one way makes nine tenths of them; `summary.json` says
+/// of all vendors what can be said.
 fn roundings(summary: &Summary) -> Vec<String> {
     /// So many are shown; `summary.json` has all.
     const SHOWN: usize = 5;
@@ -95,7 +96,7 @@ fn roundings(summary: &Summary) -> Vec<String> {
         .rounding
         .iter()
         .flat_map(|(&side, vendors)| vendors.iter().map(move |(vendor, of)| (side, vendor.as_str(), of)))
-        .filter(|(_, _, of)| of.exact < of.lines)
+        .filter(|(_, _, of)| of.exact < of.lines && of.by.len() == 1 && of.reproduced * 10 >= of.lines * 9)
         .collect();
     all.sort_by_key(|&(side, vendor, of)| (std::cmp::Reverse(of.lines), side, vendor));
     let mut told: Vec<String> = all
@@ -196,13 +197,13 @@ fn notes(report: &Report<'_>, summary: &Summary) -> Vec<String> {
         notes.extend(counts.filter_map(|(count, pass)| {
             let level = idle::level(count.idle.as_ref()?);
             let why = pass.matched_nothing.as_deref().unwrap_or_default();
-            Some(format!("{level}: the pass \"{}\" matched nothing: {why}", fault::shown(&pass.name)))
+            Some(format!("{level}: the pass \"{}\" matched nothing: {why}", shown(&pass.name)))
         }));
     }
     notes.extend(summary.passes.iter().filter(|pass| pass.unweighed_keys > 0).map(|pass| {
         format!(
             "warning: the pass \"{}\" left {} to later passes, since weighing what stands there takes too long; give it a finer key",
-            fault::shown(&pass.name),
+            shown(&pass.name),
             counted(pass.unweighed_keys, "key", "keys")
         )
     }));
