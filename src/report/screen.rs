@@ -96,7 +96,7 @@ fn roundings(summary: &Summary) -> Vec<String> {
         .rounding
         .iter()
         .flat_map(|(&side, vendors)| vendors.iter().map(move |(vendor, of)| (side, vendor.as_str(), of)))
-        .filter(|(_, _, of)| of.exact < of.lines && of.by.len() == 1 && of.reproduced * 10 >= of.lines * 9)
+        .filter(|(_, _, of)| stands_out(of))
         .collect();
     all.sort_by_key(|&(side, vendor, of)| (std::cmp::Reverse(of.lines), side, vendor));
     let mut told: Vec<String> = all
@@ -104,7 +104,7 @@ fn roundings(summary: &Summary) -> Vec<String> {
         .take(SHOWN)
         .map(|(side, vendor, of)| match *vendor {
             "" => format!("rounding, {side}: {}", of.told),
-            vendor => format!("rounding, {side}, vendor {vendor}: {}", of.told),
+            vendor => format!("rounding, {side}, vendor {}: {}", shown(vendor), of.told),
         })
         .collect();
     let more = all.len().saturating_sub(SHOWN);
@@ -115,6 +115,11 @@ fn roundings(summary: &Summary) -> Vec<String> {
         ));
     }
     told
+}
+
+/// Whether anything is rounded, and one way of rounding makes nine tenths.
+const fn stands_out(of: &RoundingSummary) -> bool {
+    of.exact < of.lines && of.by.len() == 1 && of.reproduced * 10 >= of.lines * 9
 }
 
 /// At which rates the lines of a side are taxed.
@@ -147,8 +152,9 @@ fn totals(summary: &Summary) -> Vec<String> {
         if totals.unchecked > 0 {
             text += &format!(", {} no amount", counted(totals.unchecked, "states", "state"));
         }
-        let rounded = totals.rounding.iter().filter(|(_, of)| of.exact < of.lines).map(|(vendor, of)| {
-            let vendor = if vendor.is_empty() { String::new() } else { format!(", vendor {vendor}") };
+        let rounded = totals.rounding.iter().filter(|(_, of)| stands_out(of)).map(|(vendor, of)| {
+            let vendor =
+                if vendor.is_empty() { String::new() } else { format!(", vendor {}", shown(vendor)) };
             format!("rounding, {side}{vendor}: {}", of.told)
         });
         std::iter::once(text).chain(rounded.collect::<Vec<_>>()).collect::<Vec<_>>()

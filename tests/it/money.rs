@@ -329,3 +329,77 @@ fn settings_of_taxes_that_contradict_each_other_are_refused() {
         assert_refused(name, &setup, says);
     }
 }
+
+/// `docs/money.md` says what stands in its files and what comes of them.
+#[test]
+fn the_example_of_the_document_runs() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/money.md")).unwrap();
+    let setup = Setup::of("");
+    let (mut files, mut said) = (0, Vec::new());
+    let parts: Vec<&str> = text.split("```").collect();
+    for pair in parts.chunks(2).filter(|pair| pair.len() == 2) {
+        let (before, (language, body)) = (pair[0], pair[1].split_once('\n').unwrap());
+        match language {
+            "text" => said.push(body),
+            _ => {
+                setup.write(before.trim_end().rsplit('`').nth(1).unwrap(), body);
+                files += 1;
+            }
+        }
+    }
+    assert_eq!((files, said.len()), (4, 2));
+    let outcome = setup.command(&[]).env("COLUMNS", "300").output().map(Outcome::from).unwrap();
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    let report = setup.read("reports/discrepancies.csv");
+    for (said, found) in said.into_iter().zip([outcome.stdout, report]) {
+        for line in said.lines() {
+            assert!(found.contains(line), "{line:?} is not in {found}");
+        }
+    }
+}
+
+/// Money is judged alike whether lines are counted as they go by or kept.
+#[test]
+fn the_reports_are_the_same_without_the_sieve() {
+    // The sieve knows 64 tolerances for amounts; with more it stays out. These concern no line.
+    let rule = |n| {
+        format!(
+            "[[tolerance]]\nfield = \"amount\"\nabsolute = \"0\"\nwhen = {{ deal = \"of nobody {n}\" }}\n\n"
+        )
+    };
+    let without = (0..65).map(rule).collect::<String>() + "[[pass]]";
+    for case in [
+        "rates",
+        "rates-previous",
+        "rounding",
+        "arithmetic-of-records",
+        "taxes",
+        "taxes-gross",
+        "totals",
+        "totals-rounded",
+    ] {
+        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/cases").join(case);
+        let setup = Setup::of("");
+        for file in std::fs::read_dir(&source).unwrap().map(|entry| entry.unwrap().path()) {
+            if file.is_file() {
+                setup.write(&file.file_name().unwrap().to_string_lossy(), std::fs::read(&file).unwrap());
+            }
+        }
+        let reports = || {
+            let outcome = setup.reconcile(&["--output", "out"]);
+            assert_ne!(outcome.code, Some(2), "{case}: {}", outcome.stderr);
+            let mut summary: serde_json::Value =
+                serde_json::from_str(&setup.read("out/summary.json")).unwrap();
+            // The digest of the settings, and the number of a tolerance, speak of the settings themselves.
+            for name in ["settings_sha256", "tolerance_limbs"] {
+                summary.as_object_mut().unwrap().remove(name);
+            }
+            [setup.read("out/discrepancies.csv"), setup.read("out/rejects.csv"), format!("{summary:#}")]
+        };
+        let sifted = reports();
+        setup.edit("tieout.toml", "[[pass]]", &without);
+        for (sifted, whole) in sifted.iter().zip(reports()) {
+            assert_eq!(*sifted, whole, "{case}");
+        }
+    }
+}
