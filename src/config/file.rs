@@ -16,6 +16,7 @@ use crate::judge::{Combine, Of};
 use crate::matching::Compare;
 use crate::money::DecimalMark;
 use crate::normalise::{Headers, KeySettings};
+use crate::period::{EndDate, Repeated, Skipped};
 use crate::platform;
 use crate::report::Format;
 
@@ -45,6 +46,7 @@ pub(super) struct Reconciliation {
     pub(super) name: String,
     pub(super) time_zone: String,
     pub(super) period: Option<String>,
+    pub(super) gas_day: Option<String>,
     #[serde(default)]
     pub(super) allow_rejects: u64,
     pub(super) memory: Option<String>,
@@ -100,8 +102,16 @@ pub(super) struct SideFile {
     pub(super) header_row: Option<NonZeroU32>,
     pub(super) delimiter: Option<Delimiter>,
     pub(super) encoding: Option<Encoding>,
+    pub(super) time_zone: Option<String>,
     #[serde(default)]
     pub(super) dates: Vec<String>,
+    pub(super) interval: Option<String>,
+    pub(super) gas_day: Option<String>,
+    pub(super) end_date: Option<EndDate>,
+    #[serde(default)]
+    pub(super) repeated_hour: Repeated,
+    #[serde(default)]
+    pub(super) skipped_hour: Skipped,
     #[serde(default)]
     pub(super) decimal: DecimalMark,
     #[serde(default)]

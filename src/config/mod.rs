@@ -3,6 +3,8 @@
 
 mod decimal;
 mod file;
+mod intervals;
+mod keys;
 mod passes;
 mod rates;
 mod taxes;
@@ -23,10 +25,10 @@ use crate::digest::hexadecimal;
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::FileSettings;
 use crate::judge::Tolerance;
-use crate::matching::{KeyPart, Pass};
+use crate::matching::Pass;
 use crate::money::Decimal;
 use crate::normalise::{Fields, Holds, KeyRules, Rates, Reading, Role, VersionSettings};
-use crate::period::{Period, Zone};
+use crate::period::{Part, Period, Zone};
 use crate::platform::{self, PLACEHOLDERS, split_placeholder};
 use crate::report::Format;
 
@@ -155,7 +157,9 @@ fn settings(
     let zone = Zone::named(&file.reconciliation.time_zone)
         .map_err(|fault| fault.at("[reconciliation] time_zone"))?;
     let period = overrides.period.as_ref().or(file.reconciliation.period.as_ref());
+    let gas_day = intervals::gas_day(file.reconciliation.gas_day.as_deref(), "reconciliation")?;
     let period = period.map(|period| Period::parse(period, &zone, now)).transpose()?;
+    let period = period.map(|period| period.of_gas_days(gas_day));
 
     let memory = match (&overrides.memory, &file.reconciliation.memory) {
         (Some(given), _) => bytes(given).map_err(|fault| fault.at("--memory"))?,
@@ -210,6 +214,7 @@ fn settings(
     for ((table, reading), files) in sides.into_iter().zip(&totals) {
         totals::fields(table, files, reading, &mut fields)?;
     }
+    keys::check(&fields)?;
     let known: Vec<&str> = Role::ALL
         .iter()
         .map(|role| role.name())
@@ -219,7 +224,12 @@ fn settings(
         let columns = reading.columns.keys().map(|name| ("columns", name));
         let defaults = reading.defaults.keys().map(|name| ("defaults", name));
         for (key, name) in columns.chain(defaults) {
-            if !known.contains(&name.as_str()) {
+            let is_part = key == "columns" && Part::beside(name).is_some();
+            if !is_part && !known.contains(&name.as_str()) {
+                let mut known = known.clone();
+                for part in Part::ALL.into_iter().skip(2).filter(|_| key == "columns") {
+                    known.push(part.name());
+                }
                 return Err(unknown(name, &known).at(format!("[{table}.{key}]")));
             }
         }
@@ -317,6 +327,7 @@ fn unknown(name: &str, known: &[&str]) -> Fault {
 
 fn side(file: SideFile, table: &'static str, platform: Option<platform::Settings>) -> Result<SideSettings> {
     let at = |key: &str| format!("[{table}] {key}");
+    let (zone, intervals) = intervals::checked(&file, table)?;
     let files = FileSettings {
         files: file.files,
         sheet: file.sheet,
@@ -350,6 +361,8 @@ fn side(file: SideFile, table: &'static str, platform: Option<platform::Settings
         columns: file.columns,
         defaults: file.defaults,
         dates: file.dates,
+        zone,
+        intervals,
         decimal: file.decimal,
         scale: file.scale,
         absent: Vec::new(),
@@ -404,41 +417,14 @@ fn pass(file: PassFile, fields: &mut Fields, keyed: &mut Vec<String>) -> Result<
         .at(at)
         .expected("key = [\"deal\", \"charge\", \"start\", \"end\"]"));
     }
-    let key = file
-        .key
-        .iter()
-        .map(|part| {
-            let (function, name) = match part.strip_suffix(')').and_then(|part| part.split_once('(')) {
-                Some((function @ ("day" | "month"), name)) => (Some(function), name.trim()),
-                _ => (None, part.as_str()),
-            };
-            keyed.push(name.to_owned());
-            match (function, Role::named(name)) {
-                (Some("day"), Some(Role::Start)) => Ok(KeyPart::DayOfStart),
-                (Some("month"), Some(Role::Start)) => Ok(KeyPart::MonthOfStart),
-                (None, Some(Role::Start)) => Ok(KeyPart::Start),
-                (None, Some(Role::End)) => Ok(KeyPart::End),
-                (None, _) => fields.add(name).map(KeyPart::Text).ok_or_else(|| {
-                    Fault::new(Kind::Configuration, "a number is no key: use a [[tolerance]] for it")
-                        .at(&at)
-                        .value(part)
-                        .expected("document, vendor, deal, charge, location, start, end, an attribute, day(start) or month(start)")
-                }),
-                _ => Err(Fault::new(Kind::Configuration, "this is not a calendar function of a time")
-                    .at(&at)
-                    .value(part)
-                    .expected("day(start) or month(start)")),
-            }
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let key = file.key.iter().map(|part| keys::part(part, &at, fields, keyed)).collect::<Result<Vec<_>>>()?;
     passes::checked(file, key)
 }
 
 /// A role that is compared must be read on both sides. (An attribute may also be the column of its own name.)
 fn check_keyed(name: &str, sides: [(&str, &Reading); 2]) -> Result<()> {
     for (table, reading) in sides {
-        let is_read = reading.columns.contains_key(name) || reading.defaults.contains_key(name);
-        if Role::named(name).is_some() && !is_read {
+        if Role::named(name).is_some_and(|role| !reading.has(role)) {
             return Err(Fault::new(
                 Kind::Configuration,
                 format!("{name} is compared, but nothing says which column holds it"),

@@ -31,6 +31,11 @@ pub(super) fn checked(
             .at(format!("[{table}.columns] amount"))
             .next(format!("leave it out: [{table}.taxes] compare says what is compared")));
     }
+    if reading.template().is_some() {
+        return Err(fault("each hour has a column of its own, but the taxes are those of the whole row")
+            .at(format!("[{table}.taxes]"))
+            .next("leave the table out, and name the column of the hours' amounts"));
+    }
     Ok(Some(TaxSettings {
         compare: match file.compare {
             Taxed::Net => Role::Net,

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use super::Candidate;
 use crate::money::Decimal;
 use crate::normalise::{Field, Fields, KeyRules, Ledger, Role, Side, TextId, Versions};
-use crate::period::{Instant, Zone};
+use crate::period::{Calendar, Instant, Zone};
 
 /// One part of a pass's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,10 +20,8 @@ pub enum KeyPart {
     Start,
     /// Its end.
     End,
-    /// The local day on which it starts.
-    DayOfStart,
-    /// The local month in which it starts.
-    MonthOfStart,
+    /// What the calendar makes of one of the two.
+    Calendar(Calendar),
 }
 
 impl KeyPart {
@@ -31,9 +29,17 @@ impl KeyPart {
     #[must_use]
     pub fn moment(self, zone: &Zone, at: Instant) -> Instant {
         match self {
-            Self::DayOfStart => zone.day(at),
-            Self::MonthOfStart => zone.month(at),
+            Self::Calendar(calendar) => calendar.of(zone, at),
             Self::Text(_) | Self::Start | Self::End => at,
+        }
+    }
+
+    /// Of the start and the end of an interval, the one that the part speaks of.
+    #[must_use]
+    pub fn edge<T>(self, start: T, end: T) -> T {
+        match self {
+            Self::End | Self::Calendar(Calendar::HourEndingOfEnd) => end,
+            Self::Text(_) | Self::Start | Self::Calendar(_) => start,
         }
     }
 }
@@ -151,7 +157,10 @@ impl<'a> Book<'a> {
             },
             KeyPart::Start => time(ledger.start(entry)),
             KeyPart::End => time(ledger.end(entry)),
-            part => time(ledger.start(entry).map(|at| part.moment(self.zone, at))),
+            part => {
+                let at = part.edge(ledger.start(entry), ledger.end(entry));
+                time(at.map(|at| part.moment(self.zone, at)))
+            }
         }
     }
 
@@ -320,10 +329,10 @@ impl KeyHasher<'_, '_> {
         let mut blank = true;
         for (number, &part) in (0_u8..).zip(self.key) {
             let value = match part {
-                KeyPart::DayOfStart | KeyPart::MonthOfStart => {
-                    let start = self.book.part(self.side, KeyPart::Start, entry);
+                KeyPart::Calendar(_) => {
+                    let at = self.book.part(self.side, part.edge(KeyPart::Start, KeyPart::End), entry);
                     let (book, side) = (self.book, self.side);
-                    *self.calendar.entry((number, start)).or_insert_with(|| book.part(side, part, entry))
+                    *self.calendar.entry((number, at)).or_insert_with(|| book.part(side, part, entry))
                 }
                 part => self.book.part(self.side, part, entry),
             };

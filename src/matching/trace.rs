@@ -82,8 +82,7 @@ impl KeyPart {
             Self::Text(field) => name(field),
             Self::Start => "start".to_owned(),
             Self::End => "end".to_owned(),
-            Self::DayOfStart => "day(start)".to_owned(),
-            Self::MonthOfStart => "month(start)".to_owned(),
+            Self::Calendar(calendar) => calendar.to_string(),
         }
     }
 }

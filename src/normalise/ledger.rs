@@ -261,6 +261,8 @@ pub struct Ledger {
     origins: Vec<Origin>,
     origin: Vec<u32>,
     row: Vec<u32>,
+    /// The columns of wide rows; as a text, blank throughout where there is none.
+    column: Vec<TextId>,
     texts: Vec<Vec<TextId>>,
     start: Vec<i64>,
     end: Vec<i64>,
@@ -290,6 +292,7 @@ impl Ledger {
             origins: Vec::new(),
             origin: Vec::new(),
             row: Vec::new(),
+            column: Vec::new(),
             texts: vec![Vec::new(); fields],
             start: Vec::new(),
             end: Vec::new(),
@@ -307,24 +310,32 @@ impl Ledger {
 
 impl Taker for Ledger {
     fn take(&mut self, origin: &Origin, row: &Row, entry: &Entry<'_>) {
-        self.push(origin, row.number, &|field| entry.text(field), entry.values);
+        self.push(origin, row.number, &|field| entry.text(field), entry.column, entry.values);
     }
 }
 
 impl Ledger {
-    fn push<'t>(&mut self, origin: &Origin, row: u64, text_of: &dyn Fn(Field) -> &'t str, draft: &Draft) {
+    fn push<'t>(
+        &mut self,
+        origin: &Origin,
+        row: u64,
+        text_of: &dyn Fn(Field) -> &'t str,
+        of_column: &'t str,
+        draft: &Draft,
+    ) {
         if self.origins.last() != Some(origin) {
             self.origins.push(origin.clone());
         }
         let at = self.origin.len();
         self.origin.push(u32::try_from(self.origins.len() - 1).unwrap_or(u32::MAX));
         self.row.push(u32::try_from(row).unwrap_or(u32::MAX));
-        for (field, column) in Field::all().zip(&mut self.texts) {
-            let text = text_of(field);
+        let Self { texts, column, pool, .. } = self;
+        let texts = Field::all().zip(texts).map(|(field, column)| (text_of(field), column));
+        for (text, column) in texts.chain([(of_column, column)]) {
             // A column that is blank throughout takes no memory.
             if !text.is_empty() || !column.is_empty() {
                 column.resize(at, TextId::BLANK);
-                column.push(self.pool.intern(text));
+                column.push(pool.intern(text));
             }
         }
         self.start.push(draft.start.map_or(BLANK_TIME, |at| at.0));
@@ -347,7 +358,7 @@ impl Ledger {
         for total in &counts.totals.wrong {
             let WrongTotal { origin, row, texts, .. } = total;
             let text_of = |field: Field| texts.get(field.index()).map_or("", String::as_str);
-            self.push(origin, *row, &text_of, &total.draft());
+            self.push(origin, *row, &text_of, "", &total.draft());
         }
         (self.counts, self.rejects) = (counts, rejects);
     }
@@ -498,7 +509,7 @@ impl Ledger {
             .map(|(_, role)| role)
     }
 
-    /// Where an entry stands: `file:row`, `file:sheet:row` or `operation:call:index`.
+    /// Where an entry stands: `file:row`, `file:sheet:row` or `operation:call:index`, with the column of a wide row behind it.
     #[must_use]
     pub fn source(&self, entry: u32) -> String {
         let mut text = String::new();
@@ -508,10 +519,34 @@ impl Ledger {
 
     /// Appends where an entry stands, see [`Ledger::source`].
     pub fn show_source(&self, entry: u32, text: &mut String) {
+        self.show_row(entry, text);
+        match self.column(entry) {
+            "" => {}
+            column => {
+                let _ = write!(text, ":{column}");
+            }
+        }
+    }
+
+    /// Where the row of an entry stands.
+    #[must_use]
+    pub fn source_row(&self, entry: u32) -> String {
+        let mut text = String::new();
+        self.show_row(entry, &mut text);
+        text
+    }
+
+    fn show_row(&self, entry: u32, text: &mut String) {
         let at = entry as usize;
         if let Some(origin) = self.origin.get(at).and_then(|&origin| self.origins.get(origin as usize)) {
             let _ = write!(text, "{origin}:");
         }
         let _ = write!(text, "{}", self.row.get(at).copied().unwrap_or_default());
+    }
+
+    /// The header of an entry's column, where its row has one for each hour; else blank.
+    #[must_use]
+    pub fn column(&self, entry: u32) -> &str {
+        self.pool.text(self.column.get(entry as usize).copied().unwrap_or_default())
     }
 }

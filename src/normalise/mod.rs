@@ -2,8 +2,10 @@
 //! values, exact decimals, instants) and rejects. Never: drops a row, guesses a
 //! value, or knows what the other side says.
 
+mod interval;
 mod keys;
 mod ledger;
+mod order;
 mod rates;
 mod replace;
 mod role;
@@ -13,6 +15,7 @@ mod taxes;
 mod totals;
 mod units;
 mod versions;
+mod wide;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -20,22 +23,26 @@ use std::collections::{BTreeMap, HashMap};
 use foldhash::fast::FixedState;
 use serde::Deserialize;
 
+use self::interval::Stated;
 pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
 pub use self::ledger::{Counts, Draft, Ledger, Pool, Reject, Side, Tallies, Tally, TextId, tally};
+use self::order::Queue;
 pub use self::rates::{MissingRate, RateDay, Rates};
 pub use self::replace::Replacement;
 pub use self::role::{Field, Fields, Holds, Role};
 pub use self::roundings::{Inferred, Roundings};
 pub use self::sample::{Drawn, Sample};
 pub use self::taxes::{TaxCounts, TaxSettings, Taxes};
-use self::totals::{Part, Totals};
 pub use self::totals::{Share, TotalCounts, TotalRule, TotalRules, WrongTotal};
+use self::totals::{Standing, Totals};
 pub use self::units::{Dimension, Unit};
 pub use self::versions::{Restatement, VersionSettings, Versions};
+pub use self::wide::Template;
+use self::wide::{Slice, Wide};
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{Mark, Origin, Row, Rows};
 use crate::money::{self, Decimal, DecimalMark, Rounding};
-use crate::period::{Dates, Edge, Instant, Period, Zone};
+use crate::period::{Dates, Instant, Intervals, Part, Period, Repeated, Trouble, Turn, Zone};
 
 /// A header, or several of which the first that is not blank counts.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -67,6 +74,10 @@ pub struct Reading {
     pub defaults: BTreeMap<String, String>,
     /// See [`Dates::new`].
     pub dates: Vec<String>,
+    /// The zone of local times, where it is not that of the run.
+    pub zone: Option<Zone>,
+    /// How delivery intervals are stated.
+    pub intervals: Intervals,
     /// What separates whole part and fraction.
     pub decimal: DecimalMark,
     /// Quantity, price or amount → digits behind the point; longer values are rounded half-even.
@@ -88,6 +99,43 @@ impl Reading {
         self.columns.contains_key(role.name()) || (role == Role::Amount && self.taxes.is_some())
     }
 
+    /// How dates and times are read; `zone` is that of the run.
+    ///
+    /// # Errors
+    /// As [`Dates::new`].
+    pub fn dates(&self, zone: &Zone) -> Result<Dates> {
+        Ok(Dates::new(self.zone.as_ref().unwrap_or(zone).clone(), &self.dates)?.with(self.intervals))
+    }
+
+    /// Whether the columns, or what is concluded from them, say anything for `role`.
+    #[must_use]
+    pub fn has(&self, role: Role) -> bool {
+        let is_stated = |name: &str| self.columns.contains_key(name) || self.defaults.contains_key(name);
+        let follows_from = |edge: Role| self.intervals.length.is_some() && is_stated(edge.name());
+        is_stated(role.name())
+            || match role {
+                Role::Start => follows_from(Role::End),
+                Role::End => follows_from(Role::Start),
+                _ => false,
+            }
+    }
+
+    /// Whether a row is read by itself: it is one line, and none has to wait for another one.
+    #[must_use]
+    pub fn is_row_by_row(&self) -> bool {
+        self.intervals.repeated != Repeated::Order && self.template().is_none()
+    }
+
+    /// What the headers of quantity, price or amount call the hour, where each hour has a column.
+    #[must_use]
+    pub fn template(&self) -> Option<Template<'_>> {
+        NUMBERS.into_iter().find_map(|role| Template::of(self.header(role)?))
+    }
+
+    fn header(&self, role: Role) -> Option<&str> {
+        self.columns.get(role.name()).and_then(|headers| headers.names().first()).map(String::as_str)
+    }
+
     /// Attributes that this side need not have: those of `names` that it does not map to a column.
     pub fn leave_to_the_other_side<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
         let absent = names.into_iter().filter(|name| !self.columns.contains_key(*name)).map(str::to_owned);
@@ -106,6 +154,8 @@ pub struct Entry<'a> {
     row: &'a Row,
     texts: &'a [Source<'a>],
     currency: &'a str,
+    /// The header of the column, where a row has one for each hour; else blank.
+    pub column: &'a str,
     /// The values.
     pub values: &'a Draft,
 }
@@ -137,7 +187,15 @@ pub struct Normaliser<'a, T = Ledger> {
     currency: String,
     /// For a header of so many columns.
     layout: Option<(usize, Box<Layout<'a>>)>,
+    /// Starts and ends that say all by themselves.
     moments: HashMap<String, Instant, FixedState>,
+    /// Intervals by all that their rows say of them.
+    intervals: HashMap<String, (Option<Instant>, Option<Instant>), FixedState>,
+    /// What the row at hand says of its interval.
+    said: String,
+    /// Of two rows that bear the same local time, the one at hand.
+    turn: Option<Turn>,
+    queue: Queue,
 }
 
 /// Where a role or an attribute stands in the rows at hand.
@@ -152,14 +210,18 @@ struct Source<'a> {
 /// The sources of all roles and fields, for one header.
 struct Layout<'a> {
     texts: Vec<Source<'a>>,
-    start: Source<'a>,
-    end: Source<'a>,
+    stated: Stated<'a>,
     numbers: [Source<'a>; 3],
     /// Net, tax and gross, where they are read.
     taxes: Option<[Source<'a>; 3]>,
+    wide: Option<Wide>,
 }
 
-/// The places of price and amount in [`Layout::numbers`].
+/// What [`Layout::numbers`] are.
+const NUMBERS: [Role; 3] = [Role::Quantity, Role::Price, Role::Amount];
+
+/// Their places there.
+const QUANTITY: usize = 0;
 const PRICE: usize = 1;
 const AMOUNT: usize = 2;
 
@@ -168,6 +230,8 @@ struct Refusal {
     column: Option<usize>,
     value: String,
     reason: String,
+    /// What is wrong with its interval.
+    trouble: Option<Trouble>,
 }
 
 impl<'a> Normaliser<'a> {
@@ -211,7 +275,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             reading,
             fields,
             table: if side == Side::Invoice { "invoices" } else { "settlements" },
-            dates: Dates::new(zone.clone(), &reading.dates)?,
+            dates: reading.dates(zone)?,
             period: period.map(|period| (period.start(), period.end())),
             side,
             taker,
@@ -228,6 +292,10 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             currency: String::new(),
             layout: None,
             moments: HashMap::default(),
+            intervals: HashMap::default(),
+            said: String::new(),
+            turn: None,
+            queue: Queue::default(),
         })
     }
 
@@ -241,6 +309,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         while rows.read(&mut row)? {
             self.accept(rows.origin(), rows.columns(), &row);
         }
+        self.close_queue();
         Ok(())
     }
 
@@ -276,6 +345,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
     /// Who took the entries, what was counted, and what was rejected; totals are held against their lines now.
     #[must_use]
     pub fn part(mut self) -> (T, Counts, Vec<Reject>) {
+        self.close_queue();
         if let Some(totals) = self.totals.take() {
             self.counts.totals = totals.check(&mut self.counts.outside);
         }
@@ -289,6 +359,14 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         let source = |name: &'a str| -> Source<'a> {
             let find = |header: &str| columns.iter().position(|column| column == header);
             let (is_wanted, columns) = match reading.columns.get(name) {
+                Some(Headers::One(header)) if Template::of(header).is_some() => {
+                    let of = Template::of(header);
+                    let is_hour = |column: &str| of.is_some_and(|of| of.label(column).is_some());
+                    (
+                        true,
+                        (0..).zip(columns).filter(|(_, column)| is_hour(column)).map(|(at, _)| at).collect(),
+                    )
+                }
                 Some(headers) => (true, headers.names().iter().filter_map(|header| find(header)).collect()),
                 None if reading.absent.iter().any(|absent| absent == name) => (false, Vec::new()),
                 // An attribute without a mapping is the column of its own name.
@@ -301,10 +379,18 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         let amount = reading.taxes.as_ref().map_or(Role::Amount, |taxes| taxes.compare);
         Layout {
             texts: fields.all().map(|field| source(fields.name(field))).collect(),
-            start: source(Role::Start.name()),
-            end: source(Role::End.name()),
+            stated: Stated::new(
+                source,
+                |part| {
+                    let is_edge =
+                        matches!(part, Part::Start | Part::End) && reading.defaults.contains_key(part.name());
+                    is_edge || reading.columns.contains_key(part.name())
+                },
+                reading.intervals == Intervals::default(),
+            ),
             numbers: [Role::Quantity, Role::Price, amount].map(|role| source(role.name())),
             taxes: reading.taxes.as_ref().map(|_| Role::TAXES.map(|role| source(role.name()))),
+            wide: Wide::of(columns, NUMBERS.map(|role| reading.header(role))),
         }
     }
 
@@ -331,22 +417,47 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         if let Some(rule) = self.totals.as_ref().filter(|_| row.defect.is_none()).and_then(is_total) {
             return self.total(rule, origin, columns, layout, row);
         }
+        let Some(wide) = layout.wide.as_ref().filter(|_| row.defect.is_none()) else {
+            return self.line(origin, columns, layout, row, None);
+        };
+        let mut is_blank = true;
+        for slice in &wide.slices {
+            if slice.numbers.iter().flatten().any(|&column| row.trimmed(column).is_some()) {
+                is_blank = false;
+                self.line(origin, columns, layout, row, Some(slice));
+            }
+        }
+        if is_blank {
+            let refusal = refuse(None, "", "the row states nothing for any hour".to_owned());
+            self.reject(origin, columns, layout, (row, None), refusal);
+        }
+    }
+
+    /// One line: a row, or one hour of a wide row.
+    fn line(
+        &mut self,
+        origin: &Origin,
+        columns: &[String],
+        layout: &Layout<'_>,
+        row: &Row,
+        slice: Option<&Slice>,
+    ) {
         let drafted = match &row.defect {
             Some(defect) => {
                 self.draft.start = None;
                 Err(refuse(None, "", defect.to_string()))
             }
-            None => self.draft(layout, row),
+            None => self.draft(layout, row, slice),
         };
         let outside = self.is_outside(self.draft.start);
         match drafted {
             // What lies outside the period does not concern the run, whatever is wrong with it.
             Err(_) if outside => {
-                let (currency, amount) = self.money_of(layout, row);
+                let (currency, amount) = self.money_of(layout, row, slice);
                 tally(&mut self.counts.outside, &currency, amount);
                 if let Some(totals) = &mut self.totals {
                     totals.add(
-                        Part::Outside,
+                        Standing::Outside,
                         origin,
                         |field| layout.text(field, row),
                         &currency,
@@ -355,15 +466,21 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                     );
                 }
             }
+            Err(refusal) if slice.is_some_and(|slice| self.is_no_hour(slice, row, &refusal)) => {}
+            Err(refusal)
+                if refusal.trouble == Some(Trouble::Repeated)
+                    && self.turn.is_none()
+                    && self.reading.intervals.repeated == Repeated::Order =>
+            {
+                self.queue(origin, columns, layout, (row, slice), refusal);
+            }
             Err(refusal) => {
-                if let Some(totals) = &mut self.totals {
-                    totals.add(Part::Rejected, origin, |field| layout.text(field, row), "", None, None);
-                }
-                self.reject(origin, columns, layout, row, refusal);
+                self.leave_out(origin, layout, row);
+                self.reject(origin, columns, layout, (row, slice), refusal);
             }
             Ok(()) => {
                 if let Some(totals) = &mut self.totals {
-                    let part = if outside { Part::Outside } else { Part::Line };
+                    let part = if outside { Standing::Outside } else { Standing::Line };
                     // What prices make is before tax.
                     let is_net = self.reading.taxes.as_ref().is_none_or(|taxes| taxes.compare == Role::Net);
                     let priced = self.draft.quantity.zip(self.draft.price).filter(|_| is_net);
@@ -383,8 +500,13 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                     let vendor = Field::of(Role::Vendor).map_or("", |vendor| layout.text(vendor, row));
                     self.counts.roundings.count(vendor, quantity, price, amount);
                 }
-                let entry =
-                    Entry { row, texts: &layout.texts, currency: &self.currency, values: &self.draft };
+                let entry = Entry {
+                    row,
+                    texts: &layout.texts,
+                    currency: &self.currency,
+                    column: slice.map_or("", |slice| header_of(slice, columns)),
+                    values: &self.draft,
+                };
                 self.counts.sample.offer(&entry, self.fields.count());
                 self.taker.take(origin, row, &entry);
             }
@@ -393,7 +515,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
 
     /// Takes a row that is a total: of its cells, only the texts and the amount matter.
     fn total(&mut self, rule: usize, origin: &Origin, columns: &[String], layout: &Layout<'_>, row: &Row) {
-        let start = self.time(&layout.start, Edge::Start, row).ok().flatten();
+        let start = self.interval(layout, None, row).ok().and(self.draft.start);
         let [.., source] = &layout.numbers;
         let (column, text) = source.pick(row);
         let read = match (text, column.map(|column| row.mark(column))) {
@@ -410,10 +532,10 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             Ok(parsed) => parsed,
             Err(why) => {
                 let refusal = refuse(column, text, format!("{} of a total {why}", source.name));
-                return self.reject(origin, columns, layout, row, refusal);
+                return self.reject(origin, columns, layout, (row, None), refusal);
             }
         };
-        let (stated, _) = self.money_of(layout, row);
+        let (stated, _) = self.money_of(layout, row, None);
         let currency = match parsed.and_then(|parsed| parsed.currency) {
             Some(code) if stated.is_empty() => String::from_utf8_lossy(&code).into_owned(),
             _ => stated,
@@ -423,14 +545,14 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             return tally(&mut self.counts.outside, &currency, amount);
         }
         let values = Draft { start, amount, ..Draft::default() };
-        let entry = Entry { row, texts: &layout.texts, currency: &currency, values: &values };
+        let entry = Entry { row, texts: &layout.texts, currency: &currency, column: "", values: &values };
         let waits = self.totals.as_mut().map(|totals| totals.wait(rule, origin, row, &entry));
         if let Some(Err(blank)) = waits {
             let name = self.fields.name(blank).to_owned();
             let column = layout.texts.get(blank.index()).and_then(|source| source.columns.first().copied());
             let reason =
                 format!("a total, but it states no {name}, so that nobody knows which lines it is of");
-            self.reject(origin, columns, layout, row, refuse(column, "", reason));
+            self.reject(origin, columns, layout, (row, None), refuse(column, "", reason));
         }
     }
 
@@ -449,12 +571,20 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         }
     }
 
+    /// Whether a wide row has but noughts for an hour that the day does not have: the column is there on all days.
+    fn is_no_hour(&self, slice: &Slice, row: &Row, refusal: &Refusal) -> bool {
+        matches!(refusal.trouble, Some(Trouble::Beyond(_) | Trouble::Skipped))
+            && slice.numbers.iter().flatten().all(|&column| {
+                let text = row.trimmed(column).unwrap_or("0");
+                self.number(text).is_ok_and(|parsed| parsed.value.is_zero())
+            })
+    }
+
     /// The currency and the amount of a row that is no entry, as far as they can be read.
-    fn money_of(&self, layout: &Layout<'_>, row: &Row) -> (String, Option<Decimal>) {
+    fn money_of(&self, layout: &Layout<'_>, row: &Row, slice: Option<&Slice>) -> (String, Option<Decimal>) {
         let currency =
             layout.texts.get(Role::Currency as usize).map(|source| currency_code(source.pick(row).1));
-        let [.., amount] = &layout.numbers;
-        let amount = self.number(amount.pick(row).1).ok().map(|parsed| parsed.value);
+        let amount = self.number(layout.number(AMOUNT, row, slice).1).ok().map(|parsed| parsed.value);
         (currency.unwrap_or_default().into_owned(), amount)
     }
 
@@ -463,25 +593,46 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         origin: &Origin,
         columns: &[String],
         layout: &Layout<'_>,
-        row: &Row,
+        line: (&Row, Option<&Slice>),
         refusal: Refusal,
     ) {
-        let (currency, amount) = self.money_of(layout, row);
-        tally(&mut self.counts.read, &currency, amount);
-        tally(&mut self.counts.rejected, &currency, amount);
-        self.rejects.push(Reject {
+        let (reject, money) = self.refused(origin, columns, layout, line, refusal);
+        self.count_reject(reject, &money);
+    }
+
+    /// Tells the totals that one of their lines is a reject.
+    fn leave_out(&mut self, origin: &Origin, layout: &Layout<'_>, row: &Row) {
+        if let Some(totals) = &mut self.totals {
+            totals.add(Standing::Rejected, origin, |field| layout.text(field, row), "", None, None);
+        }
+    }
+
+    /// A reject, and its money.
+    fn refused(
+        &self,
+        origin: &Origin,
+        columns: &[String],
+        layout: &Layout<'_>,
+        (row, slice): (&Row, Option<&Slice>),
+        refusal: Refusal,
+    ) -> (Reject, (String, Option<Decimal>)) {
+        let mut source = format!("{origin}:{}", row.number);
+        if let Some(slice) = slice {
+            source = format!("{source}:{}", header_of(slice, columns));
+        }
+        let reject = Reject {
             side: self.side,
-            source: format!("{origin}:{}", row.number),
+            source,
             column: refusal.column.and_then(|column| columns.get(column)).cloned().unwrap_or_default(),
             value: refusal.value,
             reason: refusal.reason,
-        });
+        };
+        (reject, self.money_of(layout, row, slice))
     }
 
-    fn draft(&mut self, layout: &Layout<'_>, row: &Row) -> Result<(), Refusal> {
+    fn draft(&mut self, layout: &Layout<'_>, row: &Row, slice: Option<&Slice>) -> Result<(), Refusal> {
         // The start comes first: it tells whether the rest matters.
-        self.draft.start = None;
-        self.draft.start = self.time(&layout.start, Edge::Start, row)?;
+        self.interval(layout, slice, row)?;
         if row.has_marks() {
             for source in &layout.texts {
                 if let (Some(column), text) = source.pick(row)
@@ -492,7 +643,6 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                 }
             }
         }
-        self.draft.end = self.time(&layout.end, Edge::End, row)?;
         self.currency.clear();
         if let Some(source) = layout.texts.get(Role::Currency as usize) {
             self.currency.push_str(&currency_code(source.pick(row).1));
@@ -500,7 +650,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         let mut values = [None; 3];
         self.draft.doubles = 0;
         for (bit, (source, value)) in layout.numbers.iter().zip(&mut values).enumerate() {
-            let (column, text) = source.pick(row);
+            let (column, text) = layout.number(bit, row, slice);
             if text.is_empty() {
                 continue;
             }
@@ -528,19 +678,16 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             }
         }
         self.draft.taxes = layout.taxes.as_ref().map(|taxes| self.taxes(taxes, row)).transpose()?;
-        let [quantity, _, amount] = &layout.numbers;
+        let column = |number| layout.column(number, slice);
         // Asked of the configuration, not of the header: an answer names its fields only as they come.
         match values {
             [_, _, None] if self.reading.states(Role::Amount) => {
-                return Err(refuse(
-                    amount.columns.first().copied(),
-                    "",
-                    format!("{} is blank; expected a number", amount.name),
-                ));
+                let name = layout.numbers.get(AMOUNT).map_or("", |source| source.name);
+                return Err(refuse(column(AMOUNT), "", format!("{name} is blank; expected a number")));
             }
             [None, _, None] => {
                 let reason = "the row states neither an amount nor a quantity; expected a number";
-                return Err(refuse(quantity.columns.first().copied(), "", reason.into()));
+                return Err(refuse(column(QUANTITY), "", reason.into()));
             }
             _ => {}
         }
@@ -583,34 +730,14 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             DecimalMark::Comma => "1.234,50 (decimal = \",\" is set)",
         }
     }
+}
 
-    fn time(&mut self, source: &Source<'_>, edge: Edge, row: &Row) -> Result<Option<Instant>, Refusal> {
-        /// Enough for a year of five-minute intervals; past that the memory is started anew.
-        const REMEMBERED: usize = 1 << 17;
-        let (column, text) = source.pick(row);
-        if text.is_empty() {
-            return Ok(None);
-        }
-        if let Some(&at) = self.moments.get(text) {
-            return Ok(Some(at));
-        }
-        let whole = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'T' | b':' | b'Z' | b'+'));
-        let at = self.dates.parse(text, edge).map_err(|why| {
-            refuse(column, text, format!("{} cannot be read as a date: {why}", source.name))
-        })?;
-        // A text such as "Aug-00" starts and ends on different days and is not remembered.
-        if whole && text.len() > 7 {
-            if self.moments.len() >= REMEMBERED {
-                self.moments.clear();
-            }
-            self.moments.insert(text.to_owned(), at);
-        }
-        Ok(Some(at))
-    }
+fn header_of<'c>(slice: &Slice, columns: &'c [String]) -> &'c str {
+    slice.column().and_then(|column| columns.get(column)).map_or("", String::as_str)
 }
 
 fn refuse(column: Option<usize>, value: &str, reason: String) -> Refusal {
-    Refusal { column, value: value.to_owned(), reason }
+    Refusal { column, value: value.to_owned(), reason, trouble: None }
 }
 
 fn currency_code(text: &str) -> Cow<'_, str> {
@@ -624,11 +751,23 @@ impl<'a> Layout<'a> {
     }
 
     fn sources(&self) -> impl Iterator<Item = &Source<'a>> {
-        self.texts
-            .iter()
-            .chain([&self.start, &self.end])
-            .chain(&self.numbers)
-            .chain(self.taxes.iter().flatten())
+        self.texts.iter().chain(self.stated.sources()).chain(&self.numbers).chain(self.taxes.iter().flatten())
+    }
+
+    /// The column and the text of a number, in a row or in one hour of it.
+    fn number<'r>(&'r self, number: usize, row: &'r Row, slice: Option<&Slice>) -> (Option<usize>, &'r str) {
+        match slice.and_then(|slice| slice.numbers.get(number).copied().flatten()) {
+            Some(column) => (Some(column), row.trimmed(column).unwrap_or_default()),
+            // A row that is wide is not understood as a whole.
+            None if self.wide.is_some() && slice.is_none() => (None, ""),
+            None => self.numbers.get(number).map_or((None, ""), |source| source.pick(row)),
+        }
+    }
+
+    /// The column to name where a number is not there.
+    fn column(&self, number: usize, slice: Option<&Slice>) -> Option<usize> {
+        let own = slice.and_then(|slice| slice.numbers.get(number).copied().flatten());
+        own.or_else(|| self.numbers.get(number)?.columns.first().copied())
     }
 }
 

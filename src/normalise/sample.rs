@@ -105,7 +105,7 @@ mod tests {
         for &amount in amounts {
             let values = Draft { amount: Some(Decimal::new(amount, 2)), ..Draft::default() };
             let row = crate::intake::Row::default();
-            sample.offer(&Entry { row: &row, texts: &[], currency: "", values: &values }, 0);
+            sample.offer(&Entry { row: &row, texts: &[], currency: "", column: "", values: &values }, 0);
         }
         sample.thin();
         sample.drawn().iter().map(|drawn| drawn.hash).collect()

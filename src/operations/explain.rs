@@ -13,9 +13,10 @@ use crate::intake::{self, Answer, Mark, Row};
 use crate::judge::{self, Discrepancy, Held, Judge, Outcome};
 use crate::matching::{self, Book, Compare, Fate, How, KeyPart, Pass};
 use crate::money::{self, Decimal};
-use crate::normalise::{Field, Holds, Role, Side};
+use crate::normalise::{Field, Holds, Role, Side, Template};
+use crate::period::Part;
 use crate::progress::Unit;
-use crate::report::{self, Cell, Compared, Explained, Input, Part, Tried};
+use crate::report::{self, Cell, Compared, Explained, Input, Tried};
 
 /// Explain one of the discrepancies
 ///
@@ -203,6 +204,8 @@ fn changes(inputs: &[Input], known: Option<&[[String; 3]]>) -> Vec<String> {
 struct Wanted {
     side: Side,
     entry: u32,
+    /// Where it stands, without the column of a wide row.
+    row: String,
     shown: report::Source,
 }
 
@@ -227,6 +230,7 @@ impl Desk<'_> {
             wanted.extend(own.iter().take(MOST).copied().chain(original).map(|entry| Wanted {
                 side,
                 entry,
+                row: self.book.ledger(side).source_row(entry),
                 shown: report::Source {
                     side: side.name(),
                     place: self.book.ledger(side).source(entry),
@@ -267,7 +271,7 @@ impl Desk<'_> {
 
     /// Takes `row` if it is wanted.
     fn take(&self, side: Side, place: &str, columns: &[String], row: &Row, wanted: &mut [Wanted]) {
-        for wanted in wanted.iter_mut().filter(|wanted| wanted.side == side && wanted.shown.place == place) {
+        for wanted in wanted.iter_mut().filter(|wanted| wanted.side == side && wanted.row == place) {
             wanted.shown.cells = self.cells(side, wanted.entry, columns, row);
         }
     }
@@ -277,19 +281,30 @@ impl Desk<'_> {
         let reading = &self.side(side).reading;
         let fields = &self.settings.fields;
         let mut names: Vec<&str> = Role::ALL.into_iter().map(Role::name).collect();
+        for part in Part::ALL.into_iter().skip(2) {
+            names.push(part.name());
+        }
         names.extend(fields.all().map(|field| fields.name(field)).filter(|name| Role::named(name).is_none()));
+        // The hour of a wide row that the entry is.
+        let own_column = self.book.ledger(side).column(entry);
+        let label = reading.template().filter(|_| !own_column.is_empty());
+        let label = label.and_then(|template| template.label(own_column));
+        let is_named = |header: &String, column: &String| match (Template::of(header), label) {
+            (Some(template), Some(label)) => template.label(column) == Some(label),
+            _ => column == header,
+        };
         let mut read: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
         let mut defaults = Vec::new();
         for name in names {
             let own = [name.to_owned()];
             let headers = match reading.columns.get(name) {
                 Some(headers) => headers.names(),
-                None if Role::named(name).is_none() => &own[..],
+                None if Role::named(name).is_none() && Part::beside(name).is_none() => &own[..],
                 None => &[],
             };
             let column = headers
                 .iter()
-                .filter_map(|header| columns.iter().position(|column| column == header))
+                .filter_map(|header| columns.iter().position(|column| is_named(header, column)))
                 .find(|&column| !row.text(column).trim().is_empty());
             match (column, reading.defaults.get(name)) {
                 (Some(column), _) => read.entry(column).or_default().push(name),
@@ -338,6 +353,9 @@ impl Desk<'_> {
         let time = |at: Option<crate::period::Instant>| {
             at.map(|at| self.settings.zone.show(at, true)).unwrap_or_default()
         };
+        if Part::beside(name).is_some() {
+            return time(ledger.start(entry));
+        }
         match Role::named(name) {
             Some(Role::Start) => time(ledger.start(entry)),
             Some(Role::End) => time(ledger.end(entry)),
@@ -634,7 +652,7 @@ impl Desk<'_> {
 }
 
 /// The variance and its parts.
-fn parts(discrepancy: &Discrepancy) -> Vec<Part> {
+fn parts(discrepancy: &Discrepancy) -> Vec<report::Part> {
     let Some(variance) = discrepancy.variance else { return Vec::new() };
     let (invoiced, settled) = (&discrepancy.figures.invoiced, &discrepancy.figures.settled);
     let shown = |value: Option<Decimal>| value.map_or_else(|| "0".to_owned(), money::plain);
@@ -661,7 +679,7 @@ fn parts(discrepancy: &Discrepancy) -> Vec<Part> {
     ]
     .into_iter()
     .filter(|(part, amount, _)| *part == "total" || !amount.is_zero())
-    .map(|(part, amount, arithmetic)| Part {
+    .map(|(part, amount, arithmetic)| report::Part {
         part,
         amount: money::shown(amount),
         arithmetic: arithmetic.unwrap_or_default(),

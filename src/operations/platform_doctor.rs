@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Context;
 use crate::config::{self, Overrides, Settings, Source};
 use crate::fault::{Fault, Kind, Result};
-use crate::normalise::Role;
+use crate::normalise::{Role, Template};
 use crate::period::{Instant, Period, Zone};
 use crate::platform;
 use crate::platform::doctor::{Check, Expected, Patient, Questions, Verdict, examine};
@@ -172,13 +172,18 @@ fn first_day(period: &Period, zone: &Zone, now: SystemTime) -> Result<Period> {
     Period::parse(&zone.show(period.start(), false), zone, now)
 }
 
+/// What a column may be called: a header with a place for the hour is there if its first hour is.
+fn names(header: &str) -> Vec<String> {
+    Template::of(header).map_or_else(|| vec![header.to_owned()], |template| template.first().to_vec())
+}
+
 /// The columns that a run reads from the records.
 fn expected(settings: &Settings) -> Vec<Expected> {
     let reading = &settings.settlements.reading;
     let has_default = |name: &str| reading.defaults.get(name).is_some_and(|default| !default.is_empty());
     let mapped = reading.columns.iter().map(|(name, headers)| Expected {
         name: name.clone(),
-        headers: headers.names().to_vec(),
+        headers: headers.names().iter().flat_map(|header| names(header)).collect(),
         has_default: has_default(name),
     });
     // An attribute without a mapping is the column of its own name.

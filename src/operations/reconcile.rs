@@ -11,8 +11,7 @@ use crate::fault::Result;
 use crate::intake::{self, FileSettings, Rows};
 use crate::judge::{Judge, Rules};
 use crate::matching::{self, Book};
-use crate::normalise::{Ledger, Normaliser, Side, Versions};
-use crate::period::Dates;
+use crate::normalise::{Ledger, Normaliser, Reading, Side, Versions};
 use crate::platform::{Fetched, Manner};
 use crate::progress::Unit;
 use crate::report::{self, Input, Report};
@@ -119,8 +118,11 @@ impl Reconcile {
         let manner = settlements::manner(&settings, context, self.evidence.as_deref(), self.refetch)?;
         report::check_directory(&settings.directory)?;
         let rules = rules(&settings);
-        // Versions of one line are only told apart where all of them stand side by side.
-        let plan = settings.versions.is_none().then(|| Plan::of(rules, &settings.zone)).flatten();
+        // Versions of one line are only told apart where all of them stand side by side. And what is left is read again row
+        // by row: that must give the same line, whatever the rows around it, and only that one.
+        let sides = [&settings.invoices.reading, &settings.settlements.reading];
+        let can_sift = settings.versions.is_none() && sides.into_iter().all(Reading::is_row_by_row);
+        let plan = can_sift.then(|| Plan::of(rules, &settings.zone)).flatten();
         let (invoice, mut settlement, sifted) =
             match (&plan, &settings.invoices.source, &settings.settlements.source) {
                 (Some(plan), Source::Files(invoices), Source::Files(settlements)) => {
@@ -195,7 +197,7 @@ pub(super) fn rules(settings: &Settings) -> Rules<'_> {
 /// Which versions of the settlements count, where that is configured.
 pub(super) fn versions(settings: &Settings, settlements: &Ledger) -> Result<Option<Versions>> {
     let Some(versions) = &settings.versions else { return Ok(None) };
-    let dates = Dates::new(settings.zone.clone(), &settings.settlements.reading.dates)?;
+    let dates = settings.settlements.reading.dates(&settings.zone)?;
     Versions::choose(settlements, &settings.fields, &settings.keys, &dates, versions).map(Some)
 }
 

@@ -211,11 +211,7 @@ impl<'p> Sketcher<'p> {
     }
 
     fn time(&mut self, part: KeyPart, entry: &Entry<'_>) -> bool {
-        let at = match part {
-            KeyPart::End => entry.values.end,
-            _ => entry.values.start,
-        };
-        let Some(Instant(at)) = at else {
+        let Some(Instant(at)) = part.edge(entry.values.start, entry.values.end) else {
             self.bytes.push(0);
             return true;
         };

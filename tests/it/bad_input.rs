@@ -118,6 +118,222 @@ const CASES: &[Case] = &[
         says: &["[[pass]] \"line by line\"", "month(deal)", "month(start)"],
     },
     Case {
+        name: "a zone of one side that does not exist",
+        edits: &[(
+            TOML,
+            "files = [\"invoices/*\"]\n",
+            "files = [\"invoices/*\"]\ntime_zone = \"America/Chicgo\"\n",
+        )],
+        code: CONFIGURATION,
+        says: &["[invoices] time_zone", "America/Chicgo", "did you mean America/Chicago?"],
+    },
+    Case {
+        name: "an offset that is none",
+        edits: &[(
+            TOML,
+            "files = [\"invoices/*\"]\n",
+            "files = [\"invoices/*\"]\ntime_zone = \"UTC-25:00\"\n",
+        )],
+        code: CONFIGURATION,
+        says: &["[invoices] time_zone", "UTC-25:00", "UTC-05:00"],
+    },
+    Case {
+        name: "a length that is none",
+        edits: &[(
+            TOML,
+            "files = [\"invoices/*\"]\n",
+            "files = [\"invoices/*\"]\ninterval = \"7 minutes\"\n",
+        )],
+        code: CONFIGURATION,
+        says: &["[invoices] interval", "7 minutes", "15 minutes"],
+    },
+    Case {
+        name: "a gas day that begins at no time",
+        edits: &[(TOML, "files = [\"invoices/*\"]\n", "files = [\"invoices/*\"]\ngas_day = \"9\"\n")],
+        code: CONFIGURATION,
+        says: &["[invoices] gas_day", "09:00"],
+    },
+    Case {
+        name: "a rule for the repeated hour that is none",
+        edits: &[(
+            TOML,
+            "files = [\"invoices/*\"]\n",
+            "files = [\"invoices/*\"]\nrepeated_hour = \"frist\"\n",
+        )],
+        code: CONFIGURATION,
+        says: &["tieout.toml:", "frist", "did you mean first?"],
+    },
+    Case {
+        name: "an end that is stated twice",
+        edits: &[
+            (TOML, "files = [\"invoices/*\"]\n", "files = [\"invoices/*\"]\ninterval = \"1 hour\"\n"),
+            (TOML, "start = \"From\"\n", "start = \"From\"\nend = \"Rate\"\n"),
+        ],
+        code: CONFIGURATION,
+        says: &["[invoices] interval", "leave out interval"],
+    },
+    Case {
+        name: "an hour that is stated twice",
+        edits: &[
+            (TOML, "files = [\"invoices/*\"]\n", "files = [\"invoices/*\"]\n"),
+            (
+                TOML,
+                "start = \"From\"\n",
+                "start = \"From\"\nhour_ending = \"Volume\"\nhour_beginning = \"Rate\"\n",
+            ),
+        ],
+        code: CONFIGURATION,
+        says: &["[invoices] columns", "twice"],
+    },
+    Case {
+        name: "an hour without a date",
+        edits: &[
+            (TOML, "files = [\"invoices/*\"]\n", "files = [\"invoices/*\"]\n"),
+            (TOML, "start = \"From\"\n", "hour_ending = \"From\"\n"),
+        ],
+        code: CONFIGURATION,
+        says: &["[invoices] columns", "which date", "start = "],
+    },
+    Case {
+        name: "an hour with an end",
+        edits: &[
+            (TOML, "files = [\"invoices/*\"]\n", "files = [\"invoices/*\"]\n"),
+            (TOML, "start = \"From\"\n", "start = \"From\"\nend = \"Rate\"\nhour_ending = \"Volume\"\n"),
+        ],
+        code: CONFIGURATION,
+        says: &["[invoices] columns", "end", "hour_ending"],
+    },
+    Case {
+        name: "an hour that lasts a quarter",
+        edits: &[
+            (TOML, "files = [\"invoices/*\"]\n", "files = [\"invoices/*\"]\ninterval = \"15 minutes\"\n"),
+            (TOML, "start = \"From\"\n", "start = \"From\"\nhour_ending = \"Volume\"\n"),
+        ],
+        code: CONFIGURATION,
+        says: &["[invoices] interval", "15 minutes", "interval_number"],
+    },
+    Case {
+        name: "numbers of intervals without a length",
+        edits: &[
+            (TOML, "files = [\"invoices/*\"]\n", "files = [\"invoices/*\"]\n"),
+            (TOML, "start = \"From\"\n", "start = \"From\"\ninterval_number = \"Volume\"\n"),
+        ],
+        code: CONFIGURATION,
+        says: &["[invoices] interval", "15 minutes"],
+    },
+    Case {
+        name: "days that are counted in a day",
+        edits: &[
+            (TOML, "files = [\"invoices/*\"]\n", "files = [\"invoices/*\"]\ninterval = \"1 day\"\n"),
+            (TOML, "start = \"From\"\n", "start = \"From\"\ninterval_number = \"Volume\"\n"),
+        ],
+        code: CONFIGURATION,
+        says: &["[invoices] interval", "1 day"],
+    },
+    Case {
+        name: "hours by the clock of a gas day",
+        edits: &[
+            (TOML, "files = [\"invoices/*\"]\n", "files = [\"invoices/*\"]\ngas_day = \"09:00\"\n"),
+            (TOML, "start = \"From\"\n", "start = \"From\"\nhour_ending = \"Volume\"\n"),
+        ],
+        code: CONFIGURATION,
+        says: &["[invoices] gas_day", "interval_number"],
+    },
+    Case {
+        name: "two columns that tell a repeated hour",
+        edits: &[
+            (TOML, "files = [\"invoices/*\"]\n", "files = [\"invoices/*\"]\ninterval = \"1 hour\"\n"),
+            (TOML, "start = \"From\"\n", "start = \"From\"\nrepeated = \"Volume\"\ndaylight = \"Rate\"\n"),
+        ],
+        code: CONFIGURATION,
+        says: &["[invoices] columns", "repeated, daylight"],
+    },
+    Case {
+        name: "a repeated hour of a time without changes",
+        edits: &[(
+            TOML,
+            "files = [\"invoices/*\"]\n",
+            "files = [\"invoices/*\"]\ntime_zone = \"UTC-06:00\"\nrepeated_hour = \"first\"\n",
+        )],
+        code: CONFIGURATION,
+        says: &["[invoices] repeated_hour", "UTC-06:00", "the same all year"],
+    },
+    Case {
+        name: "a repeated hour of intervals that are counted",
+        edits: &[
+            (
+                TOML,
+                "files = [\"invoices/*\"]\n",
+                "files = [\"invoices/*\"]\ninterval = \"1 hour\"\nrepeated_hour = \"first\"\n",
+            ),
+            (TOML, "start = \"From\"\n", "start = \"From\"\ninterval_number = \"Volume\"\n"),
+        ],
+        code: CONFIGURATION,
+        says: &["[invoices] repeated_hour", "counted"],
+    },
+    Case {
+        name: "an hour 25 without hours",
+        edits: &[(
+            TOML,
+            "files = [\"invoices/*\"]\n",
+            "files = [\"invoices/*\"]\nrepeated_hour = \"hour 25\"\n",
+        )],
+        code: CONFIGURATION,
+        says: &["[invoices] repeated_hour", "hour_ending"],
+    },
+    Case {
+        name: "an end date without an end",
+        edits: &[(TOML, "files = [\"invoices/*\"]\n", "files = [\"invoices/*\"]\nend_date = \"included\"\n")],
+        code: CONFIGURATION,
+        says: &["[invoices] end_date", "map end"],
+    },
+    Case {
+        name: "a column of the whole row beside a column for each hour",
+        edits: &[(
+            TOML,
+            "quantity = \"Volume\"\nprice = \"Rate\"",
+            "quantity = \"Volume{hour_ending}\"\nprice = \"Rate\"",
+        )],
+        code: CONFIGURATION,
+        says: &["[invoices.columns]", "amount", "each hour"],
+    },
+    Case {
+        name: "a text with a column for each hour",
+        edits: &[(TOML, "deal = \"Contract\"", "deal = \"C{hour_ending}\"")],
+        code: CONFIGURATION,
+        says: &["[invoices.columns]", "deal", "quantity, price or amount"],
+    },
+    Case {
+        name: "a part of an interval as a key",
+        edits: &[(TOML, "key = [\"deal\", \"start\"]", "key = [\"deal\", \"hour_ending\"]")],
+        code: CONFIGURATION,
+        says: &["hour_ending(start)"],
+    },
+    Case {
+        name: "a gas day that begins at no time of day",
+        edits: &[(TOML, "key = [\"deal\", \"start\"]", "key = ['deal', 'gas_day(start, \"25:00\")']")],
+        code: CONFIGURATION,
+        says: &["[[pass]] \"line by line\"", "25:00", "09:00"],
+    },
+    Case {
+        name: "a gas day that begins nowhere",
+        edits: &[(TOML, "key = [\"deal\", \"start\"]", "key = [\"deal\", \"gas_day(start)\"]")],
+        code: CONFIGURATION,
+        says: &["gas_day(start, \"09:00\")"],
+    },
+    Case {
+        name: "a calendar function that is nearly one",
+        edits: &[(TOML, "key = [\"deal\", \"start\"]", "key = [\"deal\", \"quarterhour(start)\"]")],
+        code: CONFIGURATION,
+        says: &["quarterhour(start)", "did you mean quarter_hour?"],
+    },
+    Case {
+        name: "an hour ending of a side without ends",
+        edits: &[(TOML, "key = [\"deal\", \"start\"]", "key = [\"deal\", \"hour_ending(end)\"]")],
+        code: CONFIGURATION,
+        says: &["[invoices.columns]", "end is compared"],
+    },
+    Case {
         name: "a key that only one side has",
         edits: &[(TOML, "key = [\"deal\", \"start\"]", "key = [\"document\"]")],
         code: CONFIGURATION,

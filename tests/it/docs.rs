@@ -211,3 +211,73 @@ fn links_lead_somewhere() {
         }
     }
 }
+
+/// What stands in backticks in a cell of a table.
+fn quoted(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_examples_of_periods_are_read_as_the_document_says() {
+    let text = std::fs::read_to_string(root().join("docs/periods.md")).unwrap();
+    let examples = text.split("| settings and columns | a row | read as |").nth(1).unwrap();
+    let mut tried = 0;
+    for line in examples.lines().skip(2).take_while(|line| line.starts_with('|')) {
+        let [settings, row, expected] = line.trim_matches('|').split('|').collect::<Vec<_>>()[..] else {
+            panic!("this example has not three cells: {line}");
+        };
+        let of_side = ["time_zone", "interval", "gas_day", "end_date", "repeated_hour", "skipped_hour"];
+        let (keys, columns): (Vec<&str>, Vec<&str>) = quoted(settings)
+            .into_iter()
+            .partition(|setting| of_side.contains(&setting.split(' ').next().unwrap()));
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!(
+            "[reconciliation]\nname = \"example\"\ntime_zone = \"America/Chicago\"\n\
+             [invoices]\nfiles = [\"rows.csv\"]\n{}\n[invoices.columns]\namount = \"Amount\"\n{}\n\
+             [settlements]\nfiles = [\"rows.csv\"]\n[settlements.columns]\namount = \"Amount\"\n\
+             [[pass]]\nname = \"any\"\nkey = [\"currency\"]\n\
+             [invoices.defaults]\ncurrency = \"USD\"\n[settlements.defaults]\ncurrency = \"USD\"\n",
+            keys.join("\n"),
+            columns.join("\n"),
+        );
+        let cells: Vec<(&str, &str)> =
+            quoted(row).into_iter().map(|cell| cell.split_once(": ").unwrap()).collect();
+        let join = |part: fn(&(&str, &str)) -> String| cells.iter().map(part).collect::<Vec<_>>().join(",");
+        let csv =
+            format!("{},Amount\n{},1.00\n", join(|cell| cell.0.to_owned()), join(|cell| cell.1.to_owned()));
+        std::fs::write(folder.path().join("tieout.toml"), config).unwrap();
+        std::fs::write(folder.path().join("rows.csv"), csv).unwrap();
+        let overrides = tieout::config::Overrides::default();
+        let path = folder.path().join("tieout.toml");
+        let settings = tieout::config::load(&path, &overrides, std::time::SystemTime::UNIX_EPOCH)
+            .unwrap_or_else(|fault| panic!("{line}: {fault}"));
+        let tieout::config::Source::Files(files) = &settings.invoices.source else { unreachable!() };
+        let rows = folder.path().join("rows.csv");
+        let mut rows = tieout::intake::open(&rows, "rows.csv", files, &tieout::progress::Silent).unwrap();
+        let side = tieout::normalise::Side::Invoice;
+        let mut normaliser = tieout::normalise::Normaliser::new(
+            side,
+            &settings.invoices.reading,
+            &settings.fields,
+            &settings.zone,
+            None,
+        )
+        .unwrap();
+        normaliser.take(&mut *rows).unwrap();
+        let ledger = normaliser.finish();
+        let show = |at: Option<_>| at.map_or_else(String::new, |at| settings.zone.show(at, true));
+        match expected.trim().strip_prefix("reject: ") {
+            Some(why) => {
+                let [reject] = &ledger.rejects[..] else { panic!("{line}: it is no reject") };
+                assert!(reject.reason.contains(why), "{line}: {}", reject.reason);
+            }
+            None => {
+                assert_eq!(ledger.rejects, [], "{line}");
+                let read = format!("{} to {}", show(ledger.start(0)), show(ledger.end(0)));
+                assert_eq!(read, expected.trim(), "{line}");
+            }
+        }
+        tried += 1;
+    }
+    assert!(tried > 20, "the table is there");
+}

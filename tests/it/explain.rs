@@ -144,3 +144,33 @@ fn the_ways_in_which_something_adds_up_are_shown() {
         "{outcome}"
     );
 }
+
+#[test]
+fn an_hour_of_a_wide_row_is_explained_by_its_column() {
+    let setup = Setup::small();
+    setup.edit("tieout.toml", "files = [\"invoices/*\"]", "files = [\"invoices/*\"]\ninterval = \"1 hour\"");
+    setup.edit(
+        "tieout.toml",
+        "quantity = \"Volume\"\nprice = \"Rate\"\namount = \"Total\"",
+        "amount = \"Hour{interval_number}\"",
+    );
+    setup.edit("tieout.toml", "key = [\"deal\", \"start\"]", "key = [\"deal\", \"hour(start)\"]");
+    setup.write(
+        "invoices/alfa.csv",
+        "Invoice,Seller,Contract,From,Ccy,Hour1,Hour2\nINV-1,ALFA GAS,G-1,2026-10-01,USD,325.00,7.00\n",
+    );
+    setup.edit(
+        "records.csv",
+        "G-2,ALFA GAS,2026-10-02,200,3.10,620.00",
+        "G-1,ALFA GAS,2026-10-01 01:00,2,3.10,6.20",
+    );
+    let id = id(&setup, "amount");
+    let outcome = explain(&setup, &[&id]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("invoice invoices/alfa.csv:2:Hour2 (SHA-256 "), "{}", outcome.stdout);
+    let cells = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let row =
+        |name: &str| outcome.stdout.lines().map(cells).find(|cells| cells.first().is_some_and(|c| c == name));
+    assert_eq!(row("Hour2").unwrap(), ["Hour2", "7.00", "amount", "7.00", "7"]);
+    assert_eq!(row("Hour1").unwrap(), ["Hour1", "325.00"]);
+}

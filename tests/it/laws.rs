@@ -17,7 +17,7 @@ use tieout::normalise::{
     Case, Field, Fields, Headers, KeyRules, KeySettings, LeadingZeros, Ledger, MissingRate, Normaliser,
     Rates, Reading, Replacement, Role, Share, Side, TotalRule, TotalRules,
 };
-use tieout::period::{Dates, Zone};
+use tieout::period::{Calendar, Dates, TimeOfDay, Zone};
 use tieout::progress::Silent;
 use tieout::sieve::{Place, Plan};
 
@@ -222,7 +222,14 @@ pub(super) fn pass(key: &[KeyPart], compare: Compare) -> Pass {
 pub(super) fn passes() -> impl Strategy<Value = Vec<Pass>> {
     let fine = || pass(&[field(Role::Deal), KeyPart::Start, KeyPart::End], Compare::Lines);
     let coarse = || pass(&[field(Role::Deal)], Compare::Lines);
-    let totals = || pass(&[field(Role::Deal), KeyPart::MonthOfStart], Compare::Totals);
+    let totals = || pass(&[field(Role::Deal), KeyPart::Calendar(Calendar::Month)], Compare::Totals);
+    let gas_day = Calendar::GasDay(TimeOfDay::parse("09:00").unwrap());
+    let by_hour = || {
+        pass(
+            &[field(Role::Deal), KeyPart::Calendar(gas_day), KeyPart::Calendar(Calendar::HourEndingOfEnd)],
+            Compare::Lines,
+        )
+    };
     let window =
         |within| Pass { within: Some(within), ..pass(&[field(Role::Deal), KeyPart::Start], Compare::Lines) };
     let day = || window(Within::Days(1));
@@ -233,6 +240,7 @@ pub(super) fn passes() -> impl Strategy<Value = Vec<Pass>> {
         vec![fine()],
         vec![coarse()],
         vec![totals()],
+        vec![by_hour()],
         vec![fine(), totals()],
         vec![fine(), coarse()],
         vec![day()],
@@ -563,7 +571,7 @@ proptest! {
             ..part(&parts.iter().fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1)))
         };
         let (invoices, settlements) = if on_invoice { (split, vec![whole]) } else { (vec![whole], split) };
-        let passes = vec![pass(&[field(Role::Deal), KeyPart::MonthOfStart], Compare::Totals)];
+        let passes = vec![pass(&[field(Role::Deal), KeyPart::Calendar(Calendar::Month)], Compare::Totals)];
         let outcome = run(&cells(&invoices), &cells(&settlements), &Setup { passes, ..Setup::default() }).outcome;
         prop_assert_eq!((outcome.matched, outcome.discrepancies.len()), (1, 0));
     }

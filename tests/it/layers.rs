@@ -46,7 +46,7 @@ const PACKAGES: &str = "
     text that becomes types, and types that become text
         csv                → operations report normalise simulator
         schemars           → operations report money
-        serde              → operations config report judge matching normalise intake platform secret money
+        serde              → operations config report judge matching normalise intake platform period secret money
         serde_json         → report platform simulator
         toml               → config
 

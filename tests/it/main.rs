@@ -26,6 +26,7 @@ mod layers;
 mod money;
 mod oracle;
 mod pass_laws;
+mod periods;
 mod platform;
 #[cfg(feature = "simulator")]
 mod proxy;

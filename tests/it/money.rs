@@ -318,6 +318,12 @@ fn settings_of_taxes_that_contradict_each_other_are_refused() {
         ("a rate twice", "\"8.25\"", "\"8.25\", \"8.250\"", &["[invoices.taxes] rates", "twice"]),
         ("a tolerance for one of them", "field = \"amount\"", "field = \"net\"", &["net", "amount"]),
         (
+            "a column for each hour",
+            "quantity = \"Volume\"",
+            "quantity = \"Hour{hour_ending}\"",
+            &["[invoices.taxes]", "each hour"],
+        ),
+        (
             "a default for one of them",
             "[invoices.taxes]",
             "[invoices.defaults]\ntax = \"0\"\n[invoices.taxes]",

@@ -2,16 +2,19 @@
 //! the hour that it skips, or the last one of a day of 25 hours.
 //!
 //! It is named where the side that has it holds nothing else of that key and day that the other side lacks: a whole day
-//! that is missing has another cause.
+//! that is missing has another cause. Of sums it is named where they differ by just what one side has for that hour.
 
 use std::collections::HashMap;
 
 use super::leftovers::{Left, Leftovers};
 use super::{Cause, Kind};
+use crate::judge::{Both, Discrepancy};
+use crate::money::{self, Decimal, Sum};
 use crate::normalise::Side;
 use crate::period::{Instant, Zone};
 
 const HOUR: i64 = 3600;
+const NAME: &str = "hour of the clock change";
 
 /// What the clock change makes of an interval.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,7 +53,7 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
             if entries.iter().all(|(_, place)| place.is_some()) {
                 found.extend(entries.into_iter().filter_map(|(number, place)| {
                     let (place, start) = place?;
-                    let name = "hour of the clock change".to_owned();
+                    let name = NAME.to_owned();
                     Some((number, Cause { name, arithmetic: told(zone, Instant(day), start, place, hours) }))
                 }));
             }
@@ -58,7 +61,68 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
     }
     // The order of a map is nobody's.
     found.sort_by_key(|(number, _)| *number);
+    found.extend(left.discrepancies.iter().enumerate().filter_map(|(number, discrepancy)| {
+        let cause = of_sums(left, discrepancy).filter(|_| discrepancy.cause.is_none())?;
+        Some((number, cause))
+    }));
     found
+}
+
+/// Whether sums differ by what one side has for an hour of the clock change.
+fn of_sums(left: &Leftovers<'_>, discrepancy: &Discrepancy) -> Option<Cause> {
+    if !matches!(discrepancy.kind, Kind::Amount | Kind::Quantity) {
+        return None;
+    }
+    let Both { invoiced, settled, converted, .. } = &discrepancy.figures;
+    let of_amounts = invoiced.amount.zip(settled.amount);
+    let (billed, recorded) = match of_amounts {
+        None if *converted => return None,
+        None => invoiced.quantity.zip(settled.quantity)?,
+        Some(amounts) => amounts,
+    };
+    let zone = left.book.zone();
+    [Side::Settlement, Side::Invoice].into_iter().find_map(|side| {
+        let entries = discrepancy.entries(side);
+        let ledger = left.book.ledger(side);
+        // What one side has for the hour, the other side's sum is short of.
+        let (has, lacks) = if side == Side::Settlement { (recorded, billed) } else { (billed, recorded) };
+        let short = money::subtract(has, lacks).filter(|short| !short.is_zero() && entries.len() > 1)?;
+        [Place::Second, Place::First, Place::BehindTheGap].into_iter().find_map(|wanted| {
+            let mut sum = Sum::default();
+            let mut hour = None;
+            for &entry in entries {
+                let Some(start) = ledger.start(entry) else { continue };
+                let day = zone.day(start);
+                let hours = (zone.day(Instant(day.0 + 26 * HOUR)).0 - day.0) / HOUR;
+                if hours != 24 && place(zone, day, start, hours) == Some(wanted) {
+                    sum.add(if of_amounts.is_some() {
+                        ledger.amount(entry)?
+                    } else {
+                        ledger.quantity(entry)?
+                    });
+                    hour = Some(hour.map_or((start, day, hours), |known: (Instant, Instant, i64)| {
+                        known.min((start, day, hours))
+                    }));
+                }
+            }
+            let (start, day, hours) = hour.filter(|_| sum.value() == Some(short))?;
+            let show =
+                |value: Decimal| if of_amounts.is_some() { money::shown(value) } else { money::plain(value) };
+            let who = if side == Side::Settlement { ["settled", "billed"] } else { ["billed", "settled"] };
+            let arithmetic = format!(
+                "{} {} - {} {} = {}, which is what is {} for {}; {}",
+                show(has),
+                who[0],
+                show(lacks),
+                who[1],
+                show(short),
+                who[0],
+                zone.show(start, true),
+                told(zone, day, start, wanted, hours)
+            );
+            Some(Cause { name: NAME.to_owned(), arithmetic })
+        })
+    })
 }
 
 fn place(zone: &Zone, day: Instant, start: Instant, hours: i64) -> Option<Place> {

@@ -65,9 +65,15 @@ impl<'a> Leftovers<'a> {
         })
     }
 
-    /// Whether the key has this field.
-    pub(super) fn is_keyed(&self, field: Field) -> bool {
-        self.key.contains(&field)
+    /// The texts of the key.
+    pub(super) fn keyed(&self) -> impl Iterator<Item = Field> + '_ {
+        self.key.iter().copied()
+    }
+
+    /// The order of settlements that say the same of what is looked for: by what their sources say, whatever the order of the rows.
+    pub(super) fn order(&self, settlement: u32) -> impl Ord + use<'a> {
+        let ledger = self.book.ledger(Side::Settlement);
+        (Role::ALL.map(|role| ledger.role(role, settlement)), ledger.start(settlement), settlement)
     }
 
     /// The key of an entry, but for one field, as a hash with whatever else is given.

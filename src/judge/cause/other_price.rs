@@ -1,13 +1,15 @@
-//! `price of another day`, `price of another location`: the price that was billed is settled elsewhere among what does not
-//! tie, on just one other day of the same key, or at just one other location at the same time.
+//! `price of another day`, `price of another interval`, `price of another location`, or of another charge or attribute of the key:
+//! the price that was billed is settled elsewhere among what does not tie, on just one other day of the same key, in just one
+//! other interval of the day, or for just one other location, charge or index at the same time.
 
 use super::leftovers::{Left, Leftovers};
 use super::{Cause, Kind};
 use crate::money::{self, Decimal};
 use crate::normalise::{Field, Role, Side};
+use crate::period::Instant;
 
-/// A settled price under its key: hash, what tells the places apart, location as stated, entry.
-type Quote<'a> = (u64, i64, &'a str, u32);
+/// A settled price under its key: hash, what tells the places apart, entry.
+type Quote = (u64, i64, u32);
 
 pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
     let wanted: Vec<(Left, Decimal)> = left
@@ -22,54 +24,79 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
     if wanted.is_empty() {
         return Vec::new();
     }
-    let location = Field::of(Role::Location).filter(|&field| left.is_keyed(field));
-    let days = quotes(left, |entry, price| {
-        let start = left.start(Side::Settlement, entry)?;
-        Some((left.hash(Side::Settlement, entry, None, price), left.book.zone().day(start).0))
-    });
-    let places = quotes(left, |entry, price| {
-        let start = left.start(Side::Settlement, entry)?;
-        let place = left.book.key(Side::Settlement, location?, entry);
-        Some((left.hash(Side::Settlement, entry, location, (start, price)), i64::from(place)))
-    });
+    // What a price is quoted for, beside its time: where, for which charge, by which index.
+    let apart = [Role::Deal, Role::Vendor, Role::Unit, Role::Currency].map(Field::of);
+    let kinds: Vec<(Field, Vec<Quote>)> = left
+        .keyed()
+        .filter(|field| !apart.contains(&Some(*field)))
+        .map(|field| {
+            let quotes = quotes(left, |entry, price| {
+                let start = left.start(Side::Settlement, entry)?;
+                let kind = left.book.key(Side::Settlement, field, entry);
+                Some((left.hash(Side::Settlement, entry, Some(field), (start, price)), i64::from(kind)))
+            });
+            (field, quotes)
+        })
+        .collect();
+    let zone = left.book.zone();
+    let times = |place: &dyn Fn(Instant) -> Instant| {
+        quotes(left, |entry, price| {
+            let start = left.start(Side::Settlement, entry)?;
+            Some((left.hash(Side::Settlement, entry, None, price), place(start).0))
+        })
+    };
+    let (days, starts) = (times(&|start| zone.day(start)), times(&|start| start));
     let cause = |&(Left { entry, .. }, price): &(Left, Decimal)| {
         let start = left.start(Side::Invoice, entry)?;
-        let own_day = left.book.zone().day(start).0;
-        let of_day = sole(&days, left.hash(Side::Invoice, entry, None, price), own_day)
-            .filter(|&other| is_quoted(left, entry, other, None, price));
-        if let Some(other) = of_day {
-            let on = left.start(Side::Settlement, other).map(|at| left.book.zone().show(at, false));
-            let arithmetic = format!("{} is settled on {}", money::plain(price), on.unwrap_or_default());
+        let at_another = |quotes: &[Quote], own: Instant| {
+            sole(quotes, left.hash(Side::Invoice, entry, None, price), own.0)
+                .filter(|&other| is_quoted(left, entry, other, None, price))
+                .and_then(|other| left.start(Side::Settlement, other))
+        };
+        let own_day = zone.day(start);
+        if let Some(other) = at_another(&days, own_day) {
+            let arithmetic = format!("{} is settled on {}", money::plain(price), zone.show(other, false));
             return Some(Cause { name: "price of another day".to_owned(), arithmetic });
         }
-        let own_place = i64::from(left.book.key(Side::Invoice, location?, entry));
-        let other = sole(&places, left.hash(Side::Invoice, entry, location, (start, price)), own_place)
-            .filter(|&other| is_quoted(left, entry, other, location, price))?;
-        let at = left.book.ledger(Side::Settlement).role(Role::Location, other);
-        let arithmetic = format!("{} is settled at {at}", money::plain(price));
-        Some(Cause { name: "price of another location".to_owned(), arithmetic })
+        if let Some(other) = at_another(&starts, start).filter(|&other| zone.day(other) == own_day) {
+            let arithmetic = format!("{} is settled for {}", money::plain(price), zone.show(other, true));
+            return Some(Cause { name: "price of another interval".to_owned(), arithmetic });
+        }
+        kinds.iter().find_map(|&(field, ref quotes)| {
+            let own = i64::from(left.book.key(Side::Invoice, field, entry));
+            let other = sole(quotes, left.hash(Side::Invoice, entry, Some(field), (start, price)), own)
+                .filter(|&other| is_quoted(left, entry, other, Some(field), price))?;
+            let name = left.book.fields().name(field);
+            let word = if Role::named(name) == Some(Role::Location) { "at" } else { "for" };
+            let text = left.book.ledger(Side::Settlement).text(field, other);
+            let arithmetic = format!("{} is settled {word} {text}", money::plain(price));
+            Some(Cause { name: format!("price of another {name}"), arithmetic })
+        })
     };
     wanted.iter().filter_map(|wanted| Some((wanted.0.number, cause(wanted)?))).collect()
 }
 
-fn quotes<'a>(left: &Leftovers<'a>, under: impl Fn(u32, Decimal) -> Option<(u64, i64)>) -> Vec<Quote<'a>> {
+fn quotes(left: &Leftovers<'_>, under: impl Fn(u32, Decimal) -> Option<(u64, i64)>) -> Vec<Quote> {
     let ledger = left.book.ledger(Side::Settlement);
-    let mut quotes: Vec<Quote<'a>> = left
+    let mut quotes: Vec<Quote> = left
         .entries(Side::Settlement)
         .filter_map(|Left { entry, .. }| {
             let (hash, place) = under(entry, ledger.price(entry)?.normalize())?;
-            Some((hash, place, ledger.role(Role::Location, entry), entry))
+            Some((hash, place, entry))
         })
         .collect();
-    quotes.sort_unstable();
+    // Of records that say the same of the place, the first by what their sources say: the order of the rows means nothing.
+    quotes.sort_unstable_by(|a, b| {
+        (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| left.order(a.2).cmp(&left.order(b.2)))
+    });
     quotes.dedup_by_key(|quote| (quote.0, quote.1));
     quotes
 }
 
 /// The entry under `hash`, where there is but one place, and not our own.
-fn sole(quotes: &[Quote<'_>], hash: u64, own: i64) -> Option<u32> {
+fn sole(quotes: &[Quote], hash: u64, own: i64) -> Option<u32> {
     let mut run = quotes.iter().skip(quotes.partition_point(|quote| quote.0 < hash));
-    let &(_, place, _, entry) = run.next().filter(|quote| quote.0 == hash)?;
+    let &(_, place, entry) = run.next().filter(|quote| quote.0 == hash)?;
     let alone = run.next().is_none_or(|quote| quote.0 != hash);
     (alone && place != own).then_some(entry)
 }

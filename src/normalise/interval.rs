@@ -1,0 +1,146 @@
+//! When a row's delivery is: from its cells to the interval, remembered for the rows that say the same.
+
+use super::wide::Slice;
+use super::{Layout, Normaliser, Refusal, Source, Taker, refuse};
+use crate::intake::Row;
+use crate::period::{Instant, Interval, Misread, Part, Texts};
+
+/// Enough for a year of five-minute intervals; past that the memory is started anew.
+const REMEMBERED: usize = 1 << 17;
+
+/// Where a row states its interval.
+pub(super) struct Stated<'a> {
+    /// By [`Part`]; `None` for what the side does not have.
+    parts: [Option<Source<'a>>; Part::ALL.len()],
+    /// Whether there are but starts and ends, each a date or a time by itself.
+    is_plain: bool,
+}
+
+impl<'a> Stated<'a> {
+    pub(super) fn new(
+        mut source: impl FnMut(&'a str) -> Source<'a>,
+        is_mapped: impl Fn(Part) -> bool,
+        is_plain: bool,
+    ) -> Self {
+        let parts = Part::ALL.map(|part| is_mapped(part).then(|| source(part.name())));
+        let is_plain = is_plain && parts.iter().skip(2).all(Option::is_none);
+        Self { parts, is_plain }
+    }
+
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Source<'a>> {
+        self.parts.iter().flatten()
+    }
+
+    fn source(&self, part: Part) -> Option<&Source<'a>> {
+        self.parts.get(part as usize).and_then(Option::as_ref)
+    }
+
+    fn text<'r>(&'r self, part: Part, row: &'r Row) -> Option<&'r str> {
+        self.source(part).map(|source| source.pick(row).1)
+    }
+
+    /// What a row, or one hour of it, says of its interval.
+    pub(super) fn texts<'r>(&'r self, slice: Option<(Part, &'r Slice)>, row: &'r Row) -> Texts<'r> {
+        Texts::of(|part| match slice {
+            Some((of, slice)) if of == part => Some(&slice.label),
+            _ => self.text(part, row),
+        })
+    }
+}
+
+impl<T: Taker> Normaliser<'_, T> {
+    /// Reads the interval into the draft.
+    pub(super) fn interval(
+        &mut self,
+        layout: &Layout<'_>,
+        slice: Option<&Slice>,
+        row: &Row,
+    ) -> Result<(), Refusal> {
+        (self.draft.start, self.draft.end) = (None, None);
+        let stated = &layout.stated;
+        let edges = [Part::Start, Part::End].map(|part| stated.text(part, row).unwrap_or_default());
+        // Nearly all rows of nearly all files end here: two texts, both seen before.
+        if stated.is_plain && slice.is_none() {
+            let known = |text: &str| match text {
+                "" => Some(None),
+                text => self.moments.get(text).copied().map(Some),
+            };
+            if let [Some(start), Some(end)] = edges.map(known) {
+                (self.draft.start, self.draft.end) = (start, end);
+                return Ok(());
+            }
+        }
+        let slice = layout.wide.as_ref().map(|wide| wide.part).zip(slice);
+        let texts = stated.texts(slice, row);
+        if !stated.is_plain && self.turn.is_none() {
+            self.said.clear();
+            for part in Part::ALL {
+                self.said.push_str(texts.get(part).unwrap_or_default());
+                self.said.push('\u{1f}');
+            }
+            if let Some(&(start, end)) = self.intervals.get(&self.said) {
+                (self.draft.start, self.draft.end) = (start, end);
+                return Ok(());
+            }
+        }
+        let read = self.dates.interval(&texts, self.turn);
+        let Interval { start, end, at_change } = read.map_err(|misread| {
+            self.draft.start = misread.start;
+            self.misread(stated, slice, row, &misread)
+        })?;
+        (self.draft.start, self.draft.end) = (start, end);
+        // What a clock change has to do with depends on more than the text of one cell.
+        if stated.is_plain && !at_change {
+            for (text, at) in edges.into_iter().zip([start, end]) {
+                let Some(at) = at else { continue };
+                self.remember(text, at);
+            }
+        } else if !stated.is_plain && self.turn.is_none() {
+            if self.intervals.len() >= REMEMBERED {
+                self.intervals.clear();
+            }
+            self.intervals.insert(self.said.clone(), (start, end));
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, text: &str, at: Instant) {
+        let whole = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'T' | b':' | b'Z' | b'+'));
+        // A text such as "Aug-00" starts and ends on different days and is not remembered.
+        if whole && text.len() > 7 {
+            if self.moments.len() >= REMEMBERED {
+                self.moments.clear();
+            }
+            self.moments.insert(text.to_owned(), at);
+        }
+    }
+
+    fn misread(
+        &self,
+        stated: &Stated<'_>,
+        slice: Option<(Part, &Slice)>,
+        row: &Row,
+        misread: &Misread,
+    ) -> Refusal {
+        let name = misread.part.name();
+        let own = slice.filter(|(part, _)| *part == misread.part).and_then(|(_, slice)| slice.column());
+        let (column, value) = match (own, stated.source(misread.part)) {
+            (Some(column), _) => (Some(column), row.trimmed(column).unwrap_or_default()),
+            (None, Some(source)) => {
+                let (column, value) = source.pick(row);
+                (column.or_else(|| source.columns.first().copied()), value)
+            }
+            (None, None) => (None, ""),
+        };
+        let what = match misread.part {
+            Part::Start | Part::End => format!("{name} cannot be read as a date"),
+            _ if own.is_some() => format!("{name}, in the header, says nothing on this day"),
+            _ => format!("{name} cannot be read"),
+        };
+        let mut reason = format!("{what}: {}", misread.trouble.phrase());
+        if let Some(setting) = misread.trouble.setting() {
+            reason = format!("{reason}; or set [{}] {setting}", self.table);
+        }
+        Refusal { trouble: Some(misread.trouble.clone()), ..refuse(column, value, reason) }
+    }
+}
