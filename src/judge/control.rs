@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::fault::{Fault, Kind, Result};
-use crate::normalise::{Ledger, Role, Side, Tallies, Tally, tally};
+use crate::normalise::{Account, Ledger, Role, Side, Tallies, Tally};
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,21 +92,22 @@ impl Control {
     pub(super) fn count(&mut self, ledger: &Ledger, entries: &[u32], class: Class) {
         let tallies = self.books.entry((ledger.side(), class)).or_default();
         for &entry in entries {
-            tally(tallies, ledger.role(Role::Currency, entry), ledger.amount(entry));
+            let [document, currency] = [Role::Document, Role::Currency].map(|role| ledger.role(role, entry));
+            tallies.add(document, currency, ledger.amount(entry));
         }
     }
 
-    /// Counts entries of one currency that were judged elsewhere.
-    pub fn count_all(&mut self, side: Side, class: Class, currency: &str, lines: &Tally) {
+    /// Counts entries of one document and currency that were judged elsewhere.
+    pub fn count_all(&mut self, side: Side, class: Class, account: &Account, lines: &Tally) {
         let tallies = self.books.entry((side, class)).or_default();
-        tallies.entry(currency.to_owned()).or_default().join(lines);
+        tallies.join(&account.document, &account.currency, lines);
     }
 
     /// Counts what others have counted.
     pub(super) fn join(&mut self, other: &Self) {
         for (&(side, class), tallies) in &other.books {
-            for (currency, lines) in tallies {
-                self.count_all(side, class, currency, lines);
+            for (account, lines) in tallies.iter() {
+                self.count_all(side, class, account, lines);
             }
         }
     }
@@ -114,45 +115,76 @@ impl Control {
     /// The totals by side and currency; every class is there, empty ones too.
     #[must_use]
     pub fn balances(&self) -> BTreeMap<(Side, &str), Balance> {
-        let mut balances: BTreeMap<(Side, &str), Balance> = BTreeMap::new();
+        let mut balances = BTreeMap::new();
         for (&(side, class), tallies) in &self.books {
-            for (currency, tally) in tallies {
-                let balance = balances.entry((side, currency)).or_insert_with(|| {
-                    Class::ALL.into_iter().map(|class| (class, Tally::default())).collect()
-                });
-                balance.insert(class, *tally);
+            for (currency, tally) in tallies.by_currency() {
+                put(balances.entry((side, currency)).or_default(), class, &tally);
             }
         }
         balances
     }
 
+    /// The totals by side, document and currency, where there are documents, and not too many of them to tell apart; every class is there.
+    #[must_use]
+    pub fn documents(&self) -> BTreeMap<(Side, &str, &str), Balance> {
+        let mut balances = BTreeMap::new();
+        for (&(side, class), tallies) in self.books.iter().filter(|((side, _), _)| !self.has_merged(*side)) {
+            for (Account { document, currency }, tally) in tallies.iter() {
+                put(balances.entry((side, document.as_str(), currency.as_str())).or_default(), class, tally);
+            }
+        }
+        balances
+    }
+
+    /// Whether a side has more documents than are told apart.
+    #[must_use]
+    pub fn has_merged(&self, side: Side) -> bool {
+        self.books.iter().any(|((of, _), tallies)| *of == side && tallies.has_merged())
+    }
+
     /// The lines of one class, over all currencies.
     #[must_use]
     pub fn lines(&self, side: Side, class: Class) -> u64 {
-        self.books.get(&(side, class)).map_or(0, |tallies| tallies.values().map(|tally| tally.lines).sum())
+        self.books.get(&(side, class)).map_or(0, Tallies::lines)
     }
 
-    /// Read = matched + within tolerance + discrepant + superseded + rejected, in lines and money.
+    /// Read = matched + within tolerance + discrepant + superseded + rejected, in lines and money: by side and currency, and by document.
     pub(super) fn check(&self) -> Result<()> {
-        for ((side, currency), balance) in self.balances() {
-            let of = |class| balance.get(&class).copied().unwrap_or_default();
-            let mut judged = Tally::default();
-            for class in Class::JUDGED {
-                judged.join(&of(class));
-            }
-            let read = of(Class::Read);
-            if judged != read {
-                let show = |tally: &Tally| match tally.amount.value() {
-                    Some(amount) => format!("{} lines, {amount} {currency}", tally.lines),
-                    None => format!("{} lines, more money than 28 digits hold", tally.lines),
-                };
-                let what = format!("the control totals of the {} side do not balance", side.name());
-                return Err(Fault::new(Kind::Bug, what)
-                    .value(format!("judged {}", show(&judged)))
-                    .expected(format!("read {}", show(&read)))
-                    .next("no report was written; please report this with the inputs"));
-            }
-        }
-        Ok(())
+        let of_currency =
+            |(side, currency): (Side, &str)| format!("of the {} side in {currency}", side.name());
+        let of_document = |(side, document, currency): (Side, &str, &str)| {
+            format!("of document {document} of the {} side in {currency}", side.name())
+        };
+        let by_currency = self.balances().into_iter().map(|(key, balance)| (of_currency(key), balance));
+        let by_document = self.documents().into_iter().map(|(key, balance)| (of_document(key), balance));
+        by_currency.chain(by_document).try_for_each(|(whose, balance)| check(&whose, &balance))
     }
+}
+
+/// Puts what was counted into a balance that has every class.
+fn put(balance: &mut Balance, class: Class, tally: &Tally) {
+    for class in Class::ALL {
+        balance.entry(class).or_default();
+    }
+    balance.entry(class).or_default().join(tally);
+}
+
+fn check(whose: &str, balance: &Balance) -> Result<()> {
+    let of = |class| balance.get(&class).copied().unwrap_or_default();
+    let mut judged = Tally::default();
+    for class in Class::JUDGED {
+        judged.join(&of(class));
+    }
+    let read = of(Class::Read);
+    if judged == read {
+        return Ok(());
+    }
+    let show = |tally: &Tally| match tally.amount.value() {
+        Some(amount) => format!("{} lines, {amount}", tally.lines),
+        None => format!("{} lines, more money than 28 digits hold", tally.lines),
+    };
+    Err(Fault::new(Kind::Bug, format!("the control totals {whose} do not balance"))
+        .value(format!("judged {}", show(&judged)))
+        .expected(format!("read {}", show(&read)))
+        .next("no report was written; please report this with the inputs"))
 }

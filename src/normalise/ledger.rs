@@ -4,12 +4,13 @@
 //! into columns. Texts are stored once and referred to by number; decimals are
 //! 64-bit mantissas with a scale, the rare wider ones stand aside.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::accounts::Tallies;
 use super::role::{Field, Role};
 use super::roundings::Roundings;
 use super::sample::Sample;
@@ -17,7 +18,7 @@ use super::taxes::{TaxCounts, Taxes};
 use super::totals::{TotalCounts, WrongTotal};
 use super::{Entry, Taker};
 use crate::intake::{Origin, Row};
-use crate::money::{Decimal, Sum};
+use crate::money::Decimal;
 use crate::period::Instant;
 
 /// Who says so.
@@ -156,43 +157,7 @@ impl Numbers {
     }
 }
 
-/// A number of lines and their money.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// How many rows or entries.
-    pub lines: u64,
-    /// The sum of their amounts; blank and unreadable amounts add nothing.
-    pub amount: Sum,
-}
-
-impl Tally {
-    /// Counts one line.
-    pub fn add(&mut self, amount: Option<Decimal>) {
-        self.lines += 1;
-        if let Some(amount) = amount {
-            self.amount.add(amount);
-        }
-    }
-
-    /// Counts the lines of another tally.
-    pub fn join(&mut self, other: &Self) {
-        self.lines += other.lines;
-        self.amount.join(other.amount);
-    }
-}
-
-/// Tallies by currency code; blank where none is stated.
-pub type Tallies = BTreeMap<String, Tally>;
-
-/// Counts one line under its currency.
-pub fn tally(tallies: &mut Tallies, currency: &str, amount: Option<Decimal>) {
-    match tallies.get_mut(currency) {
-        Some(tally) => tally.add(amount),
-        None => tallies.entry(currency.to_owned()).or_default().add(amount),
-    }
-}
-
-/// The rows of one side, by currency.
+/// The rows of one side, by document and currency.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     /// All rows that were read, but for those outside the period.

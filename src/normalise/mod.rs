@@ -2,6 +2,7 @@
 //! values, exact decimals, instants) and rejects. Never: drops a row, guesses a
 //! value, or knows what the other side says.
 
+mod accounts;
 mod interval;
 mod keys;
 mod ledger;
@@ -23,9 +24,10 @@ use std::collections::{BTreeMap, HashMap};
 use foldhash::fast::FixedState;
 use serde::Deserialize;
 
+pub use self::accounts::{Account, Accounts, Tallies, Tally};
 use self::interval::Stated;
 pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
-pub use self::ledger::{Counts, Draft, Ledger, Pool, Reject, Side, Tallies, Tally, TextId, tally};
+pub use self::ledger::{Counts, Draft, Ledger, Pool, Reject, Side, TextId};
 use self::order::Queue;
 pub use self::rates::{MissingRate, RateDay, Rates};
 pub use self::replace::Replacement;
@@ -453,8 +455,8 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         match drafted {
             // What lies outside the period does not concern the run, whatever is wrong with it.
             Err(_) if outside => {
-                let (currency, amount) = self.money_of(layout, row, slice);
-                tally(&mut self.counts.outside, &currency, amount);
+                let (Account { document, currency }, amount) = self.money_of(layout, row, slice);
+                self.counts.outside.add(&document, &currency, amount);
                 if let Some(totals) = &mut self.totals {
                     totals.add(
                         Standing::Outside,
@@ -488,9 +490,9 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                     totals.add(part, origin, text, &self.currency, self.draft.amount, priced);
                 }
                 if outside {
-                    return tally(&mut self.counts.outside, &self.currency, self.draft.amount);
+                    return self.counts.outside.add(layout.document(row), &self.currency, self.draft.amount);
                 }
-                tally(&mut self.counts.read, &self.currency, self.draft.amount);
+                self.counts.read.add(layout.document(row), &self.currency, self.draft.amount);
                 if let Some((taxes, settings)) = self.draft.taxes.as_ref().zip(self.reading.taxes.as_ref()) {
                     self.counts.taxes.count(taxes, &settings.rates);
                 }
@@ -535,14 +537,14 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                 return self.reject(origin, columns, layout, (row, None), refusal);
             }
         };
-        let (stated, _) = self.money_of(layout, row, None);
+        let (Account { currency: stated, .. }, _) = self.money_of(layout, row, None);
         let currency = match parsed.and_then(|parsed| parsed.currency) {
             Some(code) if stated.is_empty() => String::from_utf8_lossy(&code).into_owned(),
             _ => stated,
         };
         let amount = parsed.map(|parsed| self.quantised(source.name, parsed.value));
         if self.is_outside(start) {
-            return tally(&mut self.counts.outside, &currency, amount);
+            return self.counts.outside.add(layout.document(row), &currency, amount);
         }
         let values = Draft { start, amount, ..Draft::default() };
         let entry = Entry { row, texts: &layout.texts, currency: &currency, column: "", values: &values };
@@ -580,12 +582,13 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             })
     }
 
-    /// The currency and the amount of a row that is no entry, as far as they can be read.
-    fn money_of(&self, layout: &Layout<'_>, row: &Row, slice: Option<&Slice>) -> (String, Option<Decimal>) {
+    /// The document, the currency and the amount of a row that is no entry, as far as they can be read.
+    fn money_of(&self, layout: &Layout<'_>, row: &Row, slice: Option<&Slice>) -> (Account, Option<Decimal>) {
         let currency =
             layout.texts.get(Role::Currency as usize).map(|source| currency_code(source.pick(row).1));
         let amount = self.number(layout.number(AMOUNT, row, slice).1).ok().map(|parsed| parsed.value);
-        (currency.unwrap_or_default().into_owned(), amount)
+        let currency = currency.unwrap_or_default().into_owned();
+        (Account { document: layout.document(row).to_owned(), currency }, amount)
     }
 
     fn reject(
@@ -615,7 +618,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         layout: &Layout<'_>,
         (row, slice): (&Row, Option<&Slice>),
         refusal: Refusal,
-    ) -> (Reject, (String, Option<Decimal>)) {
+    ) -> (Reject, (Account, Option<Decimal>)) {
         let mut source = format!("{origin}:{}", row.number);
         if let Some(slice) = slice {
             source = format!("{source}:{}", header_of(slice, columns));
@@ -748,6 +751,11 @@ impl<'a> Layout<'a> {
     /// A row's text in a field, as its cell has it, trimmed; else the default.
     fn text<'r>(&'r self, field: Field, row: &'r Row) -> &'r str {
         self.texts.get(field.index()).map_or("", |source| source.pick(row).1)
+    }
+
+    /// The document that a row is of.
+    fn document<'r>(&'r self, row: &'r Row) -> &'r str {
+        self.texts.get(Role::Document as usize).map_or("", |source| source.pick(row).1)
     }
 
     fn sources(&self) -> impl Iterator<Item = &Source<'a>> {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::wide::Slice;
-use super::{Layout, Normaliser, Refusal, Reject, Taker, tally};
+use super::{Account, Layout, Normaliser, Refusal, Reject, Taker};
 use crate::intake::{Origin, Row};
 use crate::money::Decimal;
 use crate::period::{Part, Turn};
@@ -23,7 +23,7 @@ struct Waiting {
     origin: Origin,
     row: Row,
     reject: Reject,
-    money: (String, Option<Decimal>),
+    money: (Account, Option<Decimal>),
 }
 
 impl<T: Taker> Normaliser<'_, T> {
@@ -92,9 +92,10 @@ impl<T: Taker> Normaliser<'_, T> {
         self.layout = layout;
     }
 
-    pub(super) fn count_reject(&mut self, reject: Reject, (currency, amount): &(String, Option<Decimal>)) {
-        tally(&mut self.counts.read, currency, *amount);
-        tally(&mut self.counts.rejected, currency, *amount);
+    pub(super) fn count_reject(&mut self, reject: Reject, (account, amount): &(Account, Option<Decimal>)) {
+        for tallies in [&mut self.counts.read, &mut self.counts.rejected] {
+            tallies.add(&account.document, &account.currency, *amount);
+        }
         self.rejects.push(reject);
     }
 }

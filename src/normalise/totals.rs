@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::FixedState;
 
+use super::accounts::Tallies;
 use super::keys::KeyRules;
-use super::ledger::{Draft, Ledger, Side, Tallies};
+use super::ledger::{Draft, Ledger, Side};
 use super::role::Field;
 use super::roundings::Roundings;
 use super::{Entry, Taker as _};
@@ -234,16 +235,17 @@ impl<'a> Totals<'a> {
         let rows = &self.waiting;
         let vendor = Field::of(super::Role::Vendor).unwrap_or_default();
         for (entry, (rule, key)) in (0..).zip(&self.keys) {
+            let document = rows.role(super::Role::Document, entry);
             let currency = rows.role(super::Role::Currency, entry);
             let amount = rows.amount(entry);
             let sums = self.sums.get(*rule);
             let none = Lines::default();
             let lines = sums.and_then(|sums| sums.all.get(*sums.numbers.get(key)?)).unwrap_or(&none);
             if lines.inside + lines.rejected == 0 && lines.outside > 0 {
-                super::tally(outside, currency, amount);
+                outside.add(document, currency, amount);
                 continue;
             }
-            super::tally(&mut counts.rows, currency, amount);
+            counts.rows.add(document, currency, amount);
             let Some(amount) = amount else {
                 counts.unchecked += 1;
                 continue;

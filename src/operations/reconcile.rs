@@ -21,7 +21,7 @@ use crate::sieve::{Plan, Sifted};
 ///
 /// Reads the invoices, reads or pulls the matching settlement records, matches
 /// the two sides, judges every difference, and writes discrepancies.csv,
-/// discrepancies.json, rejects.csv and summary.json.
+/// discrepancies.json, documents.csv, rejects.csv and summary.json.
 ///
 /// Exit codes: 0 ties out, 1 discrepancies found, 2 usage or configuration,
 /// 3 input rejected, 4 platform or sign-in failed, 70 a bug of tieout.

@@ -4,6 +4,7 @@
 //! To add a format: add a file with a function of the shape of [`Writer`], and a line in [`Format`].
 
 mod csv;
+mod documents;
 mod explained;
 mod idle;
 mod json;
@@ -143,8 +144,11 @@ pub fn write(report: &Report<'_>, directory: &Path, formats: &[Format]) -> Resul
             .next("choose another with --output or [report] directory")
     })?;
     let discrepancies = formats.iter().map(|format| format.file());
-    let files = discrepancies
-        .chain([("rejects.csv", rejects::write as Writer), ("summary.json", summary::write as Writer)]);
+    let files = discrepancies.chain([
+        ("documents.csv", documents::write as Writer),
+        ("rejects.csv", rejects::write as Writer),
+        ("summary.json", summary::write as Writer),
+    ]);
     // All are whole before the first gets its name.
     let ready = files
         .map(|(name, writer)| {

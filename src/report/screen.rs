@@ -50,6 +50,14 @@ pub fn screen(report: &Report<'_>, width: u16, limit: usize) -> String {
     lines.extend(summary.taxes.iter().map(taxes));
     lines.extend(totals(&summary));
     lines.extend(conversions(&summary));
+    lines.extend(summary.documents.iter().map(|(side, of)| {
+        format!(
+            "{} of {} of the {side} side {} wholly",
+            of.tie,
+            counted(of.all, "document", "documents"),
+            if of.tie == 1 { "ties" } else { "tie" }
+        )
+    }));
     lines.extend(patterns(&summary));
     lines.extend(notes(report, &summary));
     let listed = summary.groups.discrepancies - immaterial.map_or(0, |immaterial| immaterial.discrepancies);

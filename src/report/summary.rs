@@ -6,7 +6,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::{Input, Report, as_text, idle};
-use crate::judge::{Discrepancy, Pattern, Share};
+use crate::judge::{Class, Discrepancy, Pattern, Share};
 use crate::money::{self, Decimal, Sum};
 use crate::normalise::{Inferred, Side, Tally, TaxCounts, TotalCounts};
 
@@ -51,6 +51,9 @@ pub struct Summary {
     pub rates: Option<RatesSummary>,
     /// What many discrepancies have in common, the one that explains most money first.
     pub patterns: Vec<PatternSummary>,
+    /// Side → how many documents it has, and how many of them tie wholly; none where it states none, or too many to tell apart.
+    /// `documents.csv` has each.
+    pub documents: BTreeMap<&'static str, Documents>,
     /// Side → currency → class → lines and amount.
     pub control_totals: BTreeMap<&'static str, BTreeMap<String, BTreeMap<&'static str, Total>>>,
 }
@@ -192,7 +195,7 @@ impl TotalsSummary {
             RoundingSummary { told: format!("{told}; {are}"), ..inferred.into() }
         };
         Self {
-            rows: counts.rows.values().map(|tally| tally.lines).sum(),
+            rows: counts.rows.lines(),
             agree: counts.agree,
             differ: counts.wrong.len() as u64,
             unchecked: counts.unchecked,
@@ -236,6 +239,15 @@ pub struct Direction {
     /// Both together.
     #[serde(serialize_with = "as_text")]
     pub net: Option<Decimal>,
+}
+
+/// Documents, counted.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Documents {
+    /// How many there are.
+    pub all: u64,
+    /// Of how many no line is discrepant or rejected.
+    pub tie: u64,
 }
 
 /// What several discrepancies have in common.
@@ -304,6 +316,21 @@ pub fn summary(report: &Report<'_>) -> Summary {
     for ((side, currency), balance) in outcome.control.balances() {
         let classes = balance.iter().map(|(class, tally)| (class.name(), Total::from(tally))).collect();
         control_totals.entry(side.name()).or_default().insert(currency.to_owned(), classes);
+    }
+    // A document may have lines in several currencies.
+    let mut ties: BTreeMap<(Side, &str), bool> = BTreeMap::new();
+    for ((side, document, _), balance) in outcome.control.documents() {
+        let lines = |class| balance.get(&class).map_or(0, |tally| tally.lines);
+        if !document.is_empty() && lines(Class::Read) > 0 {
+            *ties.entry((side, document)).or_insert(true) &=
+                lines(Class::Discrepant) + lines(Class::Rejected) == 0;
+        }
+    }
+    let mut documents: BTreeMap<&'static str, Documents> = BTreeMap::new();
+    for ((side, _), ties) in ties {
+        let documents = documents.entry(side.name()).or_default();
+        documents.all += 1;
+        documents.tie += u64::from(ties);
     }
     let immaterial = report.minimum.map(|minimum| {
         let all = || outcome.discrepancies().filter(|of| !of.is_material(report.minimum));
@@ -383,6 +410,7 @@ pub fn summary(report: &Report<'_>) -> Summary {
             by_an_earlier_rate: outcome.by_previous,
         }),
         patterns: outcome.patterns.iter().map(|pattern| pattern_summary(report, pattern)).collect(),
+        documents,
         control_totals,
     }
 }

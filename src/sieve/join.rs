@@ -1,5 +1,9 @@
 //! The slots of one partition, both sides: one line against one record, or left to others.
 
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
 use super::slot::Slot;
 use super::{Plan, Sifted, sketch::Classes};
 use crate::judge::{Class, Control, Terms, Weighed};
@@ -73,7 +77,6 @@ pub(super) fn join(plan: &Plan<'_>, slots: &[Vec<Slot>; 2], classes: [&Classes; 
         }
     }
     drop(table);
-    let mut tallies = Totals::new(classes);
     for (settlement, &partner) in settlements.iter().zip(&partners) {
         let Some(invoice) = invoices.get(partner as usize) else {
             if partner != LATER {
@@ -85,11 +88,11 @@ pub(super) fn join(plan: &Plan<'_>, slots: &[Vec<Slot>; 2], classes: [&Classes; 
         match verdict(plan, pair, classes) {
             Verdict::Matched => {
                 sifted.outcome.matched += 1;
-                tallies.count(pair, 0);
+                sifted.totals.count(pair, classes, 0);
             }
             Verdict::Within(rule, weighed) => {
                 sifted.outcome.count_within(plan.numbers[rule], &weighed);
-                tallies.count(pair, 1);
+                sifted.totals.count(pair, classes, 1);
             }
             Verdict::Left => {
                 sifted.left[0].push(invoice.place());
@@ -97,7 +100,6 @@ pub(super) fn join(plan: &Plan<'_>, slots: &[Vec<Slot>; 2], classes: [&Classes; 
             }
         }
     }
-    tallies.into(&mut sifted.outcome.control);
     sifted
 }
 
@@ -127,37 +129,38 @@ fn verdict(plan: &Plan<'_>, [invoice, settlement]: [&Slot; 2], classes: [&Classe
     }
 }
 
-/// Tallies by verdict, side and currency.
-struct Totals<'a> {
-    classes: [&'a Classes; 2],
-    tallies: [[Vec<Tally>; 2]; 2],
-}
+/// Tallies by verdict and side, and by the number of the account.
+#[derive(Debug, Default)]
+pub(super) struct Totals([[HashMap<u32, Tally, FixedState>; 2]; 2]);
 
-impl<'a> Totals<'a> {
-    fn new(classes: [&'a Classes; 2]) -> Self {
-        let empty = || classes.map(|classes| vec![Tally::default(); classes.currencies.len()]);
-        Self { classes, tallies: [empty(), empty()] }
+impl Totals {
+    fn count(&mut self, pair: [&Slot; 2], classes: [&Classes; 2], verdict: usize) {
+        let Some(tallies) = self.0.get_mut(verdict) else { return };
+        for ((slot, classes), tallies) in pair.into_iter().zip(classes).zip(tallies) {
+            let class = classes.all.get(slot.class()).copied().unwrap_or_default();
+            tallies.entry(class.account).or_default().add(Some(slot.amount(&class)));
+        }
     }
 
-    fn count(&mut self, pair: [&Slot; 2], verdict: usize) {
-        let Some(tallies) = self.tallies.get_mut(verdict) else { return };
-        for ((slot, classes), tallies) in pair.into_iter().zip(self.classes).zip(tallies) {
-            let class = classes.all.get(slot.class()).copied().unwrap_or_default();
-            if let Some(tally) = tallies.get_mut(class.currency as usize) {
-                tally.add(Some(slot.amount(&class)));
+    /// Counts what another has counted.
+    pub(super) fn join(&mut self, other: Self) {
+        for (all, part) in self.0.iter_mut().flatten().zip(other.0.into_iter().flatten()) {
+            for (account, lines) in part {
+                all.entry(account).or_default().join(&lines);
             }
         }
     }
 
-    fn into(self, control: &mut Control) {
-        for (class, tallies) in [Class::Matched, Class::WithinTolerance].into_iter().zip(&self.tallies) {
+    /// Hands on what was counted.
+    pub(super) fn into(self, control: &mut Control, classes: [&Classes; 2]) {
+        for (class, tallies) in [Class::Matched, Class::WithinTolerance].into_iter().zip(&self.0) {
             for ((side, tallies), classes) in
-                [Side::Invoice, Side::Settlement].into_iter().zip(tallies).zip(self.classes)
+                [Side::Invoice, Side::Settlement].into_iter().zip(tallies).zip(classes)
             {
-                for (currency, lines) in
-                    classes.currencies.iter().zip(tallies).filter(|(_, lines)| lines.lines > 0)
-                {
-                    control.count_all(side, class, currency, lines);
+                for (&account, lines) in tallies {
+                    if let Some(account) = classes.accounts.get(account) {
+                        control.count_all(side, class, account, lines);
+                    }
                 }
             }
         }

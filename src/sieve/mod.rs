@@ -100,6 +100,7 @@ impl<'a> Plan<'a> {
                 all.add(part);
                 Ok(all)
             })?;
+        std::mem::take(&mut sifted.totals).into(&mut sifted.outcome.control, classes);
         for (left, keyless) in sifted.left.iter_mut().zip([invoice_keyless, settlement_keyless]) {
             left.extend(keyless);
             left.sort_unstable();
@@ -115,11 +116,14 @@ pub struct Sifted {
     pub outcome: Outcome,
     /// By side, in order, where the other entries stand.
     pub left: [Vec<Place>; 2],
+    /// The lines of the pairs, until they are handed on to the outcome.
+    totals: join::Totals,
 }
 
 impl Sifted {
     fn add(&mut self, other: Self) {
         self.outcome.join(&other.outcome);
+        self.totals.join(other.totals);
         for (all, part) in self.left.iter_mut().zip(other.left) {
             all.extend(part);
         }

@@ -12,7 +12,7 @@ use crate::intake::{Origin, Row};
 use crate::judge::miscalculated;
 use crate::matching::KeyPart;
 use crate::money;
-use crate::normalise::{Entry, Field, Role, Side, Taker};
+use crate::normalise::{Accounts, Entry, Field, Role, Side, Taker};
 use crate::period::Instant;
 use crate::spill::Spill;
 
@@ -62,9 +62,9 @@ pub struct Sketcher<'p> {
 #[derive(Default)]
 pub(super) struct Classes {
     pub(super) all: Vec<Class>,
-    numbers: HashMap<Class, u32>,
+    numbers: HashMap<Class, u32, foldhash::fast::RandomState>,
     last: Option<(Class, u32)>,
-    pub(super) currencies: Vec<String>,
+    pub(super) accounts: Accounts,
 }
 
 impl Classes {
@@ -81,15 +81,6 @@ impl Classes {
         }
         self.last = Some((class, number));
         number
-    }
-
-    fn currency(&mut self, code: &str) -> u32 {
-        let known = self.currencies.iter().position(|known| known == code);
-        let number = known.unwrap_or_else(|| {
-            self.currencies.push(code.to_owned());
-            self.currencies.len() - 1
-        });
-        u32::try_from(number).unwrap_or(u32::MAX)
     }
 }
 
@@ -176,7 +167,8 @@ impl<'p> Sketcher<'p> {
             && miscalculated(values.quantity, values.price, values.before_tax()))
             || values.taxes.is_some_and(|taxes| !taxes.add_up());
         let (Some((mantissa, scale)), false) = (fits, wrong) else { return (0, Class::default()) };
-        let currency = self.classes.currency(entry.text(self.plan.currency));
+        let document = entry.text(field(Role::Document));
+        let account = self.classes.accounts.number(document, entry.text(self.plan.currency));
         let mut tolerances = 0;
         for (bit, rule) in self.plan.amounts.iter().enumerate() {
             let holds = rule.when.iter().all(|(field, values)| {
@@ -185,7 +177,7 @@ impl<'p> Sketcher<'p> {
             });
             tolerances |= u64::from(holds) << bit;
         }
-        (mantissa, Class { currency, scale, tolerances, simple: true })
+        (mantissa, Class { account, scale, tolerances, simple: true })
     }
 
     /// Adds what a text is compared as; whether that is blank.

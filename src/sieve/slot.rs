@@ -23,8 +23,8 @@ pub struct Place {
 /// What is the same for many entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Class {
-    /// The number of its currency.
-    pub(super) currency: u32,
+    /// The number of its document and currency.
+    pub(super) account: u32,
     /// The scale of its amount, which has no zeros at its end.
     pub(super) scale: u32,
     /// Which tolerances for amounts it lets apply: a bit for each.

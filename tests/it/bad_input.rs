@@ -1044,7 +1044,7 @@ fn reports_that_cannot_be_written_leave_the_earlier_ones_alone() {
     let setup = Setup::small();
     assert_eq!(setup.reconcile(&[]).code, Some(0));
     let earlier = setup.files("reports");
-    assert_eq!(earlier.len(), 4);
+    assert_eq!(earlier.len(), 5);
     setup.edit(RECORDS, "325.00", "326.00");
     let assert_refused = |outcome: &Outcome, says: &[&str]| {
         assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(CONFIGURATION), ""), "{}", outcome.stderr);
@@ -1209,7 +1209,7 @@ mod platform {
         let (setup, simulator) = troubled(None);
         assert_eq!(reconcile(&setup, PASSWORD, &[]).code, Some(0));
         let earlier = setup.files("reports");
-        assert_eq!(earlier.len(), 4);
+        assert_eq!(earlier.len(), 5);
         drop(simulator);
         assert_eq!(reconcile(&setup, PASSWORD, &[]).code, Some(PLATFORM));
         assert_eq!(setup.files("reports"), earlier);
@@ -1241,7 +1241,7 @@ mod platform {
             let expected = if secret == PASSWORD { 0 } else { PLATFORM };
             assert_eq!(outcome.code, Some(expected), "{reference}: {}", outcome.stderr);
             let mut written = setup.files("");
-            assert_eq!(written.len(), if expected == 0 { 7 } else { 3 });
+            assert_eq!(written.len(), if expected == 0 { 8 } else { 3 });
             written.push(("stdout".into(), outcome.stdout.into_bytes()));
             written.push(("stderr".into(), outcome.stderr.into_bytes()));
             let wide: Vec<u8> = secret.encode_utf16().flat_map(u16::to_le_bytes).collect();

@@ -210,7 +210,7 @@ fn a_reader_that_goes_away_does_not_change_the_verdict() {
     if let Ok(full) = fs::File::options().write(true).open("/dev/full") {
         assert_eq!(verdict(full.into()), Some(1));
     }
-    assert_eq!(setup.files("reports").len(), 4, "the reports are there all the same");
+    assert_eq!(setup.files("reports").len(), 5, "the reports are there all the same");
     // Help for nobody is no failure either, and an error that nobody hears is one still.
     for (arguments, code) in [(&["--help"][..], 0), (&["reconcile", "--config", "nowhere.toml"], 2)] {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -229,7 +229,7 @@ fn the_same_inputs_give_the_same_bytes() {
     let names: Vec<_> = first.iter().map(|(path, _)| path.to_str().unwrap()).collect();
     assert_eq!(
         names,
-        ["discrepancies.csv", "discrepancies.json", "rejects.csv", "summary.json"]
+        ["discrepancies.csv", "discrepancies.json", "documents.csv", "rejects.csv", "summary.json"]
             .map(|name| format!("reports/{name}")),
         "and no other file is left"
     );

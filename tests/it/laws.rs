@@ -184,11 +184,12 @@ impl Rows for Memory<'_> {
 }
 
 pub(super) fn reading() -> Reading {
-    let names = COLUMNS.map(|role| role.name().to_owned());
-    Reading {
-        columns: names.iter().map(|name| (name.clone(), Headers::One(name.clone()))).collect(),
-        ..Reading::default()
-    }
+    let header = |role: Role| Headers::One(role.name().to_owned());
+    let mut columns: BTreeMap<String, Headers> =
+        COLUMNS.into_iter().map(|role| (role.name().to_owned(), header(role))).collect();
+    // Each deal has a document of its own.
+    columns.insert(Role::Document.name().to_owned(), header(Role::Deal));
+    Reading { columns, ..Reading::default() }
 }
 
 pub(super) fn memory(side: Side, rows: &[Cells]) -> Memory<'_> {
@@ -428,6 +429,7 @@ proptest! {
         prop_assert_eq!(found(&sifted, facts), found(&whole, facts));
         prop_assert_eq!(&sifted.patterns, &whole.patterns);
         prop_assert_eq!(sifted.control.balances(), whole.control.balances());
+        prop_assert_eq!(sifted.control.documents(), whole.control.documents());
         prop_assert_eq!((sifted.converted, sifted.by_previous), (whole.converted, whole.by_previous));
         prop_assert_eq!((sifted.matched, sifted.within, sifted.passes), (whole.matched, whole.within, whole.passes));
     }
