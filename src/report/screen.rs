@@ -4,7 +4,7 @@ use super::rejects::first_rejects;
 use super::summary::{Direction, RoundingSummary, TaxesSummary, TotalsSummary};
 use super::table::{discrepancy_table, summary_table};
 use super::{Report, Summary, idle, summary};
-use crate::fault::{self, shown};
+use crate::fault::{shown, shown_lines};
 use crate::judge::Class;
 use crate::money::{self, Decimal};
 use crate::normalise::Side;
@@ -181,7 +181,7 @@ fn patterns(summary: &Summary) -> impl Iterator<Item = String> {
         .patterns
         .iter()
         .take(PATTERNS)
-        .map(|pattern| format!("pattern: {}", fault::shown_lines(&pattern.pattern).replace('\n', " ")))
+        .map(|pattern| format!("pattern: {}", shown_lines(&pattern.pattern).replace('\n', " ")))
 }
 
 /// What is no discrepancy, but may be a mistake: a side without entries, a pass without a group.
