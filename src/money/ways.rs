@@ -72,22 +72,13 @@ macro_rules! ways {
             let Some(gap) = product.checked_sub(amount) else { return Ways::default() };
             let apart = gap.unsigned_abs();
             let mut ways = if gap == 0 { EXACT } else { 0 };
-            for digits in Ways::SCALES {
-                // From here on, the product has no digits to lose.
-                if digits >= scale {
-                    if gap == 0 {
-                        ways |= Rounding::ALL.iter().fold(0, |all, &way| all | bit(digits, way));
-                    }
-                    continue;
-                }
-                let Some(unit) = power(scale - digits).and_then(|unit| <$int>::try_from(unit).ok()) else {
-                    continue;
-                };
-                if apart >= unit.unsigned_abs() {
-                    break;
-                }
+            for digits in Ways::SCALES.rev() {
+                // So many digits the product does not have: there are none to lose.
+                let unit = power(scale.saturating_sub(digits)).and_then(|unit| <$int>::try_from(unit).ok());
+                let Some(unit) = unit.filter(|unit| apart < unit.unsigned_abs()) else { continue };
                 if amount % unit != 0 {
-                    continue;
+                    // Nor has the amount a place among the wider steps.
+                    break;
                 }
                 if gap == 0 {
                     ways |= Rounding::ALL.iter().fold(0, |all, &way| all | bit(digits, way));

@@ -351,6 +351,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         if let Some(totals) = self.totals.take() {
             self.counts.totals = totals.check(&mut self.counts.outside);
         }
+        self.counts.roundings.close();
         self.counts.sample.thin();
         (self.taker, self.counts, self.rejects)
     }

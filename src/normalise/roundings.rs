@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 
 use crate::money::{Decimal, Rounding, Ways};
 
-/// So many vendors are told apart; those that come later are counted together.
+/// So many vendors are told apart; where there are more, none is.
 const MOST: usize = 10_000;
 
 /// By vendor, how many lines follow from their quantity and price in which ways.
@@ -102,10 +102,22 @@ impl Roundings {
         }
         let Some(lines) = self.vendors.get_mut(self.last) else { return };
         lines.written = lines.written.max(amount.scale());
-        match lines.by_ways.iter_mut().find(|(known, _)| *known == ways) {
-            Some((_, count)) => *count += 1,
-            None => lines.by_ways.push((ways, 1)),
+        lines.add(ways, 1);
+    }
+
+    /// Closes the counts when all is read. Where there were too many vendors, which of them came first must not matter: all are
+    /// one then.
+    pub(super) fn close(&mut self) {
+        if !self.numbers.contains_key(REST) {
+            return;
         }
+        let mut all = Lines { vendor: REST.to_owned(), ..Lines::default() };
+        for lines in self.vendors.drain(..) {
+            all.written = all.written.max(lines.written);
+            lines.by_ways.into_iter().for_each(|(ways, count)| all.add(ways, count));
+        }
+        (self.numbers, self.last) = ([(REST.to_owned(), 0)].into_iter().collect(), 0);
+        self.vendors.push(all);
     }
 
     fn open(&mut self, vendor: &str) -> usize {
@@ -128,10 +140,17 @@ impl Roundings {
     }
 }
 
-/// The vendors past [`MOST`].
-const REST: &str = "(other vendors)";
+/// All vendors, where they are more than [`MOST`].
+const REST: &str = "(all vendors)";
 
 impl Lines {
+    fn add(&mut self, ways: Ways, count: u64) {
+        match self.by_ways.iter_mut().find(|(known, _)| *known == ways) {
+            Some((_, known)) => *known += count,
+            None => self.by_ways.push((ways, count)),
+        }
+    }
+
     fn inferred(&self) -> Inferred {
         let sum = |holds: &dyn Fn(Ways) -> bool| -> u64 {
             self.by_ways.iter().filter(|(ways, _)| holds(*ways)).map(|(_, count)| count).sum()
@@ -150,5 +169,31 @@ impl Lines {
             }
         }
         inferred
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn more_vendors_than_are_told_apart_are_one_whatever_their_order() {
+        let count = |vendors: &mut dyn Iterator<Item = usize>| {
+            let mut roundings = Roundings::default();
+            for number in vendors {
+                let (price, amount) =
+                    (Decimal::new(125, 3), Decimal::new(if number.is_multiple_of(2) { 12 } else { 13 }, 2));
+                roundings.count(&format!("V-{number}"), Decimal::ONE, price, amount);
+            }
+            roundings.close();
+            let all = roundings.all().into_iter().map(|(vendor, of)| (vendor.to_owned(), of));
+            all.collect::<Vec<_>>()
+        };
+        let one = count(&mut (0..MOST + 10));
+        assert_eq!(one, count(&mut (0..MOST + 10).rev()));
+        let (vendor, inferred) = one.first().unwrap();
+        assert_eq!((one.len(), vendor.as_str(), inferred.lines), (1, REST, MOST as u64 + 10));
+        assert_eq!(count(&mut (0..MOST)).len(), MOST);
     }
 }

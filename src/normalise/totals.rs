@@ -290,6 +290,7 @@ impl<'a> Totals<'a> {
                 rounded: rounded.and_then(way),
             });
         }
+        counts.roundings.close();
         counts
     }
 }

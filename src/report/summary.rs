@@ -182,7 +182,11 @@ pub struct TotalsSummary {
 
 impl TotalsSummary {
     fn of(counts: &TotalCounts) -> Self {
-        let sums = |vendor: &str| counts.sums_of_lines.get(vendor).copied().unwrap_or_default();
+        // Of all vendors together, where they are not told apart.
+        let sums = |vendor: &str| match counts.sums_of_lines.get(vendor) {
+            Some(sums) => *sums,
+            None => counts.sums_of_lines.values().sum(),
+        };
         // Where every total is the sum of its lines, nothing was rounded on the total.
         let roundings =
             counts.roundings.all().into_iter().filter(|(vendor, inferred)| sums(vendor) < inferred.lines);
