@@ -50,6 +50,7 @@ struct Parts {
     place: Option<String>,
     value: Option<String>,
     expected: Option<String>,
+    correlation: Option<String>,
     next: Option<String>,
     detail: Option<String>,
     cause: Option<anyhow::Error>,
@@ -69,6 +70,7 @@ impl Fault {
             place: None,
             value: None,
             expected: None,
+            correlation: None,
             next: None,
             detail: None,
             cause: None,
@@ -109,6 +111,13 @@ impl Fault {
     pub fn and_next(self, more: impl fmt::Display) -> Self {
         let next = self.0.next.as_ref().map_or_else(|| more.to_string(), |next| format!("{next}; {more}"));
         self.next(next)
+    }
+
+    /// The id by which another program's log knows the call that failed.
+    #[must_use]
+    pub fn called(mut self, correlation: impl Into<String>) -> Self {
+        self.0.correlation = Some(correlation.into());
+        self
     }
 
     /// All that there is to say, for whoever asks: what another program said word for word, a stack trace. Never a secret.
@@ -213,7 +222,12 @@ impl fmt::Display for Fault {
                 last = text;
             }
         }
-        for (label, part) in [("found", &parts.value), ("expected", &parts.expected), ("next", &parts.next)] {
+        for (label, part) in [
+            ("found", &parts.value),
+            ("expected", &parts.expected),
+            ("correlation id", &parts.correlation),
+            ("next", &parts.next),
+        ] {
             if let Some(part) = part {
                 write!(f, "\n  {label}: {}", part.replace('\n', "\n    "))?;
             }

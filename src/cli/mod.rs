@@ -146,7 +146,7 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
             Ok(diagnosis.exit_code())
         }
         Command::Platform(PlatformCommand::Operations(operation)) => {
-            printer.described(&operation.run()?, operation.json)?;
+            printer.described(&operation.run()?, operation)?;
             Ok(0)
         }
         Command::Platform(PlatformCommand::Call(operation)) => {

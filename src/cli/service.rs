@@ -2,15 +2,18 @@
 
 use std::io::Write as _;
 
-use super::print::{Printer, program};
-use crate::fault::{Result, shown_lines};
-use crate::operations::{Asked, Described, answers};
+use super::print::{Printer, program, quoted};
+use crate::fault::{Result, shown, shown_lines};
+use crate::operations::{Asked, Described, Operations, answers};
 use crate::report::{records_table, table, to_json};
+
+/// Values beside the records that are shown; JSON has all.
+const BESIDE: usize = 8;
 
 impl Printer {
     /// What a service can do.
-    pub(super) fn described(&mut self, described: &Described, as_json: bool) -> Result<()> {
-        if as_json {
+    pub(super) fn described(&mut self, described: &Described, asked: &Operations) -> Result<()> {
+        if asked.json {
             self.line(&to_json(described)?);
             return Ok(());
         }
@@ -37,9 +40,9 @@ impl Printer {
             self.line("\nto start from, in tieout.toml:\n");
             self.line(&shown_lines(suggestion));
         } else if let Some(operation) = wsdl.operations.first() {
-            let name = shown_lines(&operation.name);
-            let program = program();
-            self.line(&format!("\nall of one operation: {program} platform operations {name}"));
+            let words = asked.of_one(&operation.name);
+            let words: Vec<String> = words.iter().map(|word| quoted(&shown_lines(word))).collect();
+            self.line(&format!("\nall of one operation: {} {}", program(), words.join(" ")));
         }
         for note in &wsdl.notes {
             self.note(&shown_lines(note));
@@ -106,11 +109,11 @@ impl Printer {
                 self.line(&format!("(sign-in: {})\n", shown_lines(&sign_in)));
                 self.line(&shown_lines(&body));
             }
-            Asked::Answer { operation, records_at, records, .. } => {
+            Asked::Answer { operation, records_at, records, beside, .. } => {
                 let count = records.len();
-                let shown: Vec<_> = records.into_iter().take(limit).map(|record| record.0).collect();
-                if !shown.is_empty() {
-                    self.line(&records_table(self.width, &shown));
+                let first: Vec<_> = records.into_iter().take(limit).map(|record| record.0).collect();
+                if !first.is_empty() {
+                    self.line(&records_table(self.width, &first));
                 }
                 match records_at {
                     Some(path) => {
@@ -120,8 +123,15 @@ impl Printer {
                     None if count == 0 => self.line(&format!("{operation} answered, with nothing in it")),
                     None => {}
                 }
+                let hidden = beside.0.len().saturating_sub(BESIDE);
+                for (name, value) in beside.0.iter().take(BESIDE) {
+                    self.line(&format!("{} = {}", shown(name), shown(value.as_deref().unwrap_or("null"))));
+                }
+                if hidden > 0 {
+                    self.line(&format!("… and {hidden} more values beside the records: --json has all"));
+                }
                 if count > limit {
-                    self.line(&format!("… the first {limit} are shown: give --limit, or --json for all"));
+                    self.line(&format!("… and {} more: give --limit, or --json for all", count - limit));
                 }
             }
         }

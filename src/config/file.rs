@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::passes::PartsOf;
 use super::rates::RatesFile;
+use super::totals::{OneOrMore, TotalFile};
 use super::versions::VersionsFile;
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{Delimiter, Encoding, Sheet};
@@ -120,6 +121,8 @@ pub(super) struct SideFile {
     #[serde(default)]
     pub(super) scale: BTreeMap<String, u32>,
     pub(super) versions: Option<VersionsFile>,
+    #[serde(default)]
+    pub(super) totals: OneOrMore<TotalFile>,
 }
 
 #[derive(Deserialize)]

@@ -8,6 +8,7 @@ mod keys;
 mod passes;
 mod rates;
 mod tolerances;
+mod totals;
 mod versions;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::file::{File, PassFile, SideFile};
 use self::rates::RatesFile;
+use self::totals::TotalFile;
 use self::versions::VersionsFile;
 use crate::digest::hexadecimal;
 use crate::fault::{self, Fault, Kind, Result};
@@ -167,6 +169,8 @@ fn settings(
         return Err(versions::refuse_for_invoices());
     }
     let versions = file.settlements.versions.take();
+    let totals =
+        [std::mem::take(&mut file.invoices.totals.0), std::mem::take(&mut file.settlements.totals.0)];
     let mut invoices = side(file.invoices, "invoices", None)?;
     let mut settlements = side(file.settlements, "settlements", file.platform)?;
     // The day of publication is the settlements' alone, unless the invoices say that they have it.
@@ -175,6 +179,10 @@ fn settings(
     let rated = file.rates.as_ref().and_then(RatesFile::attribute);
     invoices.reading.leave_to_the_other_side(published.into_iter().chain(rated));
     settlements.reading.leave_to_the_other_side(rated);
+    // A side's totals are its own affair.
+    let [of_invoices, of_settlements] = &totals;
+    invoices.reading.leave_to_the_other_side(of_settlements.iter().flat_map(TotalFile::names));
+    settlements.reading.leave_to_the_other_side(of_invoices.iter().flat_map(TotalFile::names));
     let sides = [("invoices", &invoices.reading), ("settlements", &settlements.reading)];
 
     let mut fields = Fields::default();
@@ -201,6 +209,10 @@ fn settings(
     }
     if let Some(name) = rated {
         fields.add(name);
+    }
+    for ((table, reading), files) in sides.into_iter().zip(&totals) {
+        intervals::check_totals(table, !files.is_empty(), reading)?;
+        totals::fields(table, files, reading, &mut fields)?;
     }
     keys::check(&fields)?;
     let known: Vec<&str> = Role::ALL
@@ -239,6 +251,8 @@ fn settings(
         .map(|file| file.checked(&fields, &keys, &passes, &settlements.reading, &zone))
         .transpose()?
         .flatten();
+    invoices.reading.totals = totals::checked("invoices", of_invoices, &fields, &keys)?;
+    settlements.reading.totals = totals::checked("settlements", of_settlements, &fields, &keys)?;
     let table_of_rates = file.rates.as_ref().map(|rates| rates.file.clone());
     let rates = file
         .rates
@@ -352,6 +366,7 @@ fn side(file: SideFile, table: &'static str, platform: Option<platform::Settings
         decimal: file.decimal,
         scale: file.scale,
         absent: Vec::new(),
+        totals: None,
         xml_numbers: matches!(source, Source::Platform(_)),
     };
     crate::period::Dates::new(Zone::utc(), &reading.dates).map_err(|fault| fault.at(at("dates")))?;

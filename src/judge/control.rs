@@ -22,11 +22,13 @@ pub enum Class {
     Rejected,
     /// Rows that start outside the period; not part of what was read.
     OutsidePeriod,
+    /// Rows that are totals of others; not part of what was read, since their money stands in their lines.
+    Totals,
 }
 
 impl Class {
     /// All classes.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Read,
         Self::Matched,
         Self::WithinTolerance,
@@ -34,6 +36,7 @@ impl Class {
         Self::Superseded,
         Self::Rejected,
         Self::OutsidePeriod,
+        Self::Totals,
     ];
 
     /// The classes that what was read falls into.
@@ -51,6 +54,7 @@ impl Class {
             Self::Superseded => "superseded",
             Self::Rejected => "rejected",
             Self::OutsidePeriod => "outside_period",
+            Self::Totals => "totals",
         }
     }
 
@@ -78,6 +82,7 @@ impl Control {
             (Class::Read, &counts.read),
             (Class::Rejected, &counts.rejected),
             (Class::OutsidePeriod, &counts.outside),
+            (Class::Totals, &counts.totals.rows),
         ] {
             self.books.insert((ledger.side(), class), tallies.clone());
         }

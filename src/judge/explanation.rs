@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::{Both, Combine, Discrepancy, Figures, Kind, Limb, Terms, Tolerance, figures};
 use crate::matching::{Book, How, MOST};
 use crate::money::{self, Decimal, Sum};
-use crate::normalise::{Role, Side, Versions};
+use crate::normalise::{Role, Side, Versions, WrongTotal};
 
 /// Explains `discrepancy`, which was judged by `tolerances`.
 #[must_use]
@@ -221,7 +221,10 @@ impl Teller<'_> {
                 plain(settled.price)
             ),
             Kind::Amount => format!("Billed {amount_billed}, settled {amount_settled}."),
-            Kind::Arithmetic => self.arithmetic(),
+            Kind::Arithmetic => match self.discrepancy.total(self.book) {
+                Some(total) => self.total(total),
+                None => self.arithmetic(),
+            },
         }
     }
 
@@ -321,6 +324,46 @@ impl Teller<'_> {
             money::multiply(quantity, price).map_or_else(|| "more digits than 28".to_owned(), money::plain),
             self.money(Some(amount))
         )
+    }
+
+    /// `The total of INV-1 (invoice.csv:9) states 1000.00 USD, but its 12 lines sum to 990.00 USD: 10.00 USD more.`
+    fn total(&self, total: &WrongTotal) -> String {
+        let side = if self.discrepancy.invoices.is_empty() { Side::Settlement } else { Side::Invoice };
+        let place = self.discrepancy.entries(side).first().map(|&row| self.book.ledger(side).source(row));
+        let of = match self.role(side, Role::Document) {
+            "" => String::new(),
+            document => format!(" of {document}"),
+        };
+        let the = format!("The total{of} ({})", place.unwrap_or_default());
+        let stated = self.money(Some(total.amount));
+        let lines =
+            if total.lines == 1 { "line sums".to_owned() } else { format!("{} lines sum", total.lines) };
+        let mut text = match (total.lines, total.sum, total.currencies.as_slice()) {
+            (0, ..) => format!("{the} states {stated}, but no line of it was read"),
+            (_, _, currencies @ [_, ..]) => {
+                format!(
+                    "{the} states {stated} and no currency, but its lines are in {}",
+                    currencies.join(" and ")
+                )
+            }
+            (_, None, _) => format!("{the} states {stated}, but its {lines} to more than 28 digits hold"),
+            (_, Some(sum), _) => {
+                let gap = match money::subtract(total.amount, sum) {
+                    Some(gap) if gap.is_sign_negative() => format!(": {} less", self.money(Some(-gap))),
+                    Some(gap) => format!(": {} more", self.money(Some(gap))),
+                    None => String::new(),
+                };
+                format!("{the} states {stated}, but its {lines} to {}{gap}", self.money(Some(sum)))
+            }
+        };
+        match total.rejected {
+            0 => {}
+            1 => text.push_str("; one row of it was rejected, and is not in the sum"),
+            rejected => {
+                let _ = write!(text, "; {rejected} rows of it were rejected, and are not in the sum");
+            }
+        }
+        text + "."
     }
 
     /// `Overbilled by 57.56 USD: volume (52328 - 52313) × 3.8375 = 57.5625; rounding -0.0025.`

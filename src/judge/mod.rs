@@ -12,6 +12,7 @@ mod identity;
 mod kind;
 mod patterns;
 mod tolerance;
+mod totals;
 mod versions;
 
 use std::cmp::Reverse;
@@ -255,6 +256,7 @@ impl<'a> Judge<'a> {
     pub fn finish(mut self, passes: Vec<PassCount>) -> Result<Outcome> {
         self.outcome.control.check()?;
         self.outcome.passes = passes;
+        self.outcome.discrepancies.extend(totals::wrong(self.book));
         identity::name(self.book, &mut self.outcome.discrepancies);
         let size = |discrepancy: &Discrepancy| discrepancy.variance.map(|variance| variance.total.abs());
         self.outcome

@@ -74,7 +74,7 @@ impl<'a> Book<'a> {
                 let mut numbers: HashMap<String, u32> = HashMap::from([(String::new(), 0)]);
                 [invoice, settlement].map(|ledger| {
                     let mut keys = vec![UNSEEN; ledger.pool().count()];
-                    for entry in 0..ledger.len() {
+                    for entry in 0..ledger.rows() {
                         let id = ledger.text_id(field, entry);
                         if let Some(key) = keys.get_mut(id.index()).filter(|key| **key == UNSEEN) {
                             let next = u32::try_from(numbers.len()).unwrap_or(UNSEEN - 1);

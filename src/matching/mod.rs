@@ -26,6 +26,7 @@ pub use self::idle::Idle;
 pub use self::keys::{Book, KeyPart};
 pub use self::pairing::MOST;
 pub use self::pass::{Compare, Pass, Within};
+pub use self::subset::choices;
 pub use self::trace::{Fate, fate};
 use crate::normalise::Side;
 use crate::progress::Task;

@@ -47,7 +47,8 @@ pub(super) fn choose(
         // Sums that are exact come before those that are near.
         let tiers = [money::ZERO, pass.sum_within];
         for apart in tiers.into_iter().take(if pass.sum_within.is_zero() { 1 } else { 2 }) {
-            let Some(ways) = Ways::find(book, side, &wholes, &parts, apart, &mut steps) else {
+            let ways = Ways::find(book, side, &wholes, &parts, apart, &mut steps);
+            let Some(ways) = ways.and_then(|ways| ways.weigh(&mut steps)) else {
                 claim(Group::of(How::Unweighed, side, &wholes, &parts));
                 break;
             };
@@ -75,6 +76,32 @@ pub(super) fn choose(
     });
 }
 
+/// What adds up to `entry` among the entries of a group that a pass of subsets made: for whoever asks about one of them.
+/// Blank where the entry is one of those that are added, and where weighing takes too long.
+#[must_use]
+pub fn choices(
+    book: &Book<'_>,
+    pass: &Pass,
+    invoices: &[u32],
+    settlements: &[u32],
+    entry: u32,
+) -> Vec<Vec<u32>> {
+    let side = pass.of.other();
+    let parts = if side == Side::Invoice { settlements } else { invoices };
+    let of_tier = |apart| -> Option<Vec<Vec<u32>>> {
+        let ways = Ways::find(book, side, &[entry], parts, apart, &mut { STEPS })?;
+        let entries = |&(part, count): &(usize, usize)| -> Vec<u32> {
+            let class = ways.parts.get(part).map(|class| class.entries.as_slice()).unwrap_or_default();
+            class.iter().take(count).copied().collect()
+        };
+        let mut choices = ways.choices.first()?.clone();
+        choices.sort_unstable();
+        Some(choices.iter().map(|choice| choice.iter().flat_map(entries).collect()).collect())
+    };
+    let found = [money::ZERO, pass.sum_within].into_iter().filter_map(of_tier);
+    found.into_iter().find(|choices| !choices.is_empty()).unwrap_or_default()
+}
+
 /// Entries that go together, or of which it is unknown how they do.
 struct Found {
     wholes: Vec<u32>,
@@ -99,7 +126,7 @@ struct Ways {
 }
 
 impl Ways {
-    /// What goes together; `None` where `steps` do not suffice, or amounts do not fit.
+    /// All that adds up; `None` where `steps` do not suffice, or amounts do not fit.
     fn find(
         book: &Book<'_>,
         side: Side,
@@ -107,7 +134,7 @@ impl Ways {
         parts: &[u32],
         apart: Decimal,
         steps: &mut u64,
-    ) -> Option<Vec<Found>> {
+    ) -> Option<Self> {
         let amount = |side, entry| book.ledger(side).amount(entry);
         let scale = [(side, wholes), (side.other(), parts)]
             .into_iter()
@@ -119,7 +146,7 @@ impl Ways {
         let wholes = classes(book, side, wholes, scale)?;
         let parts = classes(book, side.other(), parts, scale)?;
         if wholes.is_empty() || parts.is_empty() {
-            return Some(Vec::new());
+            return Some(Self { wholes, parts, choices: Vec::new() });
         }
         let apart = scaled(apart, scale)?;
         let targets = wholes.iter().map(|class| class.amount);
@@ -129,7 +156,7 @@ impl Ways {
             .iter()
             .map(|class| sums.choices(&parts, class.amount, apart, steps))
             .collect::<Option<Vec<_>>>()?;
-        Self { wholes, parts, choices }.weigh(steps)
+        Some(Self { wholes, parts, choices })
     }
 
     /// Weighs the choices against each other, by what shares parts.
@@ -305,19 +332,16 @@ impl Sums {
             }
             let formed = half.all().len() as u64 * (class.entries.len() as u64 + 1);
             *steps = steps.checked_sub(formed)?;
-            let counts = 0..=class.entries.len() as i128;
             let mut is_part = false;
             let mut layer = Vec::new();
-            for (sum, count) in
-                half.all().iter().flat_map(|sum| counts.clone().map(move |count| (sum, count)))
-            {
-                let sum = sum + class.amount * count;
-                if sum + *add >= least && sum + *take <= most {
-                    is_part |= count > 0;
-                    layer.push(sum);
-                }
+            for count in 0..=class.entries.len() as i128 {
+                let sums = half.all().iter().map(|sum| sum + class.amount * count);
+                let before = layer.len();
+                layer.extend(sums.filter(|sum| sum + *add >= least && sum + *take <= most));
+                is_part |= count > 0 && layer.len() > before;
             }
-            layer.sort_unstable();
+            // Stable, since that merges what is in order by stretches.
+            layer.sort();
             layer.dedup();
             if !is_part {
                 // No sum with it leads anywhere.

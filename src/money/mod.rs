@@ -18,12 +18,12 @@ pub use rust_decimal::Decimal;
 
 pub use self::parse::{DecimalMark, Parsed, is_currency, parse, parse_xml};
 pub use self::product::Product;
-pub use self::ratio::Ratio;
+pub use self::ratio::{Ratio, quotient};
 pub use self::rounding::{Rounding, round};
 pub use self::shown::{grouped, plain, show, show_plain, shown, whole};
 pub use self::sum::Sum;
 pub use self::ways::Ways;
-use self::wide::{Wide, power};
+use self::wide::Wide;
 
 /// Zero.
 pub const ZERO: Decimal = Decimal::ZERO;
@@ -44,22 +44,6 @@ pub fn subtract(a: Decimal, b: Decimal) -> Option<Decimal> {
 #[must_use]
 pub fn multiply(a: Decimal, b: Decimal) -> Option<Decimal> {
     Wide::from(a).multiply(b.into())?.decimal()
-}
-
-/// `a ÷ b`, rounded half-even to `scale` digits behind the point; `None` where `b` is nought or it does not fit.
-#[must_use]
-pub fn quotient(a: Decimal, b: Decimal, scale: u32) -> Option<Decimal> {
-    let (a, b) = (Wide::from(a).stripped(), Wide::from(b).stripped());
-    let (mut over, mut under) = (a.mantissa, b.mantissa);
-    match (scale + b.scale).checked_sub(a.scale) {
-        Some(up) => over = over.checked_mul(power(up)?)?,
-        None => under = under.checked_mul(power(a.scale - b.scale - scale)?)?,
-    }
-    let (whole, rest) = (over.checked_div(under)?, over.checked_rem(under)?);
-    let half = rest.unsigned_abs().checked_mul(2)?.cmp(&under.unsigned_abs());
-    let away = half.is_gt() || (half.is_eq() && whole % 2 != 0);
-    let step = if away { over.signum() * under.signum() } else { 0 };
-    Wide { mantissa: whole + step, scale }.decimal()
 }
 
 /// The mantissa and the scale of `value` without zeros at its end: equal values have equal ones.
@@ -99,19 +83,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn a_quotient_is_rounded_as_a_ratio_is(a in 1_i64..1_000_000_000, b in 1_i64..1_000_000, scales in prop::array::uniform3(0_u32..6)) {
-            let (x, y) = (Decimal::new(a, scales[0]), Decimal::new(b, scales[1]));
-            let ratio = Ratio::of(x, y).unwrap();
-            let expected = ratio.rounded(Decimal::ONE, scales[2], Rounding::HalfEven);
-            prop_assert_eq!(quotient(x, y, scales[2]), expected);
-            prop_assert_eq!(quotient(-x, y, scales[2]), expected.map(|value| -value));
-            // What a ratio makes of a value is near to it, and what is further away than a step is not.
-            let product = ratio.rounded(y, scales[2], Rounding::HalfUp).unwrap();
-            prop_assert!(ratio.is_near(product, y));
-            prop_assert!(!ratio.is_near(add(product, Decimal::new(2, scales[2])).unwrap(), y));
-        }
-
         #[test]
         fn arithmetic_agrees_with_whole_numbers(a in -1_000_000_i64..1_000_000, b in -1_000_000_i64..1_000_000) {
             let (x, y) = (Decimal::new(a, 3), Decimal::new(b, 2));

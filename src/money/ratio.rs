@@ -110,6 +110,22 @@ impl Ratio {
     }
 }
 
+/// `a ÷ b`, rounded half-even to `scale` digits behind the point; `None` where `b` is nought or it does not fit.
+#[must_use]
+pub fn quotient(a: Decimal, b: Decimal, scale: u32) -> Option<Decimal> {
+    let (a, b) = (Wide::from(a).stripped(), Wide::from(b).stripped());
+    let (mut over, mut under) = (a.mantissa, b.mantissa);
+    match (scale + b.scale).checked_sub(a.scale) {
+        Some(up) => over = over.checked_mul(power(up)?)?,
+        None => under = under.checked_mul(power(a.scale - b.scale - scale)?)?,
+    }
+    let (whole, rest) = (over.checked_div(under)?, over.checked_rem(under)?);
+    let half = rest.unsigned_abs().checked_mul(2)?.cmp(&under.unsigned_abs());
+    let away = half.is_gt() || (half.is_eq() && whole % 2 != 0);
+    let step = if away { over.signum() * under.signum() } else { 0 };
+    Wide { mantissa: whole + step, scale }.decimal()
+}
+
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.denominator == 1 {
@@ -131,6 +147,9 @@ fn gcd(mut a: i128, mut b: i128) -> i128 {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use proptest::prelude::*;
+
+    use super::super::add;
     use super::*;
 
     fn dec(text: &str) -> Decimal {
@@ -146,5 +165,20 @@ mod tests {
         assert_eq!(third.apply(dec("-1")), Some((dec("-0.333333333333"), false)));
         assert_eq!(third.apply(dec("3")), Some((dec("1"), true)));
         assert!(Ratio::of(dec("0"), dec("1")).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn a_quotient_is_rounded_as_a_ratio_is(a in 1_i64..1_000_000_000, b in 1_i64..1_000_000, scales in prop::array::uniform3(0_u32..6)) {
+            let (x, y) = (Decimal::new(a, scales[0]), Decimal::new(b, scales[1]));
+            let ratio = Ratio::of(x, y).unwrap();
+            let expected = ratio.rounded(Decimal::ONE, scales[2], Rounding::HalfEven);
+            prop_assert_eq!(quotient(x, y, scales[2]), expected);
+            prop_assert_eq!(quotient(-x, y, scales[2]), expected.map(|value| -value));
+            // What a ratio makes of a value is near to it, and what is further away than a step is not.
+            let product = ratio.rounded(y, scales[2], Rounding::HalfUp).unwrap();
+            prop_assert!(ratio.is_near(product, y));
+            prop_assert!(!ratio.is_near(add(product, Decimal::new(2, scales[2])).unwrap(), y));
+        }
     }
 }

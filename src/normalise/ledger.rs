@@ -13,6 +13,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use super::role::{Field, Role};
 use super::roundings::Roundings;
 use super::sample::Sample;
+use super::totals::{TotalCounts, WrongTotal};
 use super::{Entry, Taker};
 use crate::intake::{Origin, Row};
 use crate::money::{Decimal, Sum};
@@ -199,10 +200,12 @@ pub struct Counts {
     pub rejected: Tallies,
     /// The rows outside the period.
     pub outside: Tallies,
-    /// Some of the entries.
-    pub sample: Sample,
+    /// The rows that are totals of others.
+    pub totals: TotalCounts,
     /// How the entries' amounts follow from their quantities and prices.
     pub roundings: Roundings,
+    /// Some of the entries.
+    pub sample: Sample,
 }
 
 /// A row that could not become an entry.
@@ -254,6 +257,8 @@ pub struct Ledger {
     price: Numbers,
     amount: Numbers,
     doubles: Vec<u8>,
+    /// How many rows are entries, once rows of another kind stand behind them.
+    entries: Option<u32>,
     /// What was read and what became no entry.
     pub counts: Counts,
     /// Why rows were rejected, in the order in which they were read.
@@ -280,6 +285,7 @@ impl Ledger {
             price: Numbers::default(),
             amount: Numbers::default(),
             doubles: Vec::new(),
+            entries: None,
             counts: Counts::default(),
             rejects: Vec::new(),
         }
@@ -288,16 +294,27 @@ impl Ledger {
 
 impl Taker for Ledger {
     fn take(&mut self, origin: &Origin, row: &Row, entry: &Entry<'_>) {
-        let draft = entry.values;
+        self.push(origin, (row.number, entry.column), &|field| entry.text(field), entry.values);
+    }
+}
+
+impl Ledger {
+    fn push<'t>(
+        &mut self,
+        origin: &Origin,
+        (row, in_column): (u64, &str),
+        text_of: &dyn Fn(Field) -> &'t str,
+        draft: &Draft,
+    ) {
         if self.origins.last() != Some(origin) {
             self.origins.push(origin.clone());
         }
         let at = self.origin.len();
         self.origin.push(u32::try_from(self.origins.len() - 1).unwrap_or(u32::MAX));
-        self.row.push(u32::try_from(row.number).unwrap_or(u32::MAX));
+        self.row.push(u32::try_from(row).unwrap_or(u32::MAX));
         let Self { texts, column, pool, .. } = self;
-        let texts = Field::all().zip(texts).map(|(field, column)| (entry.text(field), column));
-        for (text, column) in texts.chain([(entry.column, column)]) {
+        let texts = Field::all().zip(texts).map(|(field, column)| (text_of(field), column));
+        for (text, column) in texts.chain([(in_column, column)]) {
             // A column that is blank throughout takes no memory.
             if !text.is_empty() || !column.is_empty() {
                 column.resize(at, TextId::BLANK);
@@ -311,9 +328,45 @@ impl Taker for Ledger {
         self.amount.push(draft.amount);
         self.doubles.push(draft.doubles);
     }
-}
 
-impl Ledger {
+    /// Takes over what was counted and rejected when all is read; behind the entries, it puts a row for each total that is not
+    /// the sum of its lines, for the reports. No pass sees these.
+    pub fn close(&mut self, counts: Counts, rejects: Vec<Reject>) {
+        self.entries = Some(self.len());
+        for total in &counts.totals.wrong {
+            let WrongTotal { origin, row, texts, .. } = total;
+            let text_of = |field: Field| texts.get(field.index()).map_or("", String::as_str);
+            self.push(origin, (*row, ""), &text_of, &total.draft());
+        }
+        (self.counts, self.rejects) = (counts, rejects);
+    }
+
+    /// The totals that are not the sum of their lines, with the number of the row that stands for each.
+    pub fn wrong_totals(&self) -> impl Iterator<Item = (u32, &WrongTotal)> {
+        (self.len()..).zip(&self.counts.totals.wrong)
+    }
+
+    /// The total that a row behind the entries stands for.
+    #[must_use]
+    pub fn wrong_total(&self, row: u32) -> Option<&WrongTotal> {
+        self.counts.totals.wrong.get(row.checked_sub(self.len())? as usize)
+    }
+
+    /// How many text fields there are.
+    pub(super) fn fields(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Where an entry stands: its origin, and its row there.
+    pub(super) fn place(&self, entry: u32) -> (Origin, u64) {
+        let origin = self.origin.get(entry as usize).and_then(|&origin| self.origins.get(origin as usize));
+        let unknown = || Origin { name: "".into(), part: None };
+        (
+            origin.cloned().unwrap_or_else(unknown),
+            self.row.get(entry as usize).copied().unwrap_or_default().into(),
+        )
+    }
+
     /// Whose entries these are.
     #[must_use]
     pub const fn side(&self) -> Side {
@@ -329,13 +382,19 @@ impl Ledger {
     /// How many entries there are; they are numbered from 0.
     #[must_use]
     pub fn len(&self) -> u32 {
+        self.entries.unwrap_or_else(|| self.rows())
+    }
+
+    /// How many rows there are: the entries, and behind them the totals that are not the sum of their lines.
+    #[must_use]
+    pub fn rows(&self) -> u32 {
         u32::try_from(self.row.len()).unwrap_or(u32::MAX)
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.row.is_empty()
+        self.len() == 0
     }
 
     /// The id of an entry's text.

@@ -11,6 +11,7 @@ mod replace;
 mod role;
 mod roundings;
 mod sample;
+mod totals;
 mod units;
 mod versions;
 mod wide;
@@ -30,6 +31,8 @@ pub use self::replace::Replacement;
 pub use self::role::{Field, Fields, Holds, Role};
 pub use self::roundings::{Inferred, Roundings};
 pub use self::sample::{Drawn, Sample};
+use self::totals::Totals;
+pub use self::totals::{Share, TotalCounts, TotalRule, TotalRules, WrongTotal};
 pub use self::units::{Dimension, Unit};
 pub use self::versions::{Restatement, VersionSettings, Versions};
 pub use self::wide::Template;
@@ -79,6 +82,8 @@ pub struct Reading {
     pub scale: BTreeMap<String, u32>,
     /// Attributes that only the other side has.
     pub absent: Vec<String>,
+    /// Which rows are totals of others.
+    pub totals: Option<TotalRules>,
     /// Whether numbers come from an XML document, where a double may have an exponent.
     pub xml_numbers: bool,
 }
@@ -124,7 +129,7 @@ impl Reading {
     /// Attributes that this side need not have: those of `names` that it does not map to a column.
     pub fn leave_to_the_other_side<'n>(&mut self, names: impl IntoIterator<Item = &'n str>) {
         let absent = names.into_iter().filter(|name| !self.columns.contains_key(*name)).map(str::to_owned);
-        self.absent = absent.collect();
+        self.absent.extend(absent);
     }
 }
 
@@ -167,6 +172,7 @@ pub struct Normaliser<'a, T = Ledger> {
     taker: T,
     counts: Counts,
     rejects: Vec<Reject>,
+    totals: Option<Totals<'a>>,
     draft: Draft,
     currency: String,
     /// For a header of so many columns.
@@ -235,7 +241,7 @@ impl<'a> Normaliser<'a> {
     #[must_use]
     pub fn finish(self) -> Ledger {
         let (mut ledger, counts, rejects) = self.part();
-        (ledger.counts, ledger.rejects) = (counts, rejects);
+        ledger.close(counts, rejects);
         ledger
     }
 }
@@ -263,6 +269,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             taker,
             counts: Counts::default(),
             rejects: Vec::new(),
+            totals: reading.totals.as_ref().map(|rules| Totals::new(rules, side, fields.count())),
             draft: Draft::default(),
             currency: String::new(),
             layout: None,
@@ -317,10 +324,13 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         &mut self.taker
     }
 
-    /// Who took the entries, what was counted, and what was rejected.
+    /// Who took the entries, what was counted, and what was rejected; totals are held against their lines now.
     #[must_use]
     pub fn part(mut self) -> (T, Counts, Vec<Reject>) {
         self.close_queue();
+        if let Some(totals) = self.totals.take() {
+            self.counts.totals = totals.check(&mut self.counts.outside);
+        }
         self.counts.sample.thin();
         (self.taker, self.counts, self.rejects)
     }
@@ -383,6 +393,10 @@ impl<'a, T: Taker> Normaliser<'a, T> {
     }
 
     fn row(&mut self, origin: &Origin, columns: &[String], layout: &Layout<'_>, row: &Row) {
+        let is_total = |totals: &Totals<'_>| totals.find(|field| layout.text(field, row));
+        if let Some(rule) = self.totals.as_ref().filter(|_| row.defect.is_none()).and_then(is_total) {
+            return self.total(rule, origin, columns, layout, row);
+        }
         let Some(wide) = layout.wide.as_ref().filter(|_| row.defect.is_none()) else {
             return self.line(origin, columns, layout, row, None);
         };
@@ -395,8 +409,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         }
         if is_blank {
             let refusal = refuse(None, "", "the row states nothing for any hour".to_owned());
-            let (reject, money) = self.refused(origin, columns, layout, (row, None), refusal);
-            self.count_reject(reject, &money);
+            self.reject_line(origin, columns, layout, (row, None), refusal);
         }
     }
 
@@ -416,15 +429,22 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             }
             None => self.draft(layout, row, slice),
         };
-        let outside = match (self.period, self.draft.start) {
-            (Some((first, end)), Some(start)) => start < first || start >= end,
-            _ => false,
-        };
+        let outside = self.is_outside(self.draft.start);
         match drafted {
             // What lies outside the period does not concern the run, whatever is wrong with it.
             Err(_) if outside => {
                 let (currency, amount) = self.money_of(layout, row, slice);
                 tally(&mut self.counts.outside, &currency, amount);
+                if let Some(totals) = &mut self.totals {
+                    totals.add(
+                        totals::Part::Outside,
+                        origin,
+                        |field| layout.text(field, row),
+                        &currency,
+                        amount,
+                        None,
+                    );
+                }
             }
             Err(refusal) if slice.is_some_and(|slice| self.is_no_hour(slice, row, &refusal)) => {}
             Err(refusal)
@@ -434,11 +454,14 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             {
                 self.queue(origin, columns, layout, (row, slice), refusal);
             }
-            Err(refusal) => {
-                let (reject, money) = self.refused(origin, columns, layout, (row, slice), refusal);
-                self.count_reject(reject, &money);
-            }
+            Err(refusal) => self.reject_line(origin, columns, layout, (row, slice), refusal),
             Ok(()) => {
+                if let Some(totals) = &mut self.totals {
+                    let part = if outside { totals::Part::Outside } else { totals::Part::Line };
+                    let priced = self.draft.quantity.zip(self.draft.price);
+                    let text = |field| layout.text(field, row);
+                    totals.add(part, origin, text, &self.currency, self.draft.amount, priced);
+                }
                 if outside {
                     return tally(&mut self.counts.outside, &self.currency, self.draft.amount);
                 }
@@ -446,8 +469,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                 if let (Some(quantity), Some(price), Some(amount)) =
                     (self.draft.quantity, self.draft.price, self.draft.amount)
                 {
-                    let vendor =
-                        layout.texts.get(Role::Vendor as usize).map_or("", |source| source.pick(row).1);
+                    let vendor = Field::of(Role::Vendor).map_or("", |vendor| layout.text(vendor, row));
                     self.counts.roundings.count(vendor, quantity, price, amount);
                 }
                 let entry = Entry {
@@ -472,12 +494,100 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             })
     }
 
+    /// Takes a row that is a total: of its cells, only the texts and the amount matter.
+    fn total(&mut self, rule: usize, origin: &Origin, columns: &[String], layout: &Layout<'_>, row: &Row) {
+        // What is wrong with its hours is nobody's concern: a total is of a month, or a document.
+        let _ = self.interval(layout, None, row);
+        let start = self.draft.start;
+        let [.., source] = &layout.numbers;
+        let (column, text) = source.pick(row);
+        let read = match (text, column.map(|column| row.mark(column))) {
+            ("", _) => Ok(None),
+            (_, Some(mark @ (Mark::Error | Mark::Date))) => Err(format!(
+                "is {} of the workbook",
+                if mark == Mark::Error { "an error cell" } else { "a date" }
+            )),
+            _ => self.number(text).map(Some).map_err(|why| {
+                format!("cannot be read as a number: {why}; expected one such as {}", self.sample())
+            }),
+        };
+        let parsed = match read {
+            Ok(parsed) => parsed,
+            Err(why) => {
+                let refusal = refuse(column, text, format!("{} of a total {why}", source.name));
+                return self.reject(origin, columns, layout, (row, None), refusal);
+            }
+        };
+        let (stated, _) = self.money_of(layout, row, None);
+        let currency = match parsed.and_then(|parsed| parsed.currency) {
+            Some(code) if stated.is_empty() => String::from_utf8_lossy(&code).into_owned(),
+            _ => stated,
+        };
+        let amount = parsed.map(|parsed| self.quantised(source.name, parsed.value));
+        if self.is_outside(start) {
+            return tally(&mut self.counts.outside, &currency, amount);
+        }
+        let values = Draft { start, amount, ..Draft::default() };
+        let entry = Entry { row, texts: &layout.texts, currency: &currency, column: "", values: &values };
+        let waits = self.totals.as_mut().map(|totals| totals.wait(rule, origin, row, &entry));
+        if let Some(Err(blank)) = waits {
+            let name = self.fields.name(blank).to_owned();
+            let column = layout.texts.get(blank.index()).and_then(|source| source.columns.first().copied());
+            let reason =
+                format!("a total, but it states no {name}, so that nobody knows which lines it is of");
+            self.reject(origin, columns, layout, (row, None), refuse(column, "", reason));
+        }
+    }
+
+    fn is_outside(&self, start: Option<Instant>) -> bool {
+        match (self.period, start) {
+            (Some((first, end)), Some(start)) => start < first || start >= end,
+            _ => false,
+        }
+    }
+
+    /// The value at the scale that is configured for `name`, if it has more digits.
+    fn quantised(&self, name: &str, value: Decimal) -> Decimal {
+        match self.reading.scale.get(name) {
+            Some(&scale) if value.scale() > scale => money::round(value, scale, Rounding::HalfEven),
+            _ => value,
+        }
+    }
+
     /// The currency and the amount of a row that is no entry, as far as they can be read.
     fn money_of(&self, layout: &Layout<'_>, row: &Row, slice: Option<&Slice>) -> (String, Option<Decimal>) {
         let currency =
             layout.texts.get(Role::Currency as usize).map(|source| currency_code(source.pick(row).1));
         let amount = self.number(layout.number(AMOUNT, row, slice).1).ok().map(|parsed| parsed.value);
         (currency.unwrap_or_default().into_owned(), amount)
+    }
+
+    /// Rejects a line, which its total lacks then.
+    fn reject_line(
+        &mut self,
+        origin: &Origin,
+        columns: &[String],
+        layout: &Layout<'_>,
+        line: (&Row, Option<&Slice>),
+        refusal: Refusal,
+    ) {
+        let (row, _) = line;
+        if let Some(totals) = &mut self.totals {
+            totals.add(totals::Part::Rejected, origin, |field| layout.text(field, row), "", None, None);
+        }
+        self.reject(origin, columns, layout, line, refusal);
+    }
+
+    fn reject(
+        &mut self,
+        origin: &Origin,
+        columns: &[String],
+        layout: &Layout<'_>,
+        line: (&Row, Option<&Slice>),
+        refusal: Refusal,
+    ) {
+        let (reject, money) = self.refused(origin, columns, layout, line, refusal);
+        self.count_reject(reject, &money);
     }
 
     /// A reject, and its money.
@@ -537,12 +647,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             let parsed = self.number(text).map_err(|why| {
                 named(format!("cannot be read as a number: {why}; expected one such as {}", self.sample()))
             })?;
-            *value = Some(match self.reading.scale.get(source.name) {
-                Some(&scale) if parsed.value.scale() > scale => {
-                    money::round(parsed.value, scale, Rounding::HalfEven)
-                }
-                _ => parsed.value,
-            });
+            *value = Some(self.quantised(source.name, parsed.value));
             if let Some(code) = parsed.currency {
                 if bit != AMOUNT && bit != PRICE {
                     return Err(named("names a currency; expected a number alone".into()));
@@ -601,6 +706,11 @@ fn currency_code(text: &str) -> Cow<'_, str> {
 }
 
 impl<'a> Layout<'a> {
+    /// A row's text in a field, as its cell has it, trimmed; else the default.
+    fn text<'r>(&'r self, field: Field, row: &'r Row) -> &'r str {
+        self.texts.get(field.index()).map_or("", |source| source.pick(row).1)
+    }
+
     fn sources(&self) -> impl Iterator<Item = &Source<'a>> {
         self.texts.iter().chain(self.stated.sources()).chain(&self.numbers)
     }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::totals;
 use super::wide::Slice;
 use super::{Layout, Normaliser, Refusal, Reject, Taker, tally};
 use crate::intake::{Origin, Row};
@@ -68,9 +69,9 @@ impl<T: Taker> Normaliser<'_, T> {
                     self.turn = None;
                 }
                 None => {
-                    let (reject, money) = self.refused(origin, columns, layout, (row, slice), refusal);
                     let reason = "two rows of the file say the same already, and no clock change repeats a time more often";
-                    self.count_reject(Reject { reason: reason.to_owned(), ..reject }, &money);
+                    let refusal = Refusal { reason: reason.to_owned(), ..refusal };
+                    self.reject_line(origin, columns, layout, (row, slice), refusal);
                 }
             },
         }
@@ -81,7 +82,10 @@ impl<T: Taker> Normaliser<'_, T> {
         let mut left: Vec<Waiting> =
             std::mem::take(&mut self.queue.waiting).into_values().flatten().collect();
         left.sort_by_key(|waiting| waiting.number);
-        for Waiting { reject, money, .. } in left {
+        for Waiting { origin, row, reject, money, .. } in left {
+            if let (Some(totals), Some((_, layout))) = (&mut self.totals, &self.layout) {
+                totals.add(totals::Part::Rejected, &origin, |field| layout.text(field, &row), "", None, None);
+            }
             self.count_reject(reject, &money);
         }
     }

@@ -21,6 +21,8 @@ pub struct Roundings {
 #[derive(Clone, Debug, Default)]
 struct Lines {
     vendor: String,
+    /// The most digits behind the point that an amount is written with.
+    written: u32,
     by_ways: Vec<(Ways, u64)>,
 }
 
@@ -86,10 +88,7 @@ impl Inferred {
 impl Roundings {
     /// Counts a line.
     pub fn count(&mut self, vendor: &str, quantity: Decimal, price: Decimal, amount: Decimal) {
-        self.add(vendor, Ways::of(quantity, price, amount), 1);
-    }
-
-    fn add(&mut self, vendor: &str, ways: Ways, count: u64) {
+        let ways = Ways::of(quantity, price, amount);
         // Lines of one vendor mostly stand together.
         if self.vendors.get(self.last).is_none_or(|lines| lines.vendor != vendor) {
             self.last = match self.numbers.get(vendor) {
@@ -102,15 +101,16 @@ impl Roundings {
             };
         }
         let Some(lines) = self.vendors.get_mut(self.last) else { return };
+        lines.written = lines.written.max(amount.scale());
         match lines.by_ways.iter_mut().find(|(known, _)| *known == ways) {
-            Some((_, known)) => *known += count,
-            None => lines.by_ways.push((ways, count)),
+            Some((_, count)) => *count += 1,
+            None => lines.by_ways.push((ways, 1)),
         }
     }
 
     fn open(&mut self, vendor: &str) -> usize {
         self.numbers.insert(vendor.to_owned(), self.vendors.len());
-        self.vendors.push(Lines { vendor: vendor.to_owned(), by_ways: Vec::new() });
+        self.vendors.push(Lines { vendor: vendor.to_owned(), ..Lines::default() });
         self.vendors.len() - 1
     }
 
@@ -142,8 +142,9 @@ impl Lines {
         for places in Ways::SCALES {
             let counts = Rounding::ALL.map(|way| (way, sum(&|ways| ways.has(places, way))));
             let most = counts.iter().map(|(_, count)| *count).max().unwrap_or_default();
-            // To more places than need be, no more lines are made.
-            if most > inferred.reproduced {
+            // Where places do not matter, they are as many as are written.
+            let as_written = most == inferred.reproduced && most > exact && places <= self.written;
+            if most > inferred.reproduced || as_written {
                 let best = counts.iter().filter(|(_, count)| *count == most).map(|(way, _)| *way);
                 inferred = Inferred { reproduced: most, places, ways: best.collect(), ..inferred };
             }

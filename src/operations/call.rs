@@ -97,6 +97,8 @@ pub enum Asked {
         records_at: Option<String>,
         /// The records.
         records: Vec<Named>,
+        /// The single values that stand beside them, such as how many there are in all.
+        beside: Named,
         /// The id by which the platform's log knows the call.
         correlation: String,
         /// How long it took.
@@ -150,16 +152,17 @@ impl Call {
             )
             .value(format!("HTTP {status}"))),
         });
-        let answer = answer.map_err(|fault| platform.placed(fault));
+        let answer = answer.map_err(|fault| platform.answered(fault, &called.correlation));
         if self.raw {
             let fault = answer.err().filter(|_| !(200..300).contains(&called.status));
             return Ok(Asked::Raw { bytes: called.bytes, fault, notes });
         }
-        let Answer { at, records } = answer?;
+        let Answer { at, records, beside } = answer?;
         Ok(Asked::Answer {
             operation: self.operation.clone(),
             records_at: at,
             records,
+            beside,
             correlation: called.correlation,
             millis: called.millis,
             notes,

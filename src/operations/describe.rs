@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config;
 use crate::fault::Result;
-use crate::platform::wsdl::{Answers, Element, Field, Operation, Source, Wsdl};
+use crate::platform::wsdl::{Answers, Element, Operation, Source, Wsdl};
 
 /// Show the operations of the platform: parameters, types, and where the settlement records are
 ///
@@ -85,6 +85,17 @@ impl Operations {
         };
         Ok(Described { wsdl, suggestion, is_one: self.operation.is_some() })
     }
+
+    /// The arguments that show `operation` of the same WSDL in full.
+    #[must_use]
+    pub fn of_one(&self, operation: &str) -> Vec<String> {
+        let mut words = vec!["platform".to_owned(), "operations".to_owned(), operation.to_owned()];
+        words.extend(self.wsdl.iter().flat_map(|wsdl| ["--wsdl".to_owned(), wsdl.clone()]));
+        if self.config != super::default_config() {
+            words.extend(["--config".to_owned(), self.config.display().to_string()]);
+        }
+        words
+    }
 }
 
 /// Whether an operation answers records of more than one field.
@@ -150,7 +161,7 @@ impl Described {
             Answers::Values { fields } => fields,
             _ => &[],
         };
-        let row = |field: &Field| [field.name.clone(), field.kind.clone(), field.values.join(", ")];
+        let row = |field: &Element| [field.name.clone(), field.words(), field.values.join(", ")];
         fields.iter().map(row).collect()
     }
 }
@@ -159,7 +170,8 @@ impl Described {
 #[must_use]
 pub(crate) fn answers(answers: &Answers) -> String {
     match answers {
-        Answers::Nothing => "not described".to_owned(),
+        Answers::Unknown => "not described".to_owned(),
+        Answers::Nothing => "nothing".to_owned(),
         Answers::Records(records) => {
             let count = records.fields.len();
             let mut lines = vec![format!("records: {}", records.records)];
@@ -173,7 +185,7 @@ pub(crate) fn answers(answers: &Answers) -> String {
         Answers::Open { at } => format!("any XML: {at}"),
         Answers::Values { fields } => {
             let mut lines: Vec<String> =
-                fields.iter().take(SHOWN).map(|field| format!("{}: {}", field.name, field.kind)).collect();
+                fields.iter().take(SHOWN).map(|field| format!("{}: {}", field.name, field.words())).collect();
             if fields.len() > SHOWN {
                 lines.push(format!("… and {} more", fields.len() - SHOWN));
             }

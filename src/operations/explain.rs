@@ -63,6 +63,9 @@ pub struct Explain {
 /// So many rows of each side are shown; a month of totals has more than anyone reads.
 const MOST: usize = 10;
 
+/// So many ways to add up to a row are shown.
+const WAYS: usize = 3;
+
 /// What no pass took.
 const NONE: u16 = u16::MAX;
 
@@ -385,6 +388,7 @@ impl Desk<'_> {
             |pass: Option<usize>| pass.and_then(|pass| passes.get(pass)).map(|pass| pass.name.as_str());
         let count = |side: Side| discrepancy.entries(side).len();
         let group = match (name(discrepancy.pass), discrepancy.how) {
+            _ if discrepancy.is_of_total(self.book) => "It is a total, which no pass takes.".to_owned(),
             (None, How::Duplicate(_)) => "No pass took it; it repeats a line of its own side.".to_owned(),
             (None, _) => "No pass took it.".to_owned(),
             (Some(pass), _) => format!(
@@ -401,7 +405,7 @@ impl Desk<'_> {
             cause: discrepancy.cause.clone(),
             explanation: judge::explain(self.book, &self.settings.tolerances, discrepancy),
             group,
-            passes: self.tried(discrepancy),
+            passes: if discrepancy.is_of_total(self.book) { Vec::new() } else { self.tried(discrepancy) },
             compared: weighed.iter().filter_map(|weighed| self.compared(weighed, discrepancy)).collect(),
             cause_arithmetic: discrepancy.arithmetic.clone(),
             variance: parts(discrepancy),
@@ -483,7 +487,11 @@ impl Desk<'_> {
             {
                 let shared =
                     if others.len() == 1 { String::new() } else { format!(" (of {})", others.len()) };
-                format!("shares its key with {}{shared}: the group was made here", self.list(other, &others))
+                let sums = self.sums(discrepancy, pass, side, entry);
+                format!(
+                    "shares its key with {}{shared}: the group was made here{sums}",
+                    self.list(other, &others)
+                )
             }
             Fate::Shared(others) => {
                 let which: Vec<String> = others.iter().take(MOST).map(|&one| nearest_of(one)).collect();
@@ -498,6 +506,29 @@ impl Desk<'_> {
                 )
             }
         }
+    }
+
+    /// What adds up to an entry in more than one way.
+    fn sums(&self, discrepancy: &Discrepancy, pass: &Pass, side: Side, entry: u32) -> String {
+        if discrepancy.how != How::Choices || side == pass.of {
+            return String::new();
+        }
+        let (invoices, settlements) = (&discrepancy.invoices, &discrepancy.settlements);
+        let choices = matching::choices(self.book, pass, invoices, settlements, entry);
+        let sum = |entries: &Vec<u32>| {
+            let ledger = self.book.ledger(pass.of);
+            let part = |&entry: &u32| {
+                format!(
+                    "{} ({})",
+                    ledger.amount(entry).map(money::shown).unwrap_or_default(),
+                    ledger.source(entry)
+                )
+            };
+            entries.iter().map(part).collect::<Vec<_>>().join(" + ")
+        };
+        let shown: Vec<String> = choices.iter().take(WAYS).map(sum).collect();
+        let more = if choices.len() > WAYS { ", or others" } else { "" };
+        format!("; what adds up to it: {}{more}", shown.join(", or "))
     }
 
     /// Why a pass took an entry with none of those that share its key.

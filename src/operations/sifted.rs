@@ -89,7 +89,7 @@ impl Rest {
             }
         }
         let (mut ledger, ..) = normaliser.part();
-        (ledger.counts, ledger.rejects) = (self.counts, self.rejects);
+        ledger.close(self.counts, self.rejects);
         Ok(Taken { ledger, inputs: self.inputs, fetched: None })
     }
 }

@@ -46,6 +46,10 @@ impl<'s> Body<'s> {
 impl Read for Body<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if let Some(wire) = self.wire.take() {
+            // What is said to be too large is not waited for.
+            if wire.response.content_length().is_some_and(|length| length > self.limit_bytes) {
+                return Err(Limit::Answer.into());
+            }
             self.xml = Some(open(wire, &self.coding, &self.content_type, self.limit_bytes)?);
         }
         match &mut self.xml {

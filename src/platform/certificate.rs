@@ -2,19 +2,20 @@
 
 use std::path::Path;
 
-use reqwest::{Certificate, Identity};
 use rustls::pki_types::pem::{Error, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256, Sha384, Sha512};
+use x509_parser::prelude::X509Certificate;
 
 use crate::fault::{Fault, Kind, Result};
 
 /// The certificates of a PEM file.
-pub(super) fn roots(file: &Path) -> Result<Vec<Certificate>> {
+pub(super) fn roots(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let fault = |what: &str| Fault::new(Kind::Configuration, what).at(file.display());
     let pem = std::fs::read(file)
         .map_err(|error| fault("the certificates to trust cannot be read").because(error))?;
-    let roots = Certificate::from_pem_bundle(&pem)
+    let roots: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<std::result::Result<_, _>>()
         .map_err(|error| fault("the certificates to trust cannot be read").because(error))?;
     if roots.is_empty() {
         return Err(
@@ -24,41 +25,46 @@ pub(super) fn roots(file: &Path) -> Result<Vec<Certificate>> {
     Ok(roots)
 }
 
-/// Our own certificate, with the key from a file of its own or from the same.
+/// Our own certificate with those between it and its authority, and the key, from a file of its own or from the same.
 ///
 /// # Errors
 /// [`Kind::Configuration`], naming the file; nothing of a key is quoted.
-pub(super) fn identity(certificate: &Path, key: Option<&Path>) -> Result<Identity> {
+pub(super) fn identity(
+    certificate: &Path,
+    key: Option<&Path>,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
     let fault = |what: &str, file: &Path| Fault::new(Kind::Configuration, what.to_owned()).at(file.display());
     let read = |what: &str, file: &Path| {
         std::fs::read(file).map_err(|error| fault(&format!("{what} cannot be read"), file).because(error))
     };
-    let mut pem = read("our certificate", certificate)?;
-    if !CertificateDer::pem_slice_iter(&pem).any(|item| item.is_ok()) {
+    let pem = read("our certificate", certificate)?;
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(|item| item.ok()).collect();
+    if chain.is_empty() {
         return Err(fault("there is no certificate in this file", certificate)
             .expected("PEM: -----BEGIN CERTIFICATE-----"));
     }
     let key_file = key.unwrap_or(certificate);
     let key_pem = read("the key of our certificate", key_file)?;
-    if let Err(error) = PrivateKeyDer::from_pem_slice(&key_pem) {
+    let key_der = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|error| {
         let is_encrypted = key_pem.windows(9).any(|window| window == b"ENCRYPTED");
         let fault = fault("there is no key to use in this file", key_file)
             .expected("PEM: -----BEGIN PRIVATE KEY-----, not encrypted");
-        return Err(match error {
+        match error {
             _ if is_encrypted => fault
                 .next("decrypt it with openssl pkey -in KEY -out FILE, and let nobody else read the file"),
             Error::NoItemsFound if key.is_none() => {
                 fault.next("give the key's file by [platform] client_key")
             }
             _ => fault,
-        });
-    }
-    if key.is_some() {
-        pem.push(b'\n');
-        pem.extend_from_slice(&key_pem);
-    }
-    Identity::from_pem(&pem)
-        .map_err(|error| fault("our certificate and its key cannot be used", certificate).because(error))
+        }
+    })?;
+    Ok((chain, key_der))
+}
+
+/// The seconds since 1970 from and to which a certificate is valid.
+pub(super) fn validity(certificate: &X509Certificate<'_>) -> (i64, i64) {
+    let validity = certificate.validity();
+    (validity.not_before.timestamp(), validity.not_after.timestamp())
 }
 
 /// The `tls-server-end-point` channel binding (RFC 5929 §4.1) of a certificate in DER: the hash

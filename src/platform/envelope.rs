@@ -7,7 +7,7 @@ use quick_xml::escape::escape;
 use super::fetch::Values;
 use super::request::{Parameter, Request};
 use super::settings::Soap;
-use crate::fault::{Fault, Kind, Result, shown};
+use crate::fault::{Fault, Kind, Result};
 
 /// Writes a call of `request` in SOAP: its parameters in order, in the namespace of the service.
 ///
@@ -104,9 +104,10 @@ fn text<'v>(name: &str, value: &'v str) -> Result<Cow<'v, str>> {
 pub(super) fn carried(value: &str) -> Result<Cow<'_, str>> {
     let is_carried = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
     if !value.chars().all(is_carried) {
-        return Err(
-            Fault::new(Kind::Configuration, "XML cannot carry a control character").value(shown(value))
-        );
+        return Err(Fault::new(Kind::Configuration, "XML cannot carry a control character")
+            .value(value)
+            .expected("text without control characters (XML 1.0 §2.2)")
+            .next("take it out"));
     }
     Ok(escape(value))
 }

@@ -1,7 +1,7 @@
 //! Proof of execution: one line of JSON for each call, written when it is over.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -45,8 +45,7 @@ impl Evidence {
     /// Opens the file; one that exists is continued.
     pub(super) fn open(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else { return Ok(Self(None)) };
-        let file =
-            File::options().append(true).create(true).open(path).map_err(|error| fault(path, error))?;
+        let file = continued(path).map_err(|error| fault(path, error))?;
         Ok(Self(Some((path.to_owned(), Mutex::new(file)))))
     }
 
@@ -63,6 +62,22 @@ impl Evidence {
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         file.write_all(&line).map_err(|error| fault(path, error))
     }
+}
+
+/// Opens a file to add lines to. Where the last one was cut off (a full disk, a loss of power), no other is joined to it.
+fn continued(path: &Path) -> io::Result<File> {
+    let mut file = File::options().append(true).create(true).open(path)?;
+    // What is no regular file, such as a pipe, has nothing to look back at.
+    if file.metadata()?.is_file() && file.metadata()?.len() > 0 {
+        let mut last = [0];
+        let mut reader = File::open(path)?;
+        reader.seek(SeekFrom::End(-1))?;
+        reader.read_exact(&mut last)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+    }
+    Ok(file)
 }
 
 fn fault(path: &Path, error: std::io::Error) -> Fault {

@@ -2,7 +2,7 @@
 //! each with the call that it came from. Never: knows an invoice, asks twice with a refused password, or passes off half an answer as whole.
 //!
 //! The way of one call: `template` fills the parameters, `envelope` writes
-//! the request, `connection` sends it (with `sign`, `ntlm` and `certificate` for the sign-in; `status` and
+//! the request, `connection` sends it (by the `trust` of `certificate`s, and with `sign` and `ntlm` for the sign-in; `status` and
 //! `trouble` say what HTTP and TLS mean), `body` unpacks what comes back (with `media`, `multipart`, `xop` and `charset`), [`answer`]
 //! reads its records, and `paging` checks what was announced against what came.
 //! `refusal` puts into words what a platform says when it says no. [`doctor`] takes the same way step by
@@ -49,6 +49,7 @@ mod status;
 mod store;
 mod template;
 mod trouble;
+mod trust;
 mod worker;
 pub mod wsdl;
 mod xop;
@@ -75,9 +76,8 @@ pub struct Platform {
     standing: Mutex<Standing>,
     /// Whether the platform has ever answered a call.
     has_answered: AtomicBool,
-    roots: Vec<reqwest::Certificate>,
-    /// Our own certificate with its key.
-    identity: Option<reqwest::Identity>,
+    /// Whose certificates are trusted, and which is ours.
+    tls: rustls::ClientConfig,
     read_timeout: Duration,
     call_deadline: Duration,
     answer_limit_bytes: u64,
@@ -106,17 +106,7 @@ impl Platform {
     pub fn new(settings: &Settings, base: &Path) -> Result<Self> {
         let endpoint = settings.check()?;
         let sign = Sign::new(settings, base)?;
-        let roots = match &settings.ca_file {
-            None => Vec::new(),
-            Some(file) => certificate::roots(&base.join(file))?,
-        };
-        let key = settings.client_key.as_deref();
-        let identity = match &settings.client_certificate {
-            None => None,
-            Some(file) => {
-                Some(certificate::identity(&base.join(file), key.map(|key| base.join(key)).as_deref())?)
-            }
-        };
+        let tls = trust::config(settings, base, endpoint.scheme() == "https")?;
         let platform = Self {
             endpoint,
             soap: settings.soap,
@@ -126,8 +116,7 @@ impl Platform {
             sign,
             standing: Mutex::new(Standing::Unknown),
             has_answered: AtomicBool::new(false),
-            roots,
-            identity,
+            tls,
             read_timeout: Duration::from_secs(settings.timeout_seconds),
             call_deadline: Duration::from_secs(settings.deadline_seconds),
             answer_limit_bytes: settings.answer_limit_mib.saturating_mul(1 << 20),
@@ -143,7 +132,7 @@ impl Platform {
             run: run_prefix(),
             calls: AtomicU64::new(0),
         };
-        // A client that cannot be built (a certificate that is none) shall say so now, not at the first call.
+        // A client that cannot be built shall say so now, not at the first call.
         platform.client()?;
         Ok(platform)
     }
@@ -162,10 +151,23 @@ impl Platform {
         shown.into()
     }
 
-    /// `fault` at the endpoint, if it is the platform's: what is wrong on this machine has a place of its own.
+    /// A fault of a call that was answered, with what the platform's operators find it by. What is wrong on this machine
+    /// is no fault of a call.
     #[must_use]
-    pub fn placed(&self, fault: Fault) -> Fault {
-        if fault.kind() == Kind::Platform { fault.at(self.place()) } else { fault }
+    pub fn answered(&self, fault: Fault, correlation: &str) -> Fault {
+        match fault.kind() {
+            Kind::Platform => fault.at(self.place()).called(correlation),
+            Kind::SignIn => fault.called(correlation),
+            _ => fault,
+        }
+    }
+
+    /// The same of a call under way, if anything has come back yet.
+    fn of_call(&self, fault: Fault, call: &connection::Call) -> Fault {
+        match call.status() {
+            Some(_) => self.answered(fault, &call.correlation),
+            None => fault,
+        }
     }
 
     /// A fault of the platform at its endpoint.

@@ -97,7 +97,7 @@ impl Refusal {
         fault.next(if ours {
             "it says the request is at fault: compare operation, namespace, action and parameters with the service's WSDL"
         } else {
-            "check the parameters; else ask the platform's operators, who find the call by the correlation id in the log"
+            "check the parameters; else ask the platform's operators, who find the call by its correlation id"
         })
     }
 

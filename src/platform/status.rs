@@ -5,14 +5,13 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 
 use super::Platform;
 use super::body::{decompressed, header};
-use super::connection::Call;
 use super::media::essence;
 use super::refusal::{html_title, peek};
 use crate::fault::{Result, shown};
 
 impl Platform {
     /// Tells a SOAP answer from everything else that HTTP servers say.
-    pub(super) fn check(&self, response: Response, call: &Call) -> Result<Response> {
+    pub(super) fn check(&self, response: Response) -> Result<Response> {
         let status = response.status();
         let fault = |what: String| self.fault(what).value(format!("HTTP {status}"));
         if status.is_redirection() {
@@ -75,6 +74,6 @@ impl Platform {
             }
             _ => format!("the platform answered with an error{page}"),
         };
-        Err(fault(what).value(format!("HTTP {status}, correlation id {}", call.correlation)).next(next))
+        Err(fault(what).next(next))
     }
 }

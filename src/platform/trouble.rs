@@ -5,6 +5,7 @@ use std::io;
 use rustls::AlertDescription;
 
 use super::Platform;
+use super::trust::remedy;
 use crate::fault::Fault;
 
 /// Whether a connection broke before an answer came. Our calls only read, so asking
@@ -14,33 +15,34 @@ pub(super) fn is_broken(error: &reqwest::Error) -> bool {
 }
 
 impl Platform {
+    /// Whether we have a certificate of our own to show.
+    fn shows_certificate(&self) -> bool {
+        self.tls.client_auth_cert_resolver.has_certs()
+    }
+
     /// Why no answer came at all.
     pub(super) fn unreached(&self, error: reqwest::Error) -> Fault {
         let error = error.without_url();
         let host = self.endpoint.host_str().unwrap_or_default();
         let port = self.endpoint.port_or_known_default().unwrap_or_default();
         let links = chain(&error);
+        let fault = |fault: Fault| fault.because(innermost(&error));
         let tls = links.iter().find_map(|link| link.downcast_ref::<rustls::Error>());
         if let Some(rustls::Error::AlertReceived(alert)) = tls
-            && let Some((what, next)) = about_our_certificate(*alert, self.identity.is_some())
+            && let Some((what, next)) = about_our_certificate(*alert, self.shows_certificate())
         {
-            return self.sign_in_fault(what).because(error).next(next);
+            return fault(self.sign_in_fault(what)).next(next);
         }
         let is_io = |kind| {
             links.iter().any(|link| link.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == kind))
         };
         let (what, next) = if error.is_dns() {
-            (
-                format!("the name {host} is not known here"),
-                "check the host in [platform] endpoint, and the name service or VPN",
-            )
+            (format!("the name {host} is not known here"), "check the host, and the name service or VPN")
         } else if let Some(tls) = tls {
             let next = match tls {
-                rustls::Error::InvalidCertificate(_) => {
-                    "if the platform's certificate is your company's own, give its issuer by [platform] ca_file"
-                }
+                rustls::Error::InvalidCertificate(error) => remedy(error),
                 rustls::Error::AlertReceived(rustls::AlertDescription::HandshakeFailure)
-                    if self.identity.is_none() =>
+                    if !self.shows_certificate() =>
                 {
                     "check that the port speaks TLS 1.2 or newer; or it wants a certificate of its callers: [platform] client_certificate"
                 }
@@ -60,7 +62,7 @@ impl Platform {
         } else if is_io(io::ErrorKind::ConnectionRefused) {
             (
                 format!("{host}:{port} refuses connections"),
-                "check host and port in [platform] endpoint, and whether the platform is running",
+                "check host and port, and whether the platform is running",
             )
         } else if error.is_connect() && is_io(io::ErrorKind::UnexpectedEof) {
             // Only a TLS handshake reads while it connects.
@@ -73,10 +75,10 @@ impl Platform {
         } else {
             (
                 "the connection broke before an answer came".to_owned(),
-                "run again; if it happens again, see the platform's log",
+                "run again; if it happens again, see the platform's log, and whether the port wants https in [platform] endpoint",
             )
         };
-        self.fault(what).because(error).next(next)
+        fault(self.fault(what)).next(next)
     }
 }
 
@@ -129,4 +131,9 @@ pub(super) fn chain<'e>(
         };
     }
     links
+}
+
+/// What is underneath an error, alone: every layer around it says once more that a request was to be sent, or a body read.
+pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> anyhow::Error {
+    anyhow::Error::msg(chain(error).last().map(ToString::to_string).unwrap_or_default())
 }

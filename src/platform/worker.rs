@@ -212,7 +212,9 @@ impl Worker<'_, '_> {
     ) -> Result<(u64, bool)> {
         let Shared { platform, evidence, halt, .. } = self.shared;
         let mut measured = Measured { bytes: 0, sha: evidence.is_wanted().then(Sha256::new) };
-        let outcome = self.read(call, writer, so_far, halt, &mut measured);
+        let outcome = self
+            .read(call, writer, so_far, halt, &mut measured)
+            .map_err(|fault| platform.of_call(fault, call));
         if evidence.is_wanted() {
             let has_answer = measured.bytes > 0;
             evidence.add(&Execution {
@@ -257,21 +259,21 @@ impl Worker<'_, '_> {
             platform.answer_limit_bytes,
             &mut self.batch,
             &mut |batch| writer.batch(batch),
-        )
-        .map_err(|fault| platform.placed(fault));
+        );
         let troubled = |what: &str| {
             let status = call.status().unwrap_or_default();
             platform
                 .fault(what)
-                .value(format!("HTTP {status}, correlation id {}", call.correlation))
+                .value(format!("HTTP {status}"))
                 .passing()
                 .next("ask the platform's operators, who find the call by its correlation id")
         };
         let answer = match answer {
             // An error whose body says nothing in SOAP is the server's trouble, not the service's refusal.
             Err(fault) if !is_success && fault.kind() == Kind::Platform && !fault.has_detail() => {
+                let why = anyhow::Error::msg(fault.what().to_owned());
                 return Err(
-                    troubled("the platform reports an error, and no SOAP fault says which").because(fault)
+                    troubled("the platform reports an error, and no SOAP fault says which").because(why)
                 );
             }
             answer => answer?,
@@ -280,9 +282,7 @@ impl Worker<'_, '_> {
             return Err(troubled("the platform reports an error, but its answer does not say which"));
         }
         let request = &platform.request;
-        let is_last = so_far
-            .is_complete(&answer, request.page_size, request.is_paged())
-            .map_err(|fault| fault.at(platform.place()))?;
+        let is_last = so_far.is_complete(&answer, request.page_size, request.is_paged())?;
         Ok((answer.records, is_last))
     }
 

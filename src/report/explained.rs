@@ -126,7 +126,9 @@ impl Explained {
             });
             lines.push(table(width, &["column", "as it stands", "role", "read as", "compared as"], rows));
         }
-        lines.push("\npasses".to_owned());
+        if !self.passes.is_empty() {
+            lines.push("\npasses".to_owned());
+        }
         let mut last = "";
         for tried in &self.passes {
             if tried.pass != last {

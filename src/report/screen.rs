@@ -1,10 +1,10 @@
 //! What a person sees at the end of a run: control totals, verdict, notes, discrepancies.
 
 use super::rejects::first_rejects;
-use super::summary::{Direction, RoundingSummary};
+use super::summary::{Direction, RoundingSummary, TotalsSummary};
 use super::table::{discrepancy_table, summary_table};
 use super::{Report, Summary, idle, summary};
-use crate::fault;
+use crate::fault::{self, shown};
 use crate::judge::Class;
 use crate::money::{self, Decimal};
 use crate::normalise::Side;
@@ -46,9 +46,10 @@ pub fn screen(report: &Report<'_>, width: u16, limit: usize) -> String {
             of.collect::<Vec<_>>().join("; ")
         )
     }));
-    lines.extend(patterns(&summary));
     lines.extend(roundings(&summary));
+    lines.extend(totals(&summary));
     lines.extend(conversions(&summary));
+    lines.extend(patterns(&summary));
     lines.extend(notes(report, &summary));
     let listed = summary.groups.discrepancies - immaterial.map_or(0, |immaterial| immaterial.discrepancies);
     if listed > 0 && limit > 0 {
@@ -85,16 +86,8 @@ fn verdict(summary: &Summary) -> String {
     text
 }
 
-/// What discrepancies have in common; `summary.json` has all of it.
-fn patterns(summary: &Summary) -> impl Iterator<Item = String> {
-    summary
-        .patterns
-        .iter()
-        .take(PATTERNS)
-        .map(|pattern| format!("pattern: {}", fault::shown_lines(&pattern.pattern).replace('\n', " ")))
-}
-
-/// What rounds each vendor's lines, those with the most lines first; nothing of those who round nothing.
+/// What rounds each vendor's lines, those with the most lines first, where one way makes nine tenths of them; `summary.json` says
+/// of all vendors what can be said.
 fn roundings(summary: &Summary) -> Vec<String> {
     /// So many are shown; `summary.json` has all.
     const SHOWN: usize = 5;
@@ -102,7 +95,7 @@ fn roundings(summary: &Summary) -> Vec<String> {
         .rounding
         .iter()
         .flat_map(|(&side, vendors)| vendors.iter().map(move |(vendor, of)| (side, vendor.as_str(), of)))
-        .filter(|(_, _, of)| of.exact < of.lines)
+        .filter(|(_, _, of)| of.exact < of.lines && of.by.len() == 1 && of.reproduced * 10 >= of.lines * 9)
         .collect();
     all.sort_by_key(|&(side, vendor, of)| (std::cmp::Reverse(of.lines), side, vendor));
     let mut told: Vec<String> = all
@@ -123,6 +116,30 @@ fn roundings(summary: &Summary) -> Vec<String> {
     told
 }
 
+/// How many rows were left out as totals, and what came of them.
+fn totals(summary: &Summary) -> Vec<String> {
+    let told = |(side, totals): (&&str, &TotalsSummary)| {
+        let mut text = format!(
+            "{} of the {side} side left out as totals: {} with the sum of {}",
+            counted(totals.rows, "row", "rows"),
+            counted(totals.agree, "agrees", "agree"),
+            if totals.agree == 1 { "its lines" } else { "their lines" }
+        );
+        if totals.differ > 0 {
+            text += &format!(", {}", counted(totals.differ, "does not", "do not"));
+        }
+        if totals.unchecked > 0 {
+            text += &format!(", {} no amount", counted(totals.unchecked, "states", "state"));
+        }
+        let rounded = totals.rounding.iter().filter(|(_, of)| of.exact < of.lines).map(|(vendor, of)| {
+            let vendor = if vendor.is_empty() { String::new() } else { format!(", vendor {vendor}") };
+            format!("rounding, {side}{vendor}: {}", of.told)
+        });
+        std::iter::once(text).chain(rounded.collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    summary.totals.iter().flat_map(told).collect()
+}
+
 fn conversions(summary: &Summary) -> Option<String> {
     let rates = summary.rates.as_ref()?;
     let earlier = match rates.by_an_earlier_rate {
@@ -134,6 +151,15 @@ fn conversions(summary: &Summary) -> Option<String> {
         counted(rates.groups_converted, "group", "groups"),
         rates.file
     ))
+}
+
+/// What discrepancies have in common; `summary.json` has all of it.
+fn patterns(summary: &Summary) -> impl Iterator<Item = String> {
+    summary
+        .patterns
+        .iter()
+        .take(PATTERNS)
+        .map(|pattern| format!("pattern: {}", fault::shown_lines(&pattern.pattern).replace('\n', " ")))
 }
 
 /// What is no discrepancy, but may be a mistake: a side without entries, a pass without a group.
@@ -155,13 +181,13 @@ fn notes(report: &Report<'_>, summary: &Summary) -> Vec<String> {
         notes.extend(counts.filter_map(|(count, pass)| {
             let level = idle::level(count.idle.as_ref()?);
             let why = pass.matched_nothing.as_deref().unwrap_or_default();
-            Some(format!("{level}: the pass \"{}\" matched nothing: {why}", fault::shown(&pass.name)))
+            Some(format!("{level}: the pass \"{}\" matched nothing: {why}", shown(&pass.name)))
         }));
     }
     notes.extend(summary.passes.iter().filter(|pass| pass.unweighed_keys > 0).map(|pass| {
         format!(
             "warning: the pass \"{}\" left {} to later passes, since weighing what stands there takes too long; give it a finer key",
-            fault::shown(&pass.name),
+            shown(&pass.name),
             counted(pass.unweighed_keys, "key", "keys")
         )
     }));

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Input, Report, as_text, idle};
 use crate::judge::{Discrepancy, Pattern, Share};
 use crate::money::{self, Decimal, Sum};
-use crate::normalise::{Inferred, Side, Tally};
+use crate::normalise::{Inferred, Side, Tally, TotalCounts};
 
 /// The summary of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -38,13 +38,16 @@ pub struct Summary {
     /// What is below `[report] minimum` and not listed, where that is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub immaterial: Option<Immaterial>,
-    /// What many discrepancies have in common, the one that explains most money first.
-    pub patterns: Vec<PatternSummary>,
     /// Side → vendor → what rounds its lines, for lines that state quantity, price and amount.
     pub rounding: BTreeMap<&'static str, BTreeMap<String, RoundingSummary>>,
+    /// Side → what became of the rows that are totals of others, where there are any.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub totals: BTreeMap<&'static str, TotalsSummary>,
     /// What was converted, where there are rates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rates: Option<RatesSummary>,
+    /// What many discrepancies have in common, the one that explains most money first.
+    pub patterns: Vec<PatternSummary>,
     /// Side → currency → class → lines and amount.
     pub control_totals: BTreeMap<&'static str, BTreeMap<String, BTreeMap<&'static str, Total>>>,
 }
@@ -123,6 +126,46 @@ impl From<Inferred> for RoundingSummary {
             reproduced: inferred.reproduced,
             by: inferred.ways.iter().map(|way| way.name()).collect(),
             places: inferred.places,
+        }
+    }
+}
+
+/// What became of the totals of one side.
+#[derive(Clone, Debug, Serialize)]
+pub struct TotalsSummary {
+    /// Rows that were left out of the lines.
+    pub rows: u64,
+    /// Those that are the sum of their lines.
+    pub agree: u64,
+    /// Those that are not: each is a discrepancy.
+    pub differ: u64,
+    /// Those that state no amount.
+    pub unchecked: u64,
+    /// Vendor → what makes its totals of quantity × price of their lines, added up; not of those whose totals all are the
+    /// sum of their lines.
+    pub rounding: BTreeMap<String, RoundingSummary>,
+}
+
+impl TotalsSummary {
+    fn of(counts: &TotalCounts) -> Self {
+        let sums = |vendor: &str| counts.sums_of_lines.get(vendor).copied().unwrap_or_default();
+        // Where every total is the sum of its lines, nothing was rounded on the total.
+        let roundings =
+            counts.roundings.all().into_iter().filter(|(vendor, inferred)| sums(vendor) < inferred.lines);
+        let told = |vendor: &str, inferred: Inferred| {
+            let told = inferred.told(["total", "totals"], "on the total");
+            let are = match sums(vendor) {
+                1 => "1 is the sum of its lines".to_owned(),
+                n => format!("{n} are the sum of their lines"),
+            };
+            RoundingSummary { told: format!("{told}; {are}"), ..inferred.into() }
+        };
+        Self {
+            rows: counts.rows.values().map(|tally| tally.lines).sum(),
+            agree: counts.agree,
+            differ: counts.wrong.len() as u64,
+            unchecked: counts.unchecked,
+            rounding: roundings.map(|(vendor, of)| (vendor.to_owned(), told(vendor, of))).collect(),
         }
     }
 }
@@ -286,7 +329,6 @@ pub fn summary(report: &Report<'_>) -> Summary {
             .collect(),
         variance: directions(report, outcome.discrepancies()),
         immaterial,
-        patterns: outcome.patterns.iter().map(|pattern| pattern_summary(report, pattern)).collect(),
         rounding: [Side::Invoice, Side::Settlement]
             .into_iter()
             .map(|side| {
@@ -294,11 +336,17 @@ pub fn summary(report: &Report<'_>) -> Summary {
                 (side.name(), vendors.map(|(vendor, of)| (vendor.to_owned(), of.into())).collect())
             })
             .collect(),
+        totals: [Side::Invoice, Side::Settlement]
+            .into_iter()
+            .map(|side| (side.name(), TotalsSummary::of(&report.book.ledger(side).counts.totals)))
+            .filter(|(_, totals)| totals.rows > 0)
+            .collect(),
         rates: report.rates.map(|rates| RatesSummary {
             file: rates.file.clone(),
             groups_converted: outcome.converted,
             by_an_earlier_rate: outcome.by_previous,
         }),
+        patterns: outcome.patterns.iter().map(|pattern| pattern_summary(report, pattern)).collect(),
         control_totals,
     }
 }

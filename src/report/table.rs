@@ -1,7 +1,7 @@
 //! Tables for people: the summary and the discrepancies, fitted to the terminal.
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table};
 
 use super::Report;
 use super::line::{Cells, Lines};
@@ -30,6 +30,15 @@ fn bare(width: u16, header: &[(&str, CellAlignment)]) -> Table {
 const LEFT: CellAlignment = CellAlignment::Left;
 const RIGHT: CellAlignment = CellAlignment::Right;
 
+/// A table whose rows are ruled off from each other only where one takes more than a line.
+fn airy(table: &mut Table) -> String {
+    /// The lines above and below the table and its header, and the header itself.
+    const AROUND: usize = 4;
+    let ruled = table.trim_fmt();
+    let bare = table.load_style(UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none())).trim_fmt();
+    if bare.lines().count() == table.row_iter().count() + AROUND { bare } else { ruled }
+}
+
 /// A table of texts.
 #[must_use]
 pub fn table<const N: usize>(
@@ -42,7 +51,7 @@ pub fn table<const N: usize>(
     for row in rows {
         table.add_row(row.map(|cell| shown_lines(&cell)));
     }
-    table.trim_fmt()
+    airy(&mut table)
 }
 
 /// A table of records, each a list of names and values: a column for each name where there is room for them, else a
@@ -69,7 +78,7 @@ pub fn records_table(width: u16, records: &[Vec<(String, Option<String>)>]) -> S
         for record in records {
             table.add_row(names.iter().map(|name| cell(record, name)));
         }
-        return table.trim_fmt();
+        return airy(&mut table);
     }
     let each = records.iter().zip(1..).map(|(record, number)| {
         let number = format!("record {number}");
@@ -77,7 +86,7 @@ pub fn records_table(width: u16, records: &[Vec<(String, Option<String>)>]) -> S
         for name in names.iter().filter(|name| record.iter().any(|(known, _)| known == *name)) {
             table.add_row([shown_lines(name), cell(record, name)]);
         }
-        table.trim_fmt()
+        airy(&mut table)
     });
     each.collect::<Vec<_>>().join("\n\n")
 }
@@ -109,7 +118,7 @@ pub(super) fn summary_table(report: &Report<'_>, width: u16) -> String {
         }
         return table.trim_fmt();
     }
-    let seldom = [Class::OutsidePeriod, Class::Superseded];
+    let seldom = [Class::OutsidePeriod, Class::Superseded, Class::Totals];
     let shown = Class::ALL.into_iter().filter(|class| !seldom.contains(class) || has(*class));
     let shown: Vec<Class> = shown.collect();
     let labels: Vec<String> = shown.iter().map(|class| class.label()).collect();

@@ -359,6 +359,20 @@ fn days_without_records_and_unknown_vendors_say_so() {
 }
 
 #[test]
+fn a_short_page_of_which_nothing_is_announced_is_no_proof_that_there_are_no_more() {
+    let (setup, _simulator) = platform(|_| {});
+    let advice =
+        |setup: &Setup| examine(setup, &[]).check("page of records")["next"].as_str().map(str::to_owned);
+    assert_eq!(advice(&setup), None);
+    setup.edit(
+        "tieout.toml",
+        "total = \"GetSettlementsResult/TotalCount\"\npage_size = 1",
+        "page_size = 500",
+    );
+    assert!(advice(&setup).unwrap().contains("name [platform.request] total or more"));
+}
+
+#[test]
 fn trouble_of_the_platform_is_named() {
     for (faults, failed, check, part) in [
         (
@@ -554,6 +568,47 @@ fn each_fault_of_a_certificate_is_found_by_itself() {
     assert_eq!(diagnosis.code, if diagnosis.of("fail") == ["secret and certificates"] { 2 } else { 4 });
 }
 
+/// Made by `openssl req -x509`, a self-signed certificate is marked as an authority's.
+#[test]
+fn a_self_signed_certificate_may_be_the_one_to_trust() {
+    for is_ca in [rcgen::IsCa::NoCa, rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained)] {
+        for (names, days, is_listed, failed, part) in [
+            (&NAMES[..], -1..90, true, &[][..], ""),
+            (&NAMES, -1..90, false, &["certificate: trust"], "it is self-signed: check that"),
+            (&NAMES, -90..-3, true, &["certificate: dates"], "a certificate has expired, 3 days ago"),
+            (&NAMES, 3..90, true, &["certificate: dates"], "a certificate is not valid yet"),
+            (&["etrm.example"], -1..90, true, &["certificate: name"], "made out to etrm.example"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let key = rcgen::KeyPair::generate().unwrap();
+            let mut params = named(names, "platform", &days);
+            params.is_ca = is_ca;
+            let pem = params.self_signed(&key).unwrap().pem();
+            std::fs::write(folder.path().join("chain.pem"), &pem).unwrap();
+            std::fs::write(folder.path().join("key.pem"), key.serialize_pem()).unwrap();
+            let other = || params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem();
+            let (setup, simulator) = trusting(&folder, &if is_listed { pem } else { other() });
+            let diagnosis = examine(&setup, &[]);
+            diagnosis.fails(failed, if failed.is_empty() { 0 } else { 4 });
+            if let [failed] = failed {
+                diagnosis.says(failed, "fail", part);
+                assert!(simulator.log().entries().unwrap().is_empty(), "nobody signs in to a stranger");
+            }
+            // The calls themselves see it the same way, and say what to do.
+            let outcome: Outcome = setup.command(&[]).env(VARIABLE, PASSWORD).output().unwrap().into();
+            assert_eq!(outcome.code == Some(4), !failed.is_empty(), "{outcome:?}");
+            let next = match failed {
+                [] => "",
+                ["certificate: trust"] => "give its issuer by [platform] ca_file",
+                ["certificate: name"] => "by a name that is in its certificate",
+                _ if days.start < 0 => "have the platform's operators renew it",
+                _ => "check this machine's clock",
+            };
+            assert!(outcome.stderr.contains(next), "{outcome:?}");
+        }
+    }
+}
+
 #[test]
 fn an_intermediate_certificate_counts_as_well() {
     let folder = tempfile::tempdir().unwrap();
@@ -639,6 +694,16 @@ fn a_port_that_speaks_no_tls_is_told() {
     }
     diagnosis.fails(&["TLS handshake"], 4);
     diagnosis.says("TLS handshake", "fail", "check that the port speaks TLS");
+}
+
+#[test]
+fn a_port_that_speaks_nothing_but_tls_is_told() {
+    let (setup, _simulator) = over_tls(&NAMES, -1..90);
+    setup.edit("tieout.toml", "endpoint = \"https:", "endpoint = \"http:");
+    let diagnosis = examine(&setup, &[]);
+    diagnosis.fails(&["authentication offered"], 4);
+    let said = &diagnosis.check("authentication offered")["next"];
+    assert!(said.as_str().unwrap().contains("whether the port wants https"), "{said}");
 }
 
 // ---- Servers that answer by script ----

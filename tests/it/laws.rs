@@ -1,7 +1,7 @@
 //! Laws that hold for any input, tried on random ones: few deals, days and amounts, so that copies,
 //! ties and sums that agree by chance are common.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proptest::collection::vec;
@@ -15,7 +15,7 @@ use tieout::matching::{self, Book, Compare, How, KeyPart, Pass, Within};
 use tieout::money::{self, Decimal, Sum};
 use tieout::normalise::{
     Case, Field, Fields, Headers, KeyRules, KeySettings, LeadingZeros, Ledger, MissingRate, Normaliser,
-    Rates, Reading, Replacement, Role, Side,
+    Rates, Reading, Replacement, Role, Share, Side, TotalRule, TotalRules,
 };
 use tieout::period::{Calendar, Dates, TimeOfDay, Zone};
 use tieout::progress::Silent;
@@ -346,7 +346,7 @@ fn run_sifted(invoices: &[Cells], settlements: &[Cells], setup: &Setup, memory_l
         let left: Vec<Cells> =
             places.iter().map(|place| rows[usize::try_from(place.place).unwrap() - 1].clone()).collect();
         let mut ledger = ledger(side, &left);
-        (ledger.counts, ledger.rejects) = (counts, rejects);
+        ledger.close(counts, rejects);
         ledger
     };
     let [left_invoices, left_settlements] = &sifted.left;
@@ -394,8 +394,8 @@ proptest! {
         limits in proptest::array::uniform2(0_i64..3),
         check_arithmetic: bool,
         memory_limit in select(&[1_usize, 100, 1 << 20][..]),
-        with_rules: bool,
         rates in maybe_rates(),
+        with_rules: bool,
     ) {
         // G-1 and g-01 are 1, which nothing is called, and G-2 is blank.
         let replace = |pattern: &str, with: &str| Replacement { pattern: pattern.into(), with: with.into() };
@@ -416,8 +416,8 @@ proptest! {
                 tolerance(Role::Amount, limit(limits[1])),
             ],
             check_arithmetic,
-            keys,
             rates,
+            keys,
             ..Setup::default()
         };
         let (mut invoices, settlements) = (cells(&invoices), cells(&settlements));
@@ -614,6 +614,46 @@ proptest! {
         };
         prop_assert_eq!(found(&one, times(power)), found(&ten, times(1)));
         prop_assert_eq!(one.matched, ten.matched);
+    }
+
+    /// A total that is the sum of its lines agrees with them wherever it stands, one that is a cent off does not, and neither is a line.
+    #[test]
+    fn totals_are_held_against_their_lines(
+        lines in vec(line(), 1..12),
+        off in select(&[0_i64, 1, -1][..]),
+        seed: u64,
+    ) {
+        let usd = |line: &Line| Line { currency: "USD", version: "", ..line.clone() };
+        let lines: Vec<Line> = lines.iter().map(usd).filter(|line| !line.deal.is_empty()).collect();
+        let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
+        lines.iter().for_each(|line| *sums.entry(line.deal).or_default() += line.amount);
+        let total = |(&deal, &amount): (&&'static str, &i64)| Line { version: "TOTAL", ..Line::plain(deal, amount) };
+        let mut rows: Vec<Line> = sums.iter().map(total).collect();
+        let count = rows.len() as u64;
+        if let Some(first) = rows.first_mut() {
+            first.amount += off;
+        }
+        let wrong = u64::from(off != 0 && count > 0);
+        rows.extend(lines.clone());
+        let at = usize::try_from(seed % 97).unwrap() % rows.len().max(1);
+        rows.rotate_left(at);
+        let version = Field::of(Role::Version).unwrap();
+        let rule = TotalRule {
+            when: vec![(version, vec!["TOTAL".to_owned()])],
+            of: vec![Share::Text(Field::of(Role::Deal).unwrap())],
+            absolute: money::ZERO,
+        };
+        let rules = TotalRules { rules: vec![rule], keys: KeyRules::default() };
+        let reading = Reading { totals: Some(rules), ..reading() };
+        let fields = Fields::default();
+        let rows = cells(&rows);
+        let mut normaliser = Normaliser::new(Side::Invoice, &reading, &fields, &Zone::utc(), None).unwrap();
+        normaliser.take(&mut memory(Side::Invoice, &rows)).unwrap();
+        let ledger = normaliser.finish();
+        let totals = &ledger.counts.totals;
+        prop_assert_eq!((totals.agree, totals.wrong.len() as u64), (count - wrong, wrong));
+        prop_assert_eq!(u64::from(ledger.len()), lines.len() as u64);
+        prop_assert!(ledger.wrong_totals().all(|(row, total)| ledger.amount(row) == Some(total.amount)));
     }
 
     /// To convert here is what it is to convert beforehand, by whoever writes the records.

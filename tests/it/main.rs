@@ -32,6 +32,8 @@ mod platform;
 mod proxy;
 mod service;
 mod simulator;
+#[cfg(all(feature = "simulator", target_os = "linux"))]
+mod sizes;
 mod support;
 #[cfg(feature = "simulator")]
 mod survive;

@@ -1,4 +1,4 @@
-//! Money: rates, and what is wrong with them.
+//! Money: rates, totals, and what is wrong with their settings.
 
 use super::support::{Outcome, Setup, tieout};
 
@@ -179,4 +179,78 @@ fn the_rate_is_explained() {
         assert!(told.stdout.contains(says), "{says:?} is not in {}", told.stdout);
     }
     assert_eq!(report.lines().count(), 2, "the rate of 30 September stands in for 1 October: {report}");
+}
+
+/// The small set-up with a total that is a dollar more than its lines.
+fn with_totals() -> Setup {
+    let setup = Setup::small();
+    let text = setup.read("invoices/alfa.csv") + "INV-1,ALFA GAS,TOTAL,,,,946.00,USD\n";
+    setup.write("invoices/alfa.csv", text);
+    setup.edit(
+        "tieout.toml",
+        "[settlements]\n",
+        "[invoices.totals]\nwhen = { deal = \"TOTAL\" }\n\n[settlements]\n",
+    );
+    setup
+}
+
+#[test]
+fn a_total_is_told_apart_and_explained() {
+    let setup = with_totals();
+    let outcome = setup.reconcile(&[]);
+    assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+    assert!(
+        outcome.stdout.contains(
+            "1 row of the invoice side left out as totals: 0 agree with the sum of their lines, 1 does not"
+        ),
+        "{}",
+        outcome.stdout
+    );
+    let summary: serde_json::Value = serde_json::from_str(&setup.read("reports/summary.json")).unwrap();
+    assert_eq!(summary["control_totals"]["invoice"]["USD"]["read"]["amount"], "945.00");
+    assert_eq!(summary["control_totals"]["invoice"]["USD"]["totals"]["amount"], "946.00");
+    let report = setup.read("reports/discrepancies.csv");
+    let id = report.lines().nth(1).unwrap().split(',').next().unwrap().to_owned();
+    let told: Outcome = tieout().args(["explain", &id]).current_dir(setup.folder()).output().unwrap().into();
+    assert_eq!(told.code, Some(0), "{}", told.stderr);
+    for says in [
+        "The total of INV-1 (invoices/alfa.csv:4) states 946.00 USD, but its 2 lines sum to 945.00 USD: 1.00 USD more.",
+        "It is a total, which no pass takes.",
+        "946.00",
+    ] {
+        assert!(told.stdout.contains(says), "{says:?} is not in {}", told.stdout);
+    }
+    assert!(!told.stdout.contains("passes"), "{}", told.stdout);
+    setup.edit("invoices/alfa.csv", "946.00", "945.00");
+    assert_eq!(setup.reconcile(&[]).code, Some(0));
+}
+
+#[test]
+fn settings_of_totals_that_say_nothing_are_refused() {
+    let rule = "when = { deal = \"TOTAL\" }\n";
+    for (name, instead, says) in [
+        ("no rule", "of = \"document\"\n", &["[invoices.totals] when", "TOTAL"][..]),
+        ("no value", "when = { deal = [] }\n", &["[invoices.totals] when", "at least one value"]),
+        ("of nothing", "when = { deal = \"TOTAL\" }\nof = []\n", &["[invoices.totals] of", "file"]),
+        ("a number", "when = { amount = \"TOTAL\" }\n", &["[invoices.totals]", "amount", "texts"]),
+        (
+            "of a number",
+            "when = { deal = \"TOTAL\" }\nof = \"quantity\"\n",
+            &["[invoices.totals]", "quantity"],
+        ),
+        ("a role that is not read", "when = { charge = \"TOTAL\" }\n", &["[invoices.columns]", "charge"]),
+        (
+            "a negative allowance",
+            "when = { deal = \"TOTAL\" }\nabsolute = \"-1\"\n",
+            &["[invoices.totals] absolute", "-1"],
+        ),
+        ("an unknown key", "when = { deal = \"TOTAL\" }\nabsolut = \"1\"\n", &["did you mean absolute?"]),
+    ] {
+        let setup = with_totals();
+        setup.edit("tieout.toml", rule, instead);
+        assert_refused(name, &setup, says);
+    }
+    let setup = with_totals();
+    setup.edit("tieout.toml", "[invoices.totals]", "[[invoices.totals]]");
+    assert_eq!(setup.reconcile(&[]).code, Some(1), "several tables are as good as one");
 }

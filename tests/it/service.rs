@@ -53,7 +53,7 @@ fn fields(operation: &Operation) -> (String, Vec<String>) {
     match &operation.answers {
         Answers::Records(records) => (
             records.records.clone(),
-            records.fields.iter().map(|field| format!("{}: {}", field.name, field.kind)).collect(),
+            records.fields.iter().map(|field| format!("{}: {}", field.name, field.words())).collect(),
         ),
         other => panic!("{other:?}"),
     }
@@ -106,7 +106,7 @@ fn the_platform_that_was_recorded_is_described_in_full() {
     assert_eq!(records.total.as_deref(), Some("GetSettlementsResult/TotalCount"));
     assert_eq!(records.more.as_deref(), Some("GetSettlementsResult/HasMore"));
     assert_eq!(records.fields.len(), 12);
-    assert_eq!(records.fields[8].kind, "decimal, may be null");
+    assert_eq!(records.fields[8].words(), "decimal, may be null");
     assert_eq!(records.fields[10].values, ["Provisional", "Final", "Disputed"]);
     let data_set = &wsdl.operation("GetSettlementsDataSet").unwrap().answers;
     assert!(
@@ -425,6 +425,31 @@ fn what_is_no_wsdl_of_a_soap_service_says_what_it_is() {
 }
 
 #[test]
+fn an_answer_without_anything_in_it_is_told_from_one_that_is_not_described() {
+    let answers = |schema: &str| get(schema).answers;
+    let asked = r#"<xs:element name="Get"><xs:complexType/></xs:element>"#;
+    let nothing = format!(r#"{asked}<xs:element name="GetResponse"><xs:complexType/></xs:element>"#);
+    assert!(matches!(answers(&nothing), Answers::Nothing));
+    assert!(matches!(answers(asked), Answers::Unknown));
+    let text = format!(
+        r#"{asked}<xs:element name="GetResponse"><xs:complexType><xs:sequence><xs:element name="X" type="xs:string"/></xs:sequence></xs:complexType></xs:element>"#
+    );
+    assert!(get(&text).suggestion().contains("a single text: if it is XML"), "{}", get(&text).suggestion());
+    // Nobody answers a message that goes one way.
+    let one_way = wsdl_of(&schema_of(asked)).replace("<output message=\"t:Out\"/>", "");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("one way.wsdl");
+    std::fs::write(&path, one_way).unwrap();
+    assert!(matches!(read(&path).unwrap().operations[0].answers, Answers::Nothing));
+    // What is said to be the next command is one that works.
+    let outcome = run(folder.path(), &["operations", "--wsdl", "one way.wsdl"]);
+    let next = outcome.stdout.lines().last().unwrap();
+    assert!(next.ends_with("platform operations Get --wsdl 'one way.wsdl'"), "{next}");
+    let outcome = run(folder.path(), &["operations", "--wsdl", "none.wsdl"]);
+    assert!(outcome.stderr.contains("check the path"), "{}", outcome.stderr);
+}
+
+#[test]
 fn operations_read_as_json() {
     let folder = tempfile::tempdir().unwrap();
     let schema = schema_of(
@@ -439,7 +464,9 @@ fn operations_read_as_json() {
     assert_eq!(json["ports"][0]["address"], "http://dead.internal/S");
     assert_eq!(json["operations"][0]["parameters"][0]["type"], "date");
     assert_eq!(json["operations"][0]["answers"]["form"], "records");
-    assert_eq!(json["operations"][0]["answers"]["fields"][1]["name"], "@b");
+    let field = &json["operations"][0]["answers"]["fields"][1];
+    assert_eq!((&field["name"], &field["type"]), (&"@b".into(), &"string".into()));
+    assert_eq!((&field["optional"], &field["list"]), (&true.into(), &false.into()));
     assert!(json["suggestion"].as_str().unwrap().contains("records = \"R\""));
 }
 
@@ -593,20 +620,21 @@ fn answers_are_shown_whatever_their_shape() {
             "<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body>{inner}</e:Body></e:Envelope>"
         )
     };
-    for (text, at, count, first) in [
-        (answer("GetSettlements"), Some("GetSettlementsResult/Items/SettlementRecord"), None, "Id"),
-        (answer("GetSettlements-empty"), None, Some(1), "GetSettlementsResult/TotalCount"),
+    for (text, at, count, first, says) in [
+        (answer("GetSettlements"), Some("GetSettlementsResult/Items/SettlementRecord"), None, "Id", 4),
+        (answer("GetSettlements-empty"), None, Some(1), "GetSettlementsResult/TotalCount", 0),
         (
             answer("GetSettlementsDataSet"),
             Some("GetSettlementsDataSetResult/diffgram/SettlementData/Settlement"),
             None,
             "Id",
+            3,
         ),
-        (one_row, Some("GetSettlementsDataSetResult/diffgram/SettlementData/Settlement"), Some(1), "Id"),
-        (answer("GetCounterparties"), Some("GetCounterpartiesResult/string"), Some(4), "string"),
-        (answer("WhoAmI"), None, Some(1), "WhoAmIResult"),
-        (body("<r/>"), None, Some(0), ""),
-        (body("<r>5</r>"), None, Some(1), "r"),
+        (one_row, Some("GetSettlementsDataSetResult/diffgram/SettlementData/Settlement"), Some(1), "Id", 3),
+        (answer("GetCounterparties"), Some("GetCounterpartiesResult/string"), Some(4), "string", 0),
+        (answer("WhoAmI"), None, Some(1), "WhoAmIResult", 0),
+        (body("<r/>"), None, Some(0), "", 0),
+        (body("<r>5</r>"), None, Some(1), "r", 0),
     ] {
         let server = Server::start(|_| BTreeMap::from([("/S?key=Secret-1", text.clone())]));
         let setup =
@@ -623,6 +651,14 @@ fn answers_are_shown_whatever_their_shape() {
         let names =
             records.first().map(|record| record.as_object().unwrap().keys().cloned().collect::<Vec<_>>());
         assert!(first.is_empty() || names.unwrap().iter().any(|name| name == first), "{json}");
+        // What is said of all records is not lost, and nothing of theirs is said again.
+        let beside = json["beside"].as_object().unwrap();
+        let total = beside.iter().find(|(name, _)| name.ends_with("/TotalCount"));
+        assert_eq!((total.is_some(), beside.len()), (says > 0, says), "{json}");
+        if let Some((name, total)) = total {
+            let table = run(setup.folder(), &["call", "Any"]).stdout;
+            assert!(table.contains(&format!("{name} = {}\n", total.as_str().unwrap())), "{table}");
+        }
         let raw = run(setup.folder(), &["call", "Any", "--raw"]);
         assert_eq!((raw.code, raw.stdout.as_str()), (Some(0), text.as_str()));
 

@@ -43,6 +43,8 @@ impl<'a> Leftovers<'a> {
         self.discrepancies.iter().enumerate().filter_map(move |(number, discrepancy)| {
             match (discrepancy.kind, discrepancy.entries(side)) {
                 (Kind::Ambiguous | Kind::Duplicate, _) => None,
+                // A total is no line, and stands beside none.
+                _ if discrepancy.is_of_total(self.book) => None,
                 (_, &[entry]) => Some(Left { entry, number }),
                 _ => None,
             }

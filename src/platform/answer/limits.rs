@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 
 use crate::fault::{Fault, Kind};
+use crate::platform::trouble::innermost;
 
 /// Bytes of one tag or comment. Text is handed on in pieces, however long it is.
 pub(super) const LONGEST_TOKEN_BYTES: usize = 16 << 20;
@@ -11,8 +12,11 @@ pub(super) const DEEPEST: usize = 100;
 /// Bytes of one record, names and values together.
 pub(super) const LONGEST_RECORD_BYTES: usize = 16 << 20;
 
+/// What is wrong with an answer. What to do may be said better by whoever knows more.
 pub(super) fn fault(what: impl Into<String>) -> Fault {
-    Fault::new(Kind::Platform, what)
+    Fault::new(Kind::Platform, what).next(
+        "have the platform's operators look at what it answers: they find the call by its correlation id",
+    )
 }
 
 pub(super) fn cut_off() -> Fault {
@@ -22,9 +26,9 @@ pub(super) fn cut_off() -> Fault {
 }
 
 pub(super) fn malformed(error: impl Into<anyhow::Error>, place: &str) -> Fault {
-    fault(format!("{place} is not well-formed XML"))
-        .because(error)
-        .next("check that the endpoint is the SOAP service; its operators can find the call by the correlation id in the log")
+    fault(format!("{place} is not well-formed XML")).because(error).next(
+        "check that the endpoint is the SOAP service; its operators can find the call by its correlation id",
+    )
 }
 
 /// Why a read was stopped by us.
@@ -77,7 +81,7 @@ pub(in crate::platform) fn broken(error: io::Error) -> Fault {
             .passing()
             .next("run again, or raise [platform] timeout_seconds");
     }
-    cut_off().because(error)
+    cut_off().because(innermost(&error))
 }
 
 /// A source that ends with an error where the whole grows too large.

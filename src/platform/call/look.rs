@@ -9,6 +9,8 @@ use crate::platform::wsdl::tree::Node;
 const MOST_NAMES: usize = 1_000;
 /// What .NET wraps the rows of a `DataSet` in.
 const DIFFGRAM: &str = "urn:schemas-microsoft-com:xml-diffgram-v1";
+/// Namespaces of attributes that say something about values, and are none: what is null, how a `DataSet` counts its rows.
+const MARKS: [&str; 3] = [INSTANCE, DIFFGRAM, "urn:schemas-microsoft-com:xml-msdata"];
 
 /// The element in the body of an answer; `None` for a fault, and for what is no answer.
 pub(super) fn response(root: &Node) -> Option<&Node> {
@@ -83,14 +85,33 @@ pub(super) fn repeated(response: &Node) -> Option<Trail> {
     best.and_then(|(_, path)| Trail::try_from(path).ok())
 }
 
-/// The values in an element, each by its path.
-pub(super) fn flatten(node: &Node, path: &str, values: &mut Named) {
+/// The single values of an answer that stand beside its records: totals, and what else is said of all of them.
+pub(super) fn beside(response: &Node, records: &Trail) -> Named {
+    let records = records.to_string();
+    let mut values = Named::default();
+    flatten(response, "", Some(&records), &mut values);
+    let around = |name: &str| records.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
+    let is_single = |name: &str| values.0.iter().filter(|(other, _)| other == name).nth(1).is_none();
+    let single: Vec<_> =
+        values.0.iter().filter(|(name, _)| is_single(name) && !around(name)).cloned().collect();
+    Named(single)
+}
+
+/// The values in an element, each by its path, without those at the path `but`.
+pub(super) fn flatten(node: &Node, path: &str, but: Option<&str>, values: &mut Named) {
     let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
-    for (name, value) in node.attributes.iter().filter(|(name, _)| *name.namespace != *INSTANCE) {
+    for (name, value) in node.attributes.iter().filter(|(name, _)| !MARKS.contains(&&*name.namespace)) {
         values.0.push((join(&format!("@{}", name.local)), Some(value.clone())));
     }
-    for child in node.children.iter().filter(|child| !child.is(XSD, "schema")) {
-        flatten(child, &join(&child.name.local), values);
+    // What a diffgram has behind its rows is what they were before.
+    let is_aside = |child: &Node| {
+        child.is(XSD, "schema") || *child.name.namespace == *DIFFGRAM && node.is(DIFFGRAM, "diffgram")
+    };
+    for child in node.children.iter().filter(|child| !is_aside(child)) {
+        let inner = join(&child.name.local);
+        if but != Some(inner.as_str()) {
+            flatten(child, &inner, but, values);
+        }
     }
     if node.children.is_empty() && !(path.is_empty() && node.text.trim().is_empty()) {
         let is_nil = matches!(node.attribute_in(INSTANCE, "nil"), Some("true" | "1"));

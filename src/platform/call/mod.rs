@@ -8,7 +8,7 @@ use std::io::Read as _;
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use self::look::{Followed, flatten, follow, repeated, response};
+use self::look::{Followed, beside, flatten, follow, repeated, response};
 use self::parameters::{Writer, check_names};
 use super::answer;
 use super::connection::{Body, Call, Connection, headers};
@@ -77,6 +77,8 @@ pub struct Answer {
     pub at: Option<String>,
     /// The records; a single one where nothing repeats.
     pub records: Vec<Named>,
+    /// The single values that stand beside the records, such as how many there are in all.
+    pub beside: Named,
 }
 
 impl Serialize for Named {
@@ -249,7 +251,10 @@ impl Prepared {
             (_, None) => Some(self.request.records.clone()),
             (Expected::Described(trail), Some(response)) => match follow(response, trail.names()) {
                 Followed::Found => Some(trail.clone()),
-                Followed::Empty => return Ok(Answer { at: Some(trail.to_string()), records: Vec::new() }),
+                Followed::Empty => {
+                    let beside = beside(response, trail);
+                    return Ok(Answer { at: Some(trail.to_string()), records: Vec::new(), beside });
+                }
                 Followed::Elsewhere => repeated(response),
             },
             (Expected::Unknown, Some(response)) => repeated(response),
@@ -257,11 +262,12 @@ impl Prepared {
         let Some(trail) = trail else {
             let mut values = Named::default();
             if let Some(response) = response {
-                flatten(response, "", &mut values);
+                flatten(response, "", None, &mut values);
             }
             let records = if values.0.is_empty() { Vec::new() } else { vec![values] };
-            return Ok(Answer { at: None, records });
+            return Ok(Answer { records, ..Answer::default() });
         };
+        let beside = response.map(|response| beside(response, &trail)).unwrap_or_default();
         let configured = matches!(self.records, Expected::Configured);
         let request = Request {
             operation: self.operation.clone(),
@@ -279,7 +285,7 @@ impl Prepared {
             }));
             Ok(())
         })?;
-        Ok(Answer { at: Some(request.records.to_string()), records })
+        Ok(Answer { at: Some(request.records.to_string()), records, beside })
     }
 }
 
@@ -291,19 +297,21 @@ impl Platform {
     pub fn call(&self, prepared: &Prepared) -> Result<Called> {
         let mut connection = Connection::new(self, &prepared.action)?;
         let call = Call::new(prepared.body.clone(), self.correlation());
-        let response = connection.call(&call)?;
+        let of_call = |fault: Fault| self.of_call(fault, &call);
+        let response = connection.call(&call).map_err(of_call)?;
         let status = response.status().as_u16();
         let most = MOST_BYTES.min(self.answer_limit_bytes);
         let mut bytes = Vec::new();
         Body::new(self, response, &call, &Halt::after(self.call_deadline))
             .take(most + 1)
             .read_to_end(&mut bytes)
-            .map_err(|error| answer::broken(error).at(self.place()))?;
+            .map_err(|error| of_call(answer::broken(error)))?;
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
-            return Err(self
-                .fault("the answer is larger than a call may have")
-                .expected(format!("at most {most} bytes"))
-                .next("ask for less at once: a smaller page, a shorter window"));
+            return Err(of_call(
+                self.fault("the answer is larger than a call may have")
+                    .expected(format!("at most {most} bytes"))
+                    .next("ask for less at once: a smaller page, a shorter window"),
+            ));
         }
         let (operation, millis) = (&prepared.operation, call.millis());
         let correlation = call.correlation;

@@ -116,7 +116,7 @@ pub(super) fn records(
     let asked = ask(platform, connection, request, &questions.period)?;
     let page = asked.answer.map_err(|fault| with_vendor(fault, questions))?;
     let count = page.records;
-    let fault = |what: String| platform.fault(what).value(format!("correlation id {}", asked.correlation));
+    let fault = |what: String| platform.fault(what).called(&asked.correlation);
     let is_last = !request.is_paged() || page.more == Some(false);
     match page.total {
         Some(total) if total < count => {
@@ -156,13 +156,18 @@ pub(super) fn records(
         asked.millis
     );
     let finding = Finding::pass(Records { count, names: asked.names }, found);
-    Ok(if request.is_paged() && count > request.page_size {
-        finding.next(format!(
-            "the platform sends more than the {} records that were asked for: check which parameter takes {{page_size}}",
-            request.page_size
-        ))
-    } else {
-        finding
+    if !request.is_paged() {
+        return Ok(finding);
+    }
+    let size = request.page_size;
+    Ok(match (count > size, count < size && (&request.total, &request.more) == (&None, &None)) {
+        (true, _) => finding.next(format!(
+            "the platform sends more than the {size} records that were asked for: check which parameter takes {{page_size}}"
+        )),
+        (_, true) => finding.next(format!(
+            "fewer than the {size} records that were asked for count as the last page; if the platform never sends as many, name [platform.request] total or more"
+        )),
+        _ => finding,
     })
 }
 
@@ -263,7 +268,8 @@ fn ask(
 ) -> Result<Asked> {
     let body = envelope::write(platform.soap, &platform.namespace, request, values, request.first_page)?;
     let call = Call::new(body, platform.correlation());
-    let response = connection.call(&call)?;
+    let of_call = |fault: Fault| platform.of_call(fault, &call);
+    let response = connection.call(&call).map_err(of_call)?;
     let (status, local) = (response.status(), local_end(&response));
     let halt = Halt::after(platform.call_deadline);
     let mut source = Tee { inner: Body::new(platform, response, &call, &halt), head: Vec::new(), bytes: 0 };
@@ -279,12 +285,14 @@ fn ask(
     };
     let mut batch = Batch::default();
     let mut answer = answer::read(&mut source, request, platform.answer_limit_bytes, &mut batch, &mut note)
-        .map_err(|fault| platform.placed(fault));
+        .map_err(of_call);
     if answer.is_ok() && !status.is_success() {
-        answer = Err(platform
-            .fault("the platform reports an error, but its answer does not say which")
-            .value(format!("HTTP {status}, correlation id {}", call.correlation))
-            .next("ask the platform's operators, who find the call by its correlation id"));
+        answer = Err(of_call(
+            platform
+                .fault("the platform reports an error, but its answer does not say which")
+                .value(format!("HTTP {status}"))
+                .next("ask the platform's operators, who find the call by its correlation id"),
+        ));
     }
     Ok(Asked {
         answer,

@@ -9,15 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ResolvesClientCert, WebPkiServerVerifier, verify_server_name};
+use rustls::client::{ResolvesClientCert, verify_server_name};
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore,
-    SignatureScheme,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme,
 };
 use x509_parser::extensions::GeneralName;
 use x509_parser::objects::{oid_registry, oid2sn};
@@ -27,8 +25,11 @@ use super::sheet::{Checked, Finding};
 use crate::fault::{Fault, Kind, Result, shown};
 use crate::period::{Instant, Zone};
 use crate::platform::Platform;
-use crate::platform::certificate::end_point_binding;
+use crate::platform::certificate::{end_point_binding, validity};
 use crate::platform::trouble::chain;
+use crate::platform::trust::{
+    EXPIRED, NOT_YET_VALID, OTHER_NAME, is_about_dates, is_about_name, trusted, verifier,
+};
 
 /// Days before the end of a certificate at which somebody should see to the next one.
 const DAYS_OF_NOTICE: i64 = 30;
@@ -41,39 +42,6 @@ pub(super) struct Greeting {
     verdict: Result<(), Error>,
     verifier: Arc<dyn ServerCertVerifier>,
     now: UnixTime,
-}
-
-/// Which certificates are trusted, in words.
-fn trusted(ca_file: Option<&Path>) -> String {
-    ca_file.map_or_else(
-        || "this machine's trusted roots".to_owned(),
-        |file| format!("[platform] ca_file, {}", file.display()),
-    )
-}
-
-/// The verifier of the calls: the certificates of `ca_file` alone, or else those of the machine.
-fn verifier(ca_file: Option<&Path>) -> Result<Arc<dyn ServerCertVerifier>> {
-    let fault = |error: anyhow::Error| {
-        Fault::new(Kind::Configuration, "the certificates to trust cannot be used")
-            .at(trusted(ca_file))
-            .because(error)
-            .next("give the issuer's certificate by [platform] ca_file")
-    };
-    let provider = Arc::new(ring::default_provider());
-    let Some(file) = ca_file else {
-        let verifier =
-            rustls_platform_verifier::Verifier::new(provider).map_err(|error| fault(error.into()))?;
-        return Ok(Arc::new(verifier));
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| fault(error.into()))? {
-        let certificate = certificate.map_err(|error| fault(error.into()))?;
-        roots.add(certificate).map_err(|error| fault(error.into()))?;
-    }
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
-        .build()
-        .map_err(|error| fault(error.into()))?;
-    Ok(verifier)
 }
 
 /// Keeps what the server shows, and lets the real verifier judge it.
@@ -223,9 +191,15 @@ pub(super) fn trust(greeting: &Greeting, ca_file: Option<&Path>) -> Checked<()> 
     let (leaf, rest) = greeting.split()?;
     let certificate = parse(leaf)?;
     // The dates and the name have checks of their own: here, they shall not stand in the way.
-    let within = if is_about_dates(&greeting.verdict) { greeting.some_valid_time() } else { greeting.now };
+    let within = if complaint(&greeting.verdict).is_some_and(is_about_dates) {
+        greeting.some_valid_time()
+    } else {
+        greeting.now
+    };
     let judged = greeting.verifier.verify_server_cert(leaf, rest, &greeting.name, &[], within);
-    let mut error = judged.err().filter(|error| !is_about_name(error));
+    let judged = judged.map(|_| ());
+    let is_name = complaint(&judged).is_some_and(is_about_name);
+    let mut error = judged.err().filter(|_| !is_name);
     if error.is_none() && names(greeting).is_ok() && dates(greeting).is_ok() {
         error = greeting.verdict.clone().err();
     }
@@ -270,22 +244,14 @@ pub(super) fn dates(greeting: &Greeting) -> Checked<()> {
             Fault::new(Kind::Platform, what).value(format!("{}, {line}", certificate.subject())).next(next)
         };
         // One that was sent along and is not needed may be as old as it likes.
-        let counts = place == 0 || is_about_dates(&greeting.verdict);
+        let counts = place == 0 || complaint(&greeting.verdict).is_some_and(is_about_dates);
         if counts && now > to {
             let overdue = now - to;
             let since =
                 if overdue < 86_400 { "today".to_owned() } else { format!("{} days ago", overdue / 86_400) };
-            worst.get_or_insert_with(|| {
-                fault(
-                    format!("a certificate has expired, {since}"),
-                    "have the platform's operators renew it; if it is valid, this machine's clock is wrong",
-                )
-            });
+            worst.get_or_insert_with(|| fault(format!("a certificate has expired, {since}"), EXPIRED));
         } else if counts && now < from {
-            worst.get_or_insert_with(|| fault(
-                "a certificate is not valid yet".to_owned(),
-                "check this machine's clock; if that is right, have the platform's operators look at the certificate",
-            ));
+            worst.get_or_insert_with(|| fault("a certificate is not valid yet".to_owned(), NOT_YET_VALID));
         }
         if counts {
             least_days = least_days.min(days);
@@ -330,7 +296,7 @@ pub(super) fn names(greeting: &Greeting) -> Checked<()> {
             Err(fault.next(if names.is_empty() {
                 "a name in the subject alone does not count (RFC 9110 §4.3.4): have a certificate issued with the host as subject alternative name"
             } else {
-                "call the platform in [platform] endpoint by a name that is in its certificate, or have one issued for this name"
+                OTHER_NAME
             }))
         }
     }
@@ -375,11 +341,6 @@ fn parse(der: &[u8]) -> Result<X509Certificate<'_>> {
     })
 }
 
-fn validity(certificate: &X509Certificate<'_>) -> (i64, i64) {
-    let validity = certificate.validity();
-    (validity.not_before.timestamp(), validity.not_after.timestamp())
-}
-
 fn seconds(time: UnixTime) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
@@ -398,23 +359,10 @@ fn address(octets: &[u8]) -> String {
     )
 }
 
-fn is_about_name(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
-        )
-    )
-}
-
-fn is_about_dates(verdict: &Result<(), Error>) -> bool {
-    matches!(
-        verdict,
-        Err(Error::InvalidCertificate(
-            CertificateError::Expired
-                | CertificateError::ExpiredContext { .. }
-                | CertificateError::NotValidYet
-                | CertificateError::NotValidYetContext { .. }
-        ))
-    )
+/// What a verdict has against the certificate.
+fn complaint(verdict: &Result<(), Error>) -> Option<&CertificateError> {
+    match verdict {
+        Err(Error::InvalidCertificate(error)) => Some(error),
+        _ => None,
+    }
 }

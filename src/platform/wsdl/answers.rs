@@ -9,8 +9,10 @@ use super::element::Element;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(tag = "form", rename_all = "snake_case")]
 pub enum Answers {
-    /// The WSDL does not say, or there is nothing in the answer.
+    /// The WSDL does not say.
     #[default]
+    Unknown,
+    /// There is nothing in the answer, or no answer at all.
     Nothing,
     /// Records, one after the other.
     Records(Records),
@@ -26,8 +28,8 @@ pub enum Answers {
     },
     /// Values that do not repeat. A single text may well be an XML document.
     Values {
-        /// The values, each with its path from the result element down.
-        fields: Vec<Field>,
+        /// The values, each named by its path from the result element down.
+        fields: Vec<Element>,
     },
 }
 
@@ -40,27 +42,13 @@ pub struct Records {
     pub total: Option<String>,
     /// What seems to say whether there are more pages.
     pub more: Option<String>,
-    /// The fields of a record, named as its columns will be.
-    pub fields: Vec<Field>,
+    /// The fields of a record, named as its columns will be: `Amount`, `Party/Name`, `Party/@id`.
+    pub fields: Vec<Element>,
 }
 
-/// A value of an answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Field {
-    /// Its name: `Amount`, `Party/Name`, `Party/@id`.
-    pub name: String,
-    /// Its type, and whether it may be missing: `decimal, optional`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The values to choose from, where there is a choice.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub values: Vec<String>,
-}
-
-impl Field {
-    fn of(name: String, element: &Element) -> Self {
-        Self { name, kind: element.words(), values: element.values.clone() }
-    }
+/// A value of an answer, by a name of its own.
+fn field(name: String, element: &Element) -> Element {
+    Element { name, elements: Vec::new(), ..element.clone() }
 }
 
 /// An element on the way down, with those around it, the outermost first.
@@ -88,15 +76,15 @@ pub(super) fn shape(element: &Element) -> Answers {
     if let Some(way) = records
         && let Some(record) = way.last()
     {
-        let mut fields: Vec<Field> = record
+        let mut fields: Vec<Element> = record
             .leaves()
             .into_iter()
             .filter(|(name, _)| !name.ends_with('*'))
-            .map(|(name, leaf)| Field::of(name, leaf))
+            .map(|(name, leaf)| field(name, leaf))
             .collect();
         if record.inner().next().is_none() && (record.base.is_some() || fields.is_empty()) {
             // A record that is a value by itself has one field by its own name.
-            fields.insert(0, Field::of(record.name.clone(), record));
+            fields.insert(0, field(record.name.clone(), record));
         }
         let beside = |score: &dyn Fn(&Element) -> u8| {
             let mut best: Option<(u8, String)> = None;
@@ -122,8 +110,12 @@ pub(super) fn shape(element: &Element) -> Answers {
     if let Some(way) = ways.iter().find(|way| way.last().is_some_and(|last| last.is_open())) {
         return Answers::Open { at: path(way) };
     }
-    let fields: Vec<Field> = element.leaves().into_iter().map(|(name, leaf)| Field::of(name, leaf)).collect();
-    if fields.is_empty() { Answers::Nothing } else { Answers::Values { fields } }
+    let fields: Vec<Element> = element.leaves().into_iter().map(|(name, leaf)| field(name, leaf)).collect();
+    match fields.is_empty() {
+        false => Answers::Values { fields },
+        true if element.is_unknown() => Answers::Unknown,
+        true => Answers::Nothing,
+    }
 }
 
 /// All elements below `element`, with the way to each.

@@ -277,9 +277,9 @@ fn decoded(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
 pub(super) fn read_file(path: &Path, most: u64) -> Result<Vec<u8>> {
     let fault = |what: &str| Fault::new(Kind::Configuration, what).at(path.display());
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(most + 1).read_to_end(&mut bytes))
-        .map_err(|error| fault("it cannot be read").because(error))?;
+    File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(|error| {
+        fault("it cannot be read").because(error).next("check the path: a file with a WSDL is wanted")
+    })?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
         return Err(fault("it is too large")
             .expected(format!("at most {MOST_BYTES} bytes in all documents together")));

@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use crate::fault::nearest;
 
+/// The type of what no document describes.
+pub(super) const UNKNOWN: &str = "unknown";
+
 /// An element of a message, with what stands in it. Attributes are elements whose names start with `@`; anything at
 /// all is an element named `*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -36,6 +39,11 @@ pub struct Element {
 }
 
 impl Element {
+    /// Whether no document describes it.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.kind == UNKNOWN
+    }
+
     /// Whether it is an attribute.
     pub(in crate::platform) fn is_attribute(&self) -> bool {
         self.name.starts_with('@')

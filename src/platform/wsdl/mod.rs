@@ -22,7 +22,7 @@ mod service;
 mod suggestion;
 pub(super) mod tree;
 
-pub use answers::{Answers, Field, Records};
+pub use answers::{Answers, Records};
 pub use documents::Source;
 pub use element::Element;
 

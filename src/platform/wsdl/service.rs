@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use super::documents::{Part, definitions};
-use super::element::Element;
+use super::element::{Element, UNKNOWN};
 use super::schema::Schemas;
 use super::tree::{Name, Node};
-use super::{Operation, Port, SOAP11, SOAP12, Style, WSDL, answers};
+use super::{Answers, Operation, Port, SOAP11, SOAP12, Style, WSDL, answers};
 use crate::fault::shown;
 use crate::platform::request::is_name;
 use crate::platform::settings::Soap;
@@ -180,13 +180,17 @@ impl<'d> Reader<'_, 'd> {
             action: action.to_owned(),
             style,
             encoded: body.and_then(|body| body.attribute("use")) == Some("encoded"),
+            is_known: !request.is_unknown(),
             element: request.name,
             namespace: request.namespace,
             headers,
-            is_known: request.kind != UNKNOWN,
             parameters: request.elements,
             is_open: request.kind == "any",
-            answers: answers::shape(&answer),
+            answers: match described {
+                // Nobody answers a message that goes one way (WSDL 1.1 §2.4.1).
+                Some(described) if described.first(WSDL, "output").is_none() => Answers::Nothing,
+                _ => answers::shape(&answer),
+            },
         })
     }
 
@@ -283,9 +287,6 @@ impl<'d> Reader<'_, 'd> {
         names
     }
 }
-
-/// The type of what no document describes.
-pub(super) const UNKNOWN: &str = "unknown";
 
 /// The body in a MIME binding (WSDL 1.1 §5): services that may answer with attachments wrap it.
 fn in_multipart<'d>(bound: &'d Node, soap: &str) -> Option<&'d Node> {

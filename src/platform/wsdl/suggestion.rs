@@ -51,9 +51,16 @@ pub(super) fn request(operation: &Operation) -> String {
         }
         Answers::Values { fields } => {
             let first = fields.first().map(|field| field.name.as_str()).unwrap_or_default();
-            line("records", &quoted(first), "nothing repeats in this answer");
+            let comment = match fields.as_slice() {
+                [only] if only.base == Some(Simple::Text) => {
+                    "a single text: if it is XML, call it once and go on with its names"
+                }
+                _ => "nothing repeats in this answer",
+            };
+            line("records", &quoted(first), comment);
         }
-        Answers::Nothing => {
+        Answers::Nothing => line("records", "\"ELEMENT\"", "the answer holds nothing"),
+        Answers::Unknown => {
             line("records", "\"ELEMENT\"", "the WSDL does not say: call it once to see its names")
         }
     }
