@@ -294,7 +294,7 @@ impl Ledger {
 
 impl Taker for Ledger {
     fn take(&mut self, origin: &Origin, row: &Row, entry: &Entry<'_>) {
-        self.push(origin, (row.number, entry.column), &|field| entry.text(field), entry.values);
+        self.push(origin, row.number, &|field| entry.text(field), entry.column, entry.values);
     }
 }
 
@@ -302,8 +302,9 @@ impl Ledger {
     fn push<'t>(
         &mut self,
         origin: &Origin,
-        (row, in_column): (u64, &str),
+        row: u64,
         text_of: &dyn Fn(Field) -> &'t str,
+        of_column: &'t str,
         draft: &Draft,
     ) {
         if self.origins.last() != Some(origin) {
@@ -314,7 +315,7 @@ impl Ledger {
         self.row.push(u32::try_from(row).unwrap_or(u32::MAX));
         let Self { texts, column, pool, .. } = self;
         let texts = Field::all().zip(texts).map(|(field, column)| (text_of(field), column));
-        for (text, column) in texts.chain([(in_column, column)]) {
+        for (text, column) in texts.chain([(of_column, column)]) {
             // A column that is blank throughout takes no memory.
             if !text.is_empty() || !column.is_empty() {
                 column.resize(at, TextId::BLANK);
@@ -336,7 +337,7 @@ impl Ledger {
         for total in &counts.totals.wrong {
             let WrongTotal { origin, row, texts, .. } = total;
             let text_of = |field: Field| texts.get(field.index()).map_or("", String::as_str);
-            self.push(origin, (*row, ""), &text_of, &total.draft());
+            self.push(origin, *row, &text_of, "", &total.draft());
         }
         (self.counts, self.rejects) = (counts, rejects);
     }

@@ -31,8 +31,8 @@ pub use self::replace::Replacement;
 pub use self::role::{Field, Fields, Holds, Role};
 pub use self::roundings::{Inferred, Roundings};
 pub use self::sample::{Drawn, Sample};
-use self::totals::Totals;
 pub use self::totals::{Share, TotalCounts, TotalRule, TotalRules, WrongTotal};
+use self::totals::{Standing, Totals};
 pub use self::units::{Dimension, Unit};
 pub use self::versions::{Restatement, VersionSettings, Versions};
 pub use self::wide::Template;
@@ -409,7 +409,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         }
         if is_blank {
             let refusal = refuse(None, "", "the row states nothing for any hour".to_owned());
-            self.reject_line(origin, columns, layout, (row, None), refusal);
+            self.reject(origin, columns, layout, (row, None), refusal);
         }
     }
 
@@ -437,7 +437,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                 tally(&mut self.counts.outside, &currency, amount);
                 if let Some(totals) = &mut self.totals {
                     totals.add(
-                        totals::Part::Outside,
+                        Standing::Outside,
                         origin,
                         |field| layout.text(field, row),
                         &currency,
@@ -454,10 +454,13 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             {
                 self.queue(origin, columns, layout, (row, slice), refusal);
             }
-            Err(refusal) => self.reject_line(origin, columns, layout, (row, slice), refusal),
+            Err(refusal) => {
+                self.leave_out(origin, layout, row);
+                self.reject(origin, columns, layout, (row, slice), refusal);
+            }
             Ok(()) => {
                 if let Some(totals) = &mut self.totals {
-                    let part = if outside { totals::Part::Outside } else { totals::Part::Line };
+                    let part = if outside { Standing::Outside } else { Standing::Line };
                     let priced = self.draft.quantity.zip(self.draft.price);
                     let text = |field| layout.text(field, row);
                     totals.add(part, origin, text, &self.currency, self.draft.amount, priced);
@@ -485,18 +488,9 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         }
     }
 
-    /// Whether a wide row has but noughts for an hour that the day does not have: the column is there on all days.
-    fn is_no_hour(&self, slice: &Slice, row: &Row, refusal: &Refusal) -> bool {
-        matches!(refusal.trouble, Some(Trouble::Beyond(_) | Trouble::Skipped))
-            && slice.numbers.iter().flatten().all(|&column| {
-                let text = row.trimmed(column).unwrap_or("0");
-                self.number(text).is_ok_and(|parsed| parsed.value.is_zero())
-            })
-    }
-
     /// Takes a row that is a total: of its cells, only the texts and the amount matter.
     fn total(&mut self, rule: usize, origin: &Origin, columns: &[String], layout: &Layout<'_>, row: &Row) {
-        // What is wrong with its hours is nobody's concern: a total is of a month, or a document.
+        // Most totals state no hour where lines do; the day that they state says enough.
         let _ = self.interval(layout, None, row);
         let start = self.draft.start;
         let [.., source] = &layout.numbers;
@@ -554,28 +548,21 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         }
     }
 
+    /// Whether a wide row has but noughts for an hour that the day does not have: the column is there on all days.
+    fn is_no_hour(&self, slice: &Slice, row: &Row, refusal: &Refusal) -> bool {
+        matches!(refusal.trouble, Some(Trouble::Beyond(_) | Trouble::Skipped))
+            && slice.numbers.iter().flatten().all(|&column| {
+                let text = row.trimmed(column).unwrap_or("0");
+                self.number(text).is_ok_and(|parsed| parsed.value.is_zero())
+            })
+    }
+
     /// The currency and the amount of a row that is no entry, as far as they can be read.
     fn money_of(&self, layout: &Layout<'_>, row: &Row, slice: Option<&Slice>) -> (String, Option<Decimal>) {
         let currency =
             layout.texts.get(Role::Currency as usize).map(|source| currency_code(source.pick(row).1));
         let amount = self.number(layout.number(AMOUNT, row, slice).1).ok().map(|parsed| parsed.value);
         (currency.unwrap_or_default().into_owned(), amount)
-    }
-
-    /// Rejects a line, which its total lacks then.
-    fn reject_line(
-        &mut self,
-        origin: &Origin,
-        columns: &[String],
-        layout: &Layout<'_>,
-        line: (&Row, Option<&Slice>),
-        refusal: Refusal,
-    ) {
-        let (row, _) = line;
-        if let Some(totals) = &mut self.totals {
-            totals.add(totals::Part::Rejected, origin, |field| layout.text(field, row), "", None, None);
-        }
-        self.reject(origin, columns, layout, line, refusal);
     }
 
     fn reject(
@@ -588,6 +575,13 @@ impl<'a, T: Taker> Normaliser<'a, T> {
     ) {
         let (reject, money) = self.refused(origin, columns, layout, line, refusal);
         self.count_reject(reject, &money);
+    }
+
+    /// Tells the totals that one of their lines is a reject.
+    fn leave_out(&mut self, origin: &Origin, layout: &Layout<'_>, row: &Row) {
+        if let Some(totals) = &mut self.totals {
+            totals.add(Standing::Rejected, origin, |field| layout.text(field, row), "", None, None);
+        }
     }
 
     /// A reject, and its money.

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use super::totals;
 use super::wide::Slice;
 use super::{Layout, Normaliser, Refusal, Reject, Taker, tally};
 use crate::intake::{Origin, Row};
@@ -69,9 +68,10 @@ impl<T: Taker> Normaliser<'_, T> {
                     self.turn = None;
                 }
                 None => {
+                    let (reject, money) = self.refused(origin, columns, layout, (row, slice), refusal);
                     let reason = "two rows of the file say the same already, and no clock change repeats a time more often";
-                    let refusal = Refusal { reason: reason.to_owned(), ..refusal };
-                    self.reject_line(origin, columns, layout, (row, slice), refusal);
+                    self.leave_out(origin, layout, row);
+                    self.count_reject(Reject { reason: reason.to_owned(), ..reject }, &money);
                 }
             },
         }
@@ -82,12 +82,14 @@ impl<T: Taker> Normaliser<'_, T> {
         let mut left: Vec<Waiting> =
             std::mem::take(&mut self.queue.waiting).into_values().flatten().collect();
         left.sort_by_key(|waiting| waiting.number);
+        let layout = self.layout.take();
         for Waiting { origin, row, reject, money, .. } in left {
-            if let (Some(totals), Some((_, layout))) = (&mut self.totals, &self.layout) {
-                totals.add(totals::Part::Rejected, &origin, |field| layout.text(field, &row), "", None, None);
+            if let Some((_, layout)) = &layout {
+                self.leave_out(&origin, layout, &row);
             }
             self.count_reject(reject, &money);
         }
+        self.layout = layout;
     }
 
     pub(super) fn count_reject(&mut self, reject: Reject, (currency, amount): &(String, Option<Decimal>)) {

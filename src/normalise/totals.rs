@@ -92,7 +92,7 @@ pub struct WrongTotal {
 
 /// What one row is beside the others of its total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum Standing {
     /// An entry.
     Line,
     /// A row outside the period: it counts for the sum, but makes its total none of this run's concern.
@@ -174,7 +174,7 @@ impl<'a> Totals<'a> {
     /// Adds a row that is no total.
     pub(super) fn add<'t>(
         &mut self,
-        part: Part,
+        part: Standing,
         origin: &Origin,
         text: impl Fn(Field) -> &'t str,
         currency: &str,
@@ -186,11 +186,11 @@ impl<'a> Totals<'a> {
             let Some(sums) = self.sums.get_mut(rule) else { continue };
             let lines = sums.lines(&self.key);
             match part {
-                Part::Line => lines.inside += 1,
-                Part::Outside => lines.outside += 1,
-                Part::Rejected => lines.rejected += 1,
+                Standing::Line => lines.inside += 1,
+                Standing::Outside => lines.outside += 1,
+                Standing::Rejected => lines.rejected += 1,
             }
-            if part == Part::Rejected {
+            if part == Standing::Rejected {
                 continue;
             }
             let product = priced.and_then(|(quantity, price)| money::multiply(quantity, price));

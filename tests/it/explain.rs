@@ -128,6 +128,24 @@ fn windows_and_subsets_say_why_they_failed() {
 }
 
 #[test]
+fn the_ways_in_which_something_adds_up_are_shown() {
+    let setup = Setup::small();
+    setup.edit("tieout.toml", "key = [\"deal\", \"start\"]", "key = [\"deal\"]\ncompare = \"subset\"");
+    let records = [("2026-10-01", 120), ("2026-10-02", 200), ("2026-10-03", 500), ("2026-10-04", 420)];
+    let record = |(day, amount)| format!("G-2,ALFA GAS,{day},,,{amount}.00,USD\n");
+    setup.edit("records.csv", "G-2,ALFA GAS,2026-10-02,200,3.10,620.00,USD\n", &records.map(record).concat());
+    let id = id(&setup, "ambiguous");
+    let outcome = outcomes(&setup, &id);
+    let [outcome] = outcome.as_slice() else { panic!("{outcome:?}") };
+    assert!(
+        outcome.ends_with(
+            "the group was made here; what adds up to it: 120.00 (records.csv:3) + 500.00 (records.csv:5), or 200.00 (records.csv:4) + 420.00 (records.csv:6)"
+        ),
+        "{outcome}"
+    );
+}
+
+#[test]
 fn an_hour_of_a_wide_row_is_explained_by_its_column() {
     let setup = Setup::small();
     setup.edit("tieout.toml", "files = [\"invoices/*\"]", "files = [\"invoices/*\"]\ninterval = \"1 hour\"");
@@ -155,22 +173,4 @@ fn an_hour_of_a_wide_row_is_explained_by_its_column() {
         |name: &str| outcome.stdout.lines().map(cells).find(|cells| cells.first().is_some_and(|c| c == name));
     assert_eq!(row("Hour2").unwrap(), ["Hour2", "7.00", "amount", "7.00", "7"]);
     assert_eq!(row("Hour1").unwrap(), ["Hour1", "325.00"]);
-}
-
-#[test]
-fn the_ways_in_which_something_adds_up_are_shown() {
-    let setup = Setup::small();
-    setup.edit("tieout.toml", "key = [\"deal\", \"start\"]", "key = [\"deal\"]\ncompare = \"subset\"");
-    let records = [("2026-10-01", 120), ("2026-10-02", 200), ("2026-10-03", 500), ("2026-10-04", 420)];
-    let record = |(day, amount)| format!("G-2,ALFA GAS,{day},,,{amount}.00,USD\n");
-    setup.edit("records.csv", "G-2,ALFA GAS,2026-10-02,200,3.10,620.00,USD\n", &records.map(record).concat());
-    let id = id(&setup, "ambiguous");
-    let outcome = outcomes(&setup, &id);
-    let [outcome] = outcome.as_slice() else { panic!("{outcome:?}") };
-    assert!(
-        outcome.ends_with(
-            "the group was made here; what adds up to it: 120.00 (records.csv:3) + 500.00 (records.csv:5), or 200.00 (records.csv:4) + 420.00 (records.csv:6)"
-        ),
-        "{outcome}"
-    );
 }
