@@ -121,8 +121,26 @@ pub(super) struct SideFile {
     #[serde(default)]
     pub(super) scale: BTreeMap<String, u32>,
     pub(super) versions: Option<VersionsFile>,
+    pub(super) taxes: Option<TaxesFile>,
     #[serde(default)]
     pub(super) totals: OneOrMore<TotalFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TaxesFile {
+    pub(super) compare: Taxed,
+    #[serde(default)]
+    pub(super) rates: Vec<String>,
+}
+
+/// What of a line is compared.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Taxed {
+    Net,
+    Tax,
+    Gross,
 }
 
 #[derive(Deserialize)]

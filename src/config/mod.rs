@@ -7,6 +7,7 @@ mod intervals;
 mod keys;
 mod passes;
 mod rates;
+mod taxes;
 mod tolerances;
 mod totals;
 mod versions;
@@ -357,7 +358,7 @@ fn side(file: SideFile, table: &'static str, platform: Option<platform::Settings
                 .expected("source = \"files\", or no source at all"));
         }
     };
-    let reading = Reading {
+    let mut reading = Reading {
         columns: file.columns,
         defaults: file.defaults,
         dates: file.dates,
@@ -367,6 +368,7 @@ fn side(file: SideFile, table: &'static str, platform: Option<platform::Settings
         scale: file.scale,
         absent: Vec::new(),
         totals: None,
+        taxes: None,
         xml_numbers: matches!(source, Source::Platform(_)),
     };
     crate::period::Dates::new(Zone::utc(), &reading.dates).map_err(|fault| fault.at(at("dates")))?;
@@ -394,7 +396,8 @@ fn side(file: SideFile, table: &'static str, platform: Option<platform::Settings
             .value(name));
         }
     }
-    if [Role::Amount, Role::Quantity].iter().all(|role| !reading.columns.contains_key(role.name())) {
+    reading.taxes = taxes::checked(table, file.taxes, &reading)?;
+    if [Role::Amount, Role::Quantity].into_iter().all(|role| !reading.states(role)) {
         return Err(Fault::new(
             Kind::Configuration,
             "neither an amount nor a quantity is read, so nothing can be compared",

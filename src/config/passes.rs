@@ -106,8 +106,7 @@ pub(super) fn check(passes: &[Pass], sides: [(&str, &Reading); 2]) -> Result<()>
     for (number, pass) in passes.iter().enumerate() {
         let earlier = || passes.iter().take(number);
         let at = format!("[[pass]] {:?}", pass.name);
-        let amount = Role::Amount.name();
-        let without = sides.into_iter().find(|(_, reading)| !reading.columns.contains_key(amount));
+        let without = sides.into_iter().find(|(_, reading)| !reading.states(Role::Amount));
         if let (Compare::Subset, Some((table, _))) = (pass.compare, without) {
             return Err(Fault::new(
                 Kind::Configuration,

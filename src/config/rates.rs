@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::fault::{Fault, Kind, Result};
 use crate::money::Rounding;
 use crate::normalise::{Fields, MissingRate, RateDay, Rates, Reading, Role};
-use crate::period::{Dates, Zone};
+use crate::period::Zone;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,8 +37,9 @@ impl RatesFile {
         base: &Path,
     ) -> Result<Rates> {
         let [invoices, settlements] = sides;
-        let is_read = |reading: &Reading, name: &str| {
-            reading.columns.contains_key(name) || reading.defaults.contains_key(name)
+        let is_read = |reading: &Reading, name: &str| match Role::named(name) {
+            Some(role) => reading.has(role),
+            None => reading.columns.contains_key(name) || reading.defaults.contains_key(name),
         };
         for (table, reading) in [("invoices", invoices), ("settlements", settlements)] {
             if !is_read(reading, Role::Currency.name()) {
@@ -96,9 +97,8 @@ impl RatesFile {
                 .at("[rates]")
                 .expected(format!("{missing} beside the other, or neither: then nothing is rounded")));
         }
-        let dates = |reading: &Reading| Dates::new(zone.clone(), &reading.dates);
-        let mut rates =
-            Rates::load(&base.join(&self.file), &self.file, [dates(invoices)?, dates(settlements)?])?;
+        let dates = [invoices.dates(zone)?, settlements.dates(zone)?];
+        let mut rates = Rates::load(&base.join(&self.file), &self.file, dates)?;
         (rates.day, rates.missing) = (day, self.missing);
         (rates.amount_scale, rates.price_scale) = (amount_scale, price_scale);
         rates.rounding = self.rounding.unwrap_or(rates.rounding);

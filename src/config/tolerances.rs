@@ -56,7 +56,7 @@ fn check_read(tolerance: &Tolerance, sides: [(&str, &Reading); 2]) -> Result<()>
     let own = sides.map(|side| (side, tolerance.role));
     let quantity = tolerance.per_unit.map(|_| (settlements, Role::Quantity));
     let unread = own.into_iter().chain(quantity);
-    let unread = unread.into_iter().find(|((_, reading), role)| !reading.columns.contains_key(role.name()));
+    let unread = unread.into_iter().find(|((_, reading), role)| !reading.states(*role));
     match unread {
         None => Ok(()),
         Some(((table, _), role)) => Err(Fault::new(

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::{Both, Combine, Discrepancy, Figures, Kind, Limb, Terms, Tolerance, figures};
 use crate::matching::{Book, How, MOST};
 use crate::money::{self, Decimal, Sum};
-use crate::normalise::{Role, Side, Versions, WrongTotal};
+use crate::normalise::{Role, Side, Taxes, Versions, WrongTotal};
 
 /// Explains `discrepancy`, which was judged by `tolerances`.
 #[must_use]
@@ -302,7 +302,40 @@ impl Teller<'_> {
         }
     }
 
+    /// `The sides tie, but the invoice's own net 100.00 + tax 19.00 (19 %) = 119.00, not the gross 120.00 that it bills.`
+    fn taxes(&self) -> Option<String> {
+        let all = [Side::Invoice, Side::Settlement]
+            .into_iter()
+            .flat_map(|side| self.discrepancy.entries(side).iter().map(move |&entry| (side, entry)));
+        let taxes = |(side, entry)| self.book.ledger(side).taxes(entry);
+        let (side, entry) = all.filter(|&at| !taxes(at).add_up()).max_by_key(|&at| {
+            // Of equals the first.
+            (taxes(at).gap().map(|gap| gap.abs()), std::cmp::Reverse(at))
+        })?;
+        let Taxes { net: Some(net), tax: Some(tax), gross: Some(gross) } = taxes((side, entry)) else {
+            return None;
+        };
+        let (whose, does) = match side {
+            Side::Invoice => ("invoice", "bills"),
+            Side::Settlement => ("settlement", "records"),
+        };
+        let rate = taxes((side, entry))
+            .rate(&self.book.ledger(side).counts.taxes.rates)
+            .map(|rate| format!(" ({} %)", money::plain(rate)));
+        let sum = money::add(net, tax).map_or_else(|| "more digits than 28".to_owned(), money::shown);
+        Some(format!(
+            "The sides tie, but the {whose}'s own net {} + tax {}{} = {sum}, not the gross {} that it {does}.",
+            money::shown(net),
+            money::shown(tax),
+            rate.unwrap_or_default(),
+            self.money(Some(gross))
+        ))
+    }
+
     fn arithmetic(&self) -> String {
+        if let Some(taxes) = self.taxes() {
+            return taxes;
+        }
         let gap = |side, entry| figures::gap(self.book.ledger(side), entry).map(|gap| gap.abs());
         let all = [Side::Settlement, Side::Invoice]
             .into_iter()
@@ -310,7 +343,7 @@ impl Teller<'_> {
         let worst = all.max_by_key(|&(side, entry)| gap(side, entry));
         let terms = worst.and_then(|(side, entry)| {
             let ledger = self.book.ledger(side);
-            Some((side, ledger.quantity(entry)?, ledger.price(entry)?, ledger.amount(entry)?))
+            Some((side, ledger.quantity(entry)?, ledger.price(entry)?, ledger.before_tax(entry)?))
         });
         let Some((side, quantity, price, amount)) = terms else { return String::new() };
         let (whose, does) = match side {

@@ -193,10 +193,10 @@ pub(super) fn both(book: &Book<'_>, rules: &Rules<'_>, invoices: &[u32], settlem
     }
 }
 
-/// By how much an entry's amount is more than its own quantity × price; `None` where it does not state all three.
+/// By how much an entry's amount before tax is more than its own quantity × price; `None` where it does not state all three.
 pub(super) fn gap(ledger: &Ledger, entry: u32) -> Option<Decimal> {
     let product = money::multiply(ledger.quantity(entry)?, ledger.price(entry)?)?;
-    money::subtract(ledger.amount(entry)?, product)
+    money::subtract(ledger.before_tax(entry)?, product)
 }
 
 /// Whether an amount is not quantity × price, by more than rounding a line can do: a cent.

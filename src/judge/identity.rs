@@ -89,7 +89,8 @@ impl Facts {
             }
         }
         // What the sources say, not what it is compared as: a new alias or key rule changes no identity.
-        for role in Role::ALL {
+        // (Taxes are no part of it: there were none when the first identity was given, and it must stay.)
+        for role in Role::ALL.into_iter().filter(|role| !Role::TAXES.contains(role)) {
             text.push(BETWEEN);
             text.push_str(ledger.role(role, entry).trim());
         }

@@ -370,15 +370,23 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whether an entry's own quantity × price is not its amount: by more
-    /// than a cent, which is what rounding a line can do, and more than the tolerance for its amount.
+    /// Whether an entry's own quantity × price is not its amount before tax: by more
+    /// than a cent, which is what rounding a line can do, and more than the tolerance for its amount. Or whether its
+    /// net and its tax are not its gross, by more than that tolerance.
     fn miscalculated(&self, side: Side, entry: u32) -> bool {
         let ledger = self.book.ledger(side);
-        let (quantity, price, amount) = (ledger.quantity(entry), ledger.price(entry), ledger.amount(entry));
-        if !self.rules.checks_arithmetic(side) || !miscalculated(quantity, price, amount) {
-            return false;
-        }
-        let Some(gap) = figures::gap(ledger, entry) else { return false };
+        let (quantity, price, amount) =
+            (ledger.quantity(entry), ledger.price(entry), ledger.before_tax(entry));
+        let multiplies = !self.rules.checks_arithmetic(side) || !miscalculated(quantity, price, amount);
+        let gap = if multiplies { None } else { figures::gap(ledger, entry) };
+        let taxes = ledger.taxes(entry);
+        let tax_gap = if taxes.add_up() { None } else { taxes.gap() };
+        [gap, tax_gap].into_iter().flatten().any(|gap| !self.is_tolerated(side, entry, gap))
+    }
+
+    /// Whether the tolerance for an entry's amount would allow it to be so far off.
+    fn is_tolerated(&self, side: Side, entry: u32, gap: Decimal) -> bool {
+        let ledger = self.book.ledger(side);
         let own = [entry];
         let (invoices, settlements) =
             if side == Side::Invoice { (&own[..], &[][..]) } else { (&[][..], &own[..]) };
@@ -388,7 +396,7 @@ impl<'a> Judge<'a> {
             let terms = Terms { invoiced: amount, settled: amount, lines: group.lines(), quantity };
             self.tolerance(Role::Amount, &group)?.1.weigh(gap, &terms)
         };
-        !tolerated().is_some_and(|weighed| weighed.allows)
+        tolerated().is_some_and(|weighed| weighed.allows)
     }
 }
 

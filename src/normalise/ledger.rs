@@ -13,6 +13,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use super::role::{Field, Role};
 use super::roundings::Roundings;
 use super::sample::Sample;
+use super::taxes::{TaxCounts, Taxes};
 use super::totals::{TotalCounts, WrongTotal};
 use super::{Entry, Taker};
 use crate::intake::{Origin, Row};
@@ -202,6 +203,8 @@ pub struct Counts {
     pub outside: Tallies,
     /// The rows that are totals of others.
     pub totals: TotalCounts,
+    /// At which rates the entries are taxed, where that is read.
+    pub taxes: TaxCounts,
     /// How the entries' amounts follow from their quantities and prices.
     pub roundings: Roundings,
     /// Some of the entries.
@@ -238,6 +241,16 @@ pub struct Draft {
     pub amount: Option<Decimal>,
     /// Which of quantity, price and amount were a workbook's doubles (bits 0, 1, 2).
     pub doubles: u8,
+    /// Net, tax and gross, where these are read.
+    pub taxes: Option<Taxes>,
+}
+
+impl Draft {
+    /// What quantity × price should be: the amount, without tax where the row states taxes.
+    #[must_use]
+    pub fn before_tax(&self) -> Option<Decimal> {
+        self.taxes.map_or(self.amount, |taxes| taxes.net)
+    }
 }
 
 /// The entries of one side, and what became of its other rows.
@@ -256,6 +269,8 @@ pub struct Ledger {
     quantity: Numbers,
     price: Numbers,
     amount: Numbers,
+    /// Net, tax and gross; without any entry where they are not read.
+    taxes: [Numbers; 3],
     doubles: Vec<u8>,
     /// How many rows are entries, once rows of another kind stand behind them.
     entries: Option<u32>,
@@ -284,6 +299,7 @@ impl Ledger {
             quantity: Numbers::default(),
             price: Numbers::default(),
             amount: Numbers::default(),
+            taxes: Default::default(),
             doubles: Vec::new(),
             entries: None,
             counts: Counts::default(),
@@ -328,6 +344,11 @@ impl Ledger {
         self.price.push(draft.price);
         self.amount.push(draft.amount);
         self.doubles.push(draft.doubles);
+        if let Some(Taxes { net, tax, gross }) = draft.taxes {
+            for (column, value) in self.taxes.iter_mut().zip([net, tax, gross]) {
+                column.push(value);
+            }
+        }
     }
 
     /// Takes over what was counted and rejected when all is read; behind the entries, it puts a row for each total that is not
@@ -448,6 +469,34 @@ impl Ledger {
     #[must_use]
     pub fn amount(&self, entry: u32) -> Option<Decimal> {
         self.amount.get(entry)
+    }
+
+    /// An entry's net, tax and gross; all blank where they are not read.
+    #[must_use]
+    pub fn taxes(&self, entry: u32) -> Taxes {
+        let [net, tax, gross] = &self.taxes;
+        Taxes { net: net.get(entry), tax: tax.get(entry), gross: gross.get(entry) }
+    }
+
+    /// What quantity × price should be: the amount, without tax where taxes are read.
+    #[must_use]
+    pub fn before_tax(&self, entry: u32) -> Option<Decimal> {
+        let [net, ..] = &self.taxes;
+        if net.scales.is_empty() { self.amount(entry) } else { net.get(entry) }
+    }
+
+    /// A number by its role; `None` where it is blank, or the role holds none.
+    #[must_use]
+    pub fn number(&self, role: Role, entry: u32) -> Option<Decimal> {
+        match role {
+            Role::Quantity => self.quantity(entry),
+            Role::Price => self.price(entry),
+            Role::Amount => self.amount(entry),
+            Role::Net => self.taxes(entry).net,
+            Role::Tax => self.taxes(entry).tax,
+            Role::Gross => self.taxes(entry).gross,
+            _ => None,
+        }
     }
 
     /// Which of an entry's numbers were a workbook's doubles.

@@ -11,6 +11,7 @@ mod replace;
 mod role;
 mod roundings;
 mod sample;
+mod taxes;
 mod totals;
 mod units;
 mod versions;
@@ -31,6 +32,7 @@ pub use self::replace::Replacement;
 pub use self::role::{Field, Fields, Holds, Role};
 pub use self::roundings::{Inferred, Roundings};
 pub use self::sample::{Drawn, Sample};
+pub use self::taxes::{TaxCounts, TaxSettings, Taxes};
 pub use self::totals::{Share, TotalCounts, TotalRule, TotalRules, WrongTotal};
 use self::totals::{Standing, Totals};
 pub use self::units::{Dimension, Unit};
@@ -84,11 +86,19 @@ pub struct Reading {
     pub absent: Vec<String>,
     /// Which rows are totals of others.
     pub totals: Option<TotalRules>,
+    /// How taxes are stated, where they are.
+    pub taxes: Option<TaxSettings>,
     /// Whether numbers come from an XML document, where a double may have an exponent.
     pub xml_numbers: bool,
 }
 
 impl Reading {
+    /// Whether a column holds that role; the amount may stand in one of the columns of taxes.
+    #[must_use]
+    pub fn states(&self, role: Role) -> bool {
+        self.columns.contains_key(role.name()) || (role == Role::Amount && self.taxes.is_some())
+    }
+
     /// How dates and times are read; `zone` is that of the run.
     ///
     /// # Errors
@@ -202,6 +212,8 @@ struct Layout<'a> {
     texts: Vec<Source<'a>>,
     stated: Stated<'a>,
     numbers: [Source<'a>; 3],
+    /// Net, tax and gross, where they are read.
+    taxes: Option<[Source<'a>; 3]>,
     wide: Option<Wide>,
 }
 
@@ -267,7 +279,13 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             period: period.map(|period| (period.start(), period.end())),
             side,
             taker,
-            counts: Counts::default(),
+            counts: Counts {
+                taxes: TaxCounts {
+                    rates: reading.taxes.as_ref().map(|taxes| taxes.rates.clone()).unwrap_or_default(),
+                    ..TaxCounts::default()
+                },
+                ..Counts::default()
+            },
             rejects: Vec::new(),
             totals: reading.totals.as_ref().map(|rules| Totals::new(rules, side, fields.count())),
             draft: Draft::default(),
@@ -358,6 +376,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             let default = reading.defaults.get(name).map_or("", String::as_str);
             Source { name, is_wanted, columns, default }
         };
+        let amount = reading.taxes.as_ref().map_or(Role::Amount, |taxes| taxes.compare);
         Layout {
             texts: fields.all().map(|field| source(fields.name(field))).collect(),
             stated: Stated::new(
@@ -369,7 +388,8 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                 },
                 reading.intervals == Intervals::default(),
             ),
-            numbers: NUMBERS.map(|role| source(role.name())),
+            numbers: [Role::Quantity, Role::Price, amount].map(|role| source(role.name())),
+            taxes: reading.taxes.as_ref().map(|_| Role::TAXES.map(|role| source(role.name()))),
             wide: Wide::of(columns, NUMBERS.map(|role| reading.header(role))),
         }
     }
@@ -461,7 +481,9 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             Ok(()) => {
                 if let Some(totals) = &mut self.totals {
                     let part = if outside { Standing::Outside } else { Standing::Line };
-                    let priced = self.draft.quantity.zip(self.draft.price);
+                    // What prices make is before tax.
+                    let is_net = self.reading.taxes.as_ref().is_none_or(|taxes| taxes.compare == Role::Net);
+                    let priced = self.draft.quantity.zip(self.draft.price).filter(|_| is_net);
                     let text = |field| layout.text(field, row);
                     totals.add(part, origin, text, &self.currency, self.draft.amount, priced);
                 }
@@ -469,8 +491,11 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                     return tally(&mut self.counts.outside, &self.currency, self.draft.amount);
                 }
                 tally(&mut self.counts.read, &self.currency, self.draft.amount);
+                if let Some((taxes, settings)) = self.draft.taxes.as_ref().zip(self.reading.taxes.as_ref()) {
+                    self.counts.taxes.count(taxes, &settings.rates);
+                }
                 if let (Some(quantity), Some(price), Some(amount)) =
-                    (self.draft.quantity, self.draft.price, self.draft.amount)
+                    (self.draft.quantity, self.draft.price, self.draft.before_tax())
                 {
                     let vendor = Field::of(Role::Vendor).map_or("", |vendor| layout.text(vendor, row));
                     self.counts.roundings.count(vendor, quantity, price, amount);
@@ -654,12 +679,13 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                 }
             }
         }
+        self.draft.taxes = layout.taxes.as_ref().map(|taxes| self.taxes(taxes, row)).transpose()?;
         let column = |number| layout.column(number, slice);
         // Asked of the configuration, not of the header: an answer names its fields only as they come.
-        let is_read = |role: Role| self.reading.columns.contains_key(role.name());
         match values {
-            [_, _, None] if is_read(Role::Amount) => {
-                return Err(refuse(column(AMOUNT), "", "amount is blank; expected a number".into()));
+            [_, _, None] if self.reading.states(Role::Amount) => {
+                let name = layout.numbers.get(AMOUNT).map_or("", |source| source.name);
+                return Err(refuse(column(AMOUNT), "", format!("{name} is blank; expected a number")));
             }
             [None, _, None] => {
                 let reason = "the row states neither an amount nor a quantity; expected a number";
@@ -669,6 +695,27 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         }
         [self.draft.quantity, self.draft.price, self.draft.amount] = values;
         Ok(())
+    }
+
+    /// Net, tax and gross of a row; blank where nothing stands.
+    fn taxes(&self, sources: &[Source<'_>; 3], row: &Row) -> Result<Taxes, Refusal> {
+        let mut values = [None; 3];
+        for (source, value) in sources.iter().zip(&mut values) {
+            let (column, text) = source.pick(row);
+            if text.is_empty() {
+                continue;
+            }
+            let named = |why: String| refuse(column, text, format!("{} {why}", source.name));
+            if matches!(column.map(|column| row.mark(column)), Some(Mark::Error | Mark::Date)) {
+                return Err(named("is an error or a date of the workbook; expected a number".into()));
+            }
+            let parsed = self.number(text).map_err(|why| {
+                named(format!("cannot be read as a number: {why}; expected one such as {}", self.sample()))
+            })?;
+            *value = Some(self.quantised(source.name, parsed.value));
+        }
+        let [net, tax, gross] = values;
+        Ok(Taxes { net, tax, gross })
     }
 
     fn number(&self, text: &str) -> std::result::Result<money::Parsed, &'static str> {
@@ -706,7 +753,7 @@ impl<'a> Layout<'a> {
     }
 
     fn sources(&self) -> impl Iterator<Item = &Source<'a>> {
-        self.texts.iter().chain(self.stated.sources()).chain(&self.numbers)
+        self.texts.iter().chain(self.stated.sources()).chain(&self.numbers).chain(self.taxes.iter().flatten())
     }
 
     /// The column and the text of a number, in a row or in one hour of it.

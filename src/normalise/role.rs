@@ -31,6 +31,12 @@ pub enum Role {
     Price,
     /// The money.
     Amount,
+    /// The money before tax.
+    Net,
+    /// The tax.
+    Tax,
+    /// The money with tax.
+    Gross,
 }
 
 /// What kind of value a role holds.
@@ -46,7 +52,7 @@ pub enum Holds {
 
 impl Role {
     /// All roles, the text roles first.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Document,
         Self::Vendor,
         Self::Deal,
@@ -60,7 +66,13 @@ impl Role {
         Self::Quantity,
         Self::Price,
         Self::Amount,
+        Self::Net,
+        Self::Tax,
+        Self::Gross,
     ];
+
+    /// Those that a line states its taxes in.
+    pub const TAXES: [Self; 3] = [Self::Net, Self::Tax, Self::Gross];
 
     /// How many of the roles hold text: they come first in [`Role::ALL`].
     pub const TEXTS: usize = 8;
@@ -82,6 +94,9 @@ impl Role {
             Self::Quantity => "quantity",
             Self::Price => "price",
             Self::Amount => "amount",
+            Self::Net => "net",
+            Self::Tax => "tax",
+            Self::Gross => "gross",
         }
     }
 
@@ -96,7 +111,9 @@ impl Role {
     pub const fn holds(self) -> Holds {
         match self {
             Self::Start | Self::End => Holds::Time,
-            Self::Quantity | Self::Price | Self::Amount => Holds::Number,
+            Self::Quantity | Self::Price | Self::Amount | Self::Net | Self::Tax | Self::Gross => {
+                Holds::Number
+            }
             _ => Holds::Text,
         }
     }

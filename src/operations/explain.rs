@@ -362,6 +362,7 @@ impl Desk<'_> {
             Some(Role::Quantity) => number(ledger.quantity(entry)),
             Some(Role::Price) => number(ledger.price(entry)),
             Some(Role::Amount) => number(ledger.amount(entry)),
+            Some(role @ (Role::Net | Role::Tax | Role::Gross)) => number(ledger.number(role, entry)),
             _ => self.settings.fields.find(name).map_or("", |field| ledger.text(field, entry)).to_owned(),
         }
     }

@@ -191,7 +191,8 @@ fn expected(settings: &Settings) -> Vec<Expected> {
         .fields
         .all()
         .map(|field| settings.fields.name(field))
-        .filter(|name| Role::named(name).is_none() && !reading.columns.contains_key(*name));
+        .filter(|name| Role::named(name).is_none() && !reading.columns.contains_key(*name))
+        .filter(|name| !reading.absent.iter().any(|absent| absent == name));
     let own = own.map(|name| Expected {
         name: name.to_owned(),
         headers: vec![name.to_owned()],

@@ -1,10 +1,10 @@
 //! What a person sees at the end of a run: control totals, verdict, notes, discrepancies.
 
 use super::rejects::first_rejects;
-use super::summary::{Direction, RoundingSummary, TotalsSummary};
+use super::summary::{Direction, RoundingSummary, TaxesSummary, TotalsSummary};
 use super::table::{discrepancy_table, summary_table};
 use super::{Report, Summary, idle, summary};
-use crate::fault::{self, shown};
+use crate::fault::{shown, shown_lines};
 use crate::judge::Class;
 use crate::money::{self, Decimal};
 use crate::normalise::Side;
@@ -47,6 +47,7 @@ pub fn screen(report: &Report<'_>, width: u16, limit: usize) -> String {
         )
     }));
     lines.extend(roundings(&summary));
+    lines.extend(summary.taxes.iter().map(taxes));
     lines.extend(totals(&summary));
     lines.extend(conversions(&summary));
     lines.extend(patterns(&summary));
@@ -95,7 +96,7 @@ fn roundings(summary: &Summary) -> Vec<String> {
         .rounding
         .iter()
         .flat_map(|(&side, vendors)| vendors.iter().map(move |(vendor, of)| (side, vendor.as_str(), of)))
-        .filter(|(_, _, of)| of.exact < of.lines && of.by.len() == 1 && of.reproduced * 10 >= of.lines * 9)
+        .filter(|(_, _, of)| stands_out(of))
         .collect();
     all.sort_by_key(|&(side, vendor, of)| (std::cmp::Reverse(of.lines), side, vendor));
     let mut told: Vec<String> = all
@@ -103,7 +104,7 @@ fn roundings(summary: &Summary) -> Vec<String> {
         .take(SHOWN)
         .map(|(side, vendor, of)| match *vendor {
             "" => format!("rounding, {side}: {}", of.told),
-            vendor => format!("rounding, {side}, vendor {vendor}: {}", of.told),
+            vendor => format!("rounding, {side}, vendor {}: {}", shown(vendor), of.told),
         })
         .collect();
     let more = all.len().saturating_sub(SHOWN);
@@ -114,6 +115,26 @@ fn roundings(summary: &Summary) -> Vec<String> {
         ));
     }
     told
+}
+
+/// Whether anything is rounded, and one way of rounding makes nine tenths.
+const fn stands_out(of: &RoundingSummary) -> bool {
+    of.exact < of.lines && of.by.len() == 1 && of.reproduced * 10 >= of.lines * 9
+}
+
+/// At which rates the lines of a side are taxed.
+fn taxes((side, taxes): (&&str, &TaxesSummary)) -> String {
+    let rates = taxes.by_rate.iter().map(|(rate, lines)| format!("{lines} at {rate} %"));
+    let others =
+        [(taxes.untaxed, "without tax"), (taxes.at_another_rate, "at a rate that is not configured")];
+    let others =
+        others.into_iter().filter(|(lines, _)| *lines > 0).map(|(lines, what)| format!("{lines} {what}"));
+    let wrong = match taxes.do_not_add_up {
+        0 => String::new(),
+        wrong => format!("; of {} net + tax is not gross", counted(wrong, "line", "lines")),
+    };
+    let told: Vec<String> = rates.chain(others).collect();
+    format!("taxes, {side}: {}: {}{wrong}", counted(taxes.lines, "line", "lines"), told.join(", "))
 }
 
 /// How many rows were left out as totals, and what came of them.
@@ -131,8 +152,9 @@ fn totals(summary: &Summary) -> Vec<String> {
         if totals.unchecked > 0 {
             text += &format!(", {} no amount", counted(totals.unchecked, "states", "state"));
         }
-        let rounded = totals.rounding.iter().filter(|(_, of)| of.exact < of.lines).map(|(vendor, of)| {
-            let vendor = if vendor.is_empty() { String::new() } else { format!(", vendor {vendor}") };
+        let rounded = totals.rounding.iter().filter(|(_, of)| stands_out(of)).map(|(vendor, of)| {
+            let vendor =
+                if vendor.is_empty() { String::new() } else { format!(", vendor {}", shown(vendor)) };
             format!("rounding, {side}{vendor}: {}", of.told)
         });
         std::iter::once(text).chain(rounded.collect::<Vec<_>>()).collect::<Vec<_>>()
@@ -159,7 +181,7 @@ fn patterns(summary: &Summary) -> impl Iterator<Item = String> {
         .patterns
         .iter()
         .take(PATTERNS)
-        .map(|pattern| format!("pattern: {}", fault::shown_lines(&pattern.pattern).replace('\n', " ")))
+        .map(|pattern| format!("pattern: {}", shown_lines(&pattern.pattern).replace('\n', " ")))
 }
 
 /// What is no discrepancy, but may be a mistake: a side without entries, a pass without a group.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Input, Report, as_text, idle};
 use crate::judge::{Discrepancy, Pattern, Share};
 use crate::money::{self, Decimal, Sum};
-use crate::normalise::{Inferred, Side, Tally, TotalCounts};
+use crate::normalise::{Inferred, Side, Tally, TaxCounts, TotalCounts};
 
 /// The summary of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -40,6 +40,9 @@ pub struct Summary {
     pub immaterial: Option<Immaterial>,
     /// Side → vendor → what rounds its lines, for lines that state quantity, price and amount.
     pub rounding: BTreeMap<&'static str, BTreeMap<String, RoundingSummary>>,
+    /// Side → at which rates its lines are taxed, where that is read.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub taxes: BTreeMap<&'static str, TaxesSummary>,
     /// Side → what became of the rows that are totals of others, where there are any.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub totals: BTreeMap<&'static str, TotalsSummary>,
@@ -126,6 +129,34 @@ impl From<Inferred> for RoundingSummary {
             reproduced: inferred.reproduced,
             by: inferred.ways.iter().map(|way| way.name()).collect(),
             places: inferred.places,
+        }
+    }
+}
+
+/// How the lines of one side are taxed.
+#[derive(Clone, Debug, Serialize)]
+pub struct TaxesSummary {
+    /// Lines that state net, tax and gross.
+    pub lines: u64,
+    /// Those whose net and tax are not their gross.
+    pub do_not_add_up: u64,
+    /// Those without tax.
+    pub untaxed: u64,
+    /// Rate in percent → those whose tax that rate alone makes.
+    pub by_rate: BTreeMap<String, u64>,
+    /// Those at no rate that is configured, or that could be at several.
+    pub at_another_rate: u64,
+}
+
+impl From<&TaxCounts> for TaxesSummary {
+    fn from(counts: &TaxCounts) -> Self {
+        let told = counts.untaxed + counts.by_rate.values().sum::<u64>();
+        Self {
+            lines: counts.lines,
+            do_not_add_up: counts.wrong,
+            untaxed: counts.untaxed,
+            by_rate: counts.by_rate.clone(),
+            at_another_rate: counts.lines.saturating_sub(told),
         }
     }
 }
@@ -335,6 +366,11 @@ pub fn summary(report: &Report<'_>) -> Summary {
                 let vendors = report.book.ledger(side).counts.roundings.all().into_iter();
                 (side.name(), vendors.map(|(vendor, of)| (vendor.to_owned(), of.into())).collect())
             })
+            .collect(),
+        taxes: [Side::Invoice, Side::Settlement]
+            .into_iter()
+            .map(|side| (side.name(), TaxesSummary::from(&report.book.ledger(side).counts.taxes)))
+            .filter(|(_, taxes)| taxes.lines > 0)
             .collect(),
         totals: [Side::Invoice, Side::Settlement]
             .into_iter()

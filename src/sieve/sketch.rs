@@ -172,8 +172,9 @@ impl<'p> Sketcher<'p> {
         let values = entry.values;
         let amount = values.amount.map(money::canonical);
         let fits = amount.and_then(|(mantissa, scale)| Some((i64::try_from(mantissa).ok()?, scale)));
-        let wrong = self.plan.rules.checks_arithmetic(self.side)
-            && miscalculated(values.quantity, values.price, values.amount);
+        let wrong = (self.plan.rules.checks_arithmetic(self.side)
+            && miscalculated(values.quantity, values.price, values.before_tax()))
+            || values.taxes.is_some_and(|taxes| !taxes.add_up());
         let (Some((mantissa, scale)), false) = (fits, wrong) else { return (0, Class::default()) };
         let currency = self.classes.currency(entry.text(self.plan.currency));
         let mut tolerances = 0;

@@ -292,6 +292,11 @@ impl Server {
                     head.push(byte[0]);
                 }
                 let head = String::from_utf8_lossy(&head).into_owned();
+                // To close with a request half read would break the connection before its answer is read.
+                let length = head.lines().find_map(|line| {
+                    line.to_lowercase().strip_prefix("content-length:")?.trim().parse().ok()
+                });
+                let _ = std::io::copy(&mut (&mut stream).take(length.unwrap_or(0)), &mut std::io::sink());
                 let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
                 noted.lock().unwrap().push(head);
                 let (status, body) = match documents.get(target.as_str()) {

@@ -8,8 +8,8 @@ use crate::money::{self, Decimal};
 use crate::normalise::{Field, Role, Side};
 use crate::period::Instant;
 
-/// A settled price under its key: hash, what tells the places apart, entry.
-type Quote = (u64, i64, u32);
+/// A settled price under its key: hash, what tells the places apart, the keys of unit and currency, entry.
+type Quote = (u64, i64, [u32; 2], u32);
 
 pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
     let wanted: Vec<(Left, Decimal)> = left
@@ -49,8 +49,8 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
     let cause = |&(Left { entry, .. }, price): &(Left, Decimal)| {
         let start = left.start(Side::Invoice, entry)?;
         let at_another = |quotes: &[Quote], own: Instant| {
-            sole(quotes, left.hash(Side::Invoice, entry, None, price), own.0)
-                .filter(|&other| is_quoted(left, entry, other, None, price))
+            let counts = |other| is_quoted(left, entry, other, None, price);
+            sole(left, quotes, left.hash(Side::Invoice, entry, None, price), own.0, counts)
                 .and_then(|other| left.start(Side::Settlement, other))
         };
         let own_day = zone.day(start);
@@ -64,8 +64,9 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
         }
         kinds.iter().find_map(|&(field, ref quotes)| {
             let own = i64::from(left.book.key(Side::Invoice, field, entry));
-            let other = sole(quotes, left.hash(Side::Invoice, entry, Some(field), (start, price)), own)
-                .filter(|&other| is_quoted(left, entry, other, Some(field), price))?;
+            let counts = |other| is_quoted(left, entry, other, Some(field), price);
+            let hash = left.hash(Side::Invoice, entry, Some(field), (start, price));
+            let other = sole(left, quotes, hash, own, counts)?;
             let name = left.book.fields().name(field);
             let word = if Role::named(name) == Some(Role::Location) { "at" } else { "for" };
             let text = left.book.ledger(Side::Settlement).text(field, other);
@@ -82,23 +83,38 @@ fn quotes(left: &Leftovers<'_>, under: impl Fn(u32, Decimal) -> Option<(u64, i64
         .entries(Side::Settlement)
         .filter_map(|Left { entry, .. }| {
             let (hash, place) = under(entry, ledger.price(entry)?.normalize())?;
-            Some((hash, place, entry))
+            let key = |role| Field::of(role).map_or(0, |field| left.book.key(Side::Settlement, field, entry));
+            Some((hash, place, [Role::Unit, Role::Currency].map(key), entry))
         })
         .collect();
     // Of records that say the same of the place, the first by what their sources say: the order of the rows means nothing.
-    quotes.sort_unstable_by(|a, b| {
-        (a.0, a.1).cmp(&(b.0, b.1)).then_with(|| left.order(a.2).cmp(&left.order(b.2)))
-    });
-    quotes.dedup_by_key(|quote| (quote.0, quote.1));
+    let at = |quote: &Quote| (quote.0, quote.1, quote.2);
+    quotes.sort_unstable_by(|a, b| at(a).cmp(&at(b)).then_with(|| left.order(a.3).cmp(&left.order(b.3))));
+    quotes.dedup_by_key(|quote| at(quote));
     quotes
 }
 
-/// The entry under `hash`, where there is but one place, and not our own.
-fn sole(quotes: &[Quote], hash: u64, own: i64) -> Option<u32> {
-    let mut run = quotes.iter().skip(quotes.partition_point(|quote| quote.0 < hash));
-    let &(_, place, entry) = run.next().filter(|quote| quote.0 == hash)?;
-    let alone = run.next().is_none_or(|quote| quote.0 != hash);
-    (alone && place != own).then_some(entry)
+/// The entry under `hash` that `counts`, where there is but one place with such entries, and not our own.
+fn sole(
+    left: &Leftovers<'_>,
+    quotes: &[Quote],
+    hash: u64,
+    own: i64,
+    counts: impl Fn(u32) -> bool,
+) -> Option<u32> {
+    let run = quotes.iter().skip(quotes.partition_point(|quote| quote.0 < hash));
+    let mut run = run.take_while(|quote| quote.0 == hash).filter(|quote| counts(quote.3));
+    let mut first = run.next()?;
+    for quote in run {
+        if quote.1 != first.1 {
+            return None;
+        }
+        // Measures come in no order of their own.
+        if left.order(quote.3) < left.order(first.3) {
+            first = quote;
+        }
+    }
+    (first.1 != own).then_some(first.3)
 }
 
 /// Whether the record has the invoice line's key and price, in one unit and currency.
