@@ -518,7 +518,9 @@ impl<'a, T: Taker> Normaliser<'a, T> {
 
     /// Takes a row that is a total: of its cells, only the texts and the amount matter.
     fn total(&mut self, rule: usize, origin: &Origin, columns: &[String], layout: &Layout<'_>, row: &Row) {
-        let start = self.interval(layout, None, row).ok().and(self.draft.start);
+        // Most totals state no hour where lines do; the day that they state says enough.
+        let _ = self.interval(layout, None, row);
+        let start = self.draft.start;
         let [.., source] = &layout.numbers;
         let (column, text) = source.pick(row);
         let read = match (text, column.map(|column| row.mark(column))) {

@@ -12,6 +12,7 @@ mod hours;
 mod interval;
 mod local;
 mod text;
+mod written;
 mod zone;
 
 pub use self::calendar::{Calendar, TimeOfDay};

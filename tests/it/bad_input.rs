@@ -298,6 +298,16 @@ const CASES: &[Case] = &[
         says: &["[invoices.columns]", "amount", "each hour"],
     },
     Case {
+        name: "totals among rows with a column for each hour",
+        edits: &[(
+            TOML,
+            "quantity = \"Volume\"\nprice = \"Rate\"\namount = \"Total\"\ncurrency = \"Ccy\"\n",
+            "amount = \"Total{hour_ending}\"\ncurrency = \"Ccy\"\n[invoices.totals]\nwhen = { deal = \"TOTAL\" }\n",
+        )],
+        code: CONFIGURATION,
+        says: &["[invoices.totals]", "each hour"],
+    },
+    Case {
         name: "a text with a column for each hour",
         edits: &[(TOML, "deal = \"Contract\"", "deal = \"C{hour_ending}\"")],
         code: CONFIGURATION,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::support::Setup;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _, Zoned};
@@ -184,9 +185,10 @@ const WAYS: [Way; 14] = [
 ];
 
 /// Zones that change by whole hours: at night, at midnight (Havana), in the other half of the year, never.
-const ZONES: [&str; 6] = [
+const ZONES: [&str; 7] = [
     "America/Chicago",
     "Europe/Berlin",
+    "Europe/Dublin",
     "America/Havana",
     "Australia/Sydney",
     "Asia/Kolkata",
@@ -518,4 +520,30 @@ fn a_moment_of_each_zone_has_its_timestamp() {
     let dates = Dates::new(zone, &[]).unwrap().with(HOURS);
     let interval = read(&dates, &vec![(Part::Start, "1970-01-01 05:30".to_owned())], None).unwrap();
     assert_eq!(interval.start.unwrap().0, Timestamp::UNIX_EPOCH.as_second());
+}
+
+/// A total states no hour; it is of the day that it states.
+#[test]
+fn totals_among_hours_need_none() {
+    let setup = Setup::small();
+    setup.edit("tieout.toml", "start = \"From\"", "start = \"From\"\nhour_ending = \"HE\"");
+    setup.edit(
+        "tieout.toml",
+        "quantity = \"Volume\"\nprice = \"Rate\"\namount = \"Total\"\ncurrency = \"Ccy\"\n",
+        "amount = \"Total\"\ncurrency = \"Ccy\"\n[invoices.totals]\nwhen = { deal = \"TOTAL\" }\n",
+    );
+    setup.write(
+        "invoices/alfa.csv",
+        "Invoice,Seller,Contract,From,HE,Total,Ccy\n\
+         INV-0,ALFA GAS,G-1,2026-09-30,24,10.00,USD\n\
+         INV-0,ALFA GAS,TOTAL,2026-09-30,,11.00,USD\n\
+         INV-1,ALFA GAS,G-1,2026-10-01,1,325.00,USD\n\
+         INV-1,ALFA GAS,G-2,2026-10-02,2,620.00,USD\n\
+         INV-1,ALFA GAS,TOTAL,2026-10-01,,945.00,USD\n",
+    );
+    setup.edit("records.csv", "G-2,ALFA GAS,2026-10-02,", "G-2,ALFA GAS,2026-10-02 01:00,");
+    let outcome = setup.reconcile(&[]);
+    assert_eq!(outcome.code, Some(0), "{}{}", outcome.stdout, outcome.stderr);
+    setup.edit("invoices/alfa.csv", "945.00", "945.01");
+    assert_eq!(setup.reconcile(&[]).code, Some(1), "and the one of the period is held against its lines");
 }
