@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
-use super::slot::Slot;
+use super::slot::{Slot, Slots};
 use super::{Plan, Sifted, sketch::Classes};
 use crate::judge::{Class, Control, Terms, Weighed};
 use crate::money;
@@ -31,8 +31,11 @@ enum Verdict {
     clippy::indexing_slicing,
     reason = "places in the table are taken modulo its length, and what stands there are places of slots"
 )]
-pub(super) fn join(plan: &Plan<'_>, slots: &[Vec<Slot>; 2], classes: [&Classes; 2]) -> Sifted {
-    let [invoices, settlements] = slots;
+pub(super) fn join(
+    plan: &Plan<'_>,
+    [invoices, settlements]: [Slots<'_>; 2],
+    classes: [&Classes; 2],
+) -> Sifted {
     // An open table of the first settlement of each key, at most half full.
     let length = (settlements.len() * 2).next_power_of_two();
     let mut table = vec![NONE; length];
@@ -40,7 +43,7 @@ pub(super) fn join(plan: &Plan<'_>, slots: &[Vec<Slot>; 2], classes: [&Classes; 
     let home = |key: [u64; 2]| key[1] as usize & (length - 1);
     let find = |table: &[u32], key: [u64; 2]| {
         let mut at = home(key);
-        while table[at] != NONE && settlements[table[at] as usize].key() != key {
+        while table[at] != NONE && settlements.get(table[at]).is_some_and(|slot| slot.key() != key) {
             at = (at + 1) & (length - 1);
         }
         at
@@ -49,7 +52,7 @@ pub(super) fn join(plan: &Plan<'_>, slots: &[Vec<Slot>; 2], classes: [&Classes; 
     let mut partners = vec![NONE; settlements.len()];
     let mut sifted = Sifted::default();
     let [left_invoices, left_settlements] = &mut sifted.left;
-    for (number, slot) in (0_u32..).zip(settlements) {
+    for (number, slot) in (0_u32..).zip(settlements.iter()) {
         let at = find(&table, slot.key());
         match table[at] {
             NONE => table[at] = number,
@@ -60,7 +63,7 @@ pub(super) fn join(plan: &Plan<'_>, slots: &[Vec<Slot>; 2], classes: [&Classes; 
             }
         }
     }
-    for (number, slot) in (0_u32..).zip(invoices) {
+    for (number, slot) in (0_u32..).zip(invoices.iter()) {
         let first = table[find(&table, slot.key())];
         if first == NONE {
             left_invoices.push(slot.place());
@@ -72,19 +75,20 @@ pub(super) fn join(plan: &Plan<'_>, slots: &[Vec<Slot>; 2], classes: [&Classes; 
             SEVERAL => left_invoices.push(slot.place()),
             other => {
                 *partner = SEVERAL;
-                left_invoices.extend([invoices[other as usize].place(), slot.place()]);
+                left_invoices.extend(invoices.get(other).map(|slot| slot.place()));
+                left_invoices.push(slot.place());
             }
         }
     }
     drop(table);
     for (settlement, &partner) in settlements.iter().zip(&partners) {
-        let Some(invoice) = invoices.get(partner as usize) else {
+        let Some(invoice) = invoices.get(partner) else {
             if partner != LATER {
                 sifted.left[1].push(settlement.place());
             }
             continue;
         };
-        let pair = [invoice, settlement];
+        let pair = [&invoice, &settlement];
         match verdict(plan, pair, classes) {
             Verdict::Matched => {
                 sifted.outcome.matched += 1;

@@ -92,9 +92,9 @@ impl<'a> Plan<'a> {
         let mut sifted = (0..PARTITIONS)
             .into_par_iter()
             .map(|partition| {
-                let slots = [invoices.read(partition)?, settlements.read(partition)?]
-                    .map(|bytes| slot::Slot::all(&bytes));
-                Ok(join::join(self, &slots, classes))
+                let bytes = [invoices.read(partition)?, settlements.read(partition)?];
+                let [invoices, settlements] = bytes.each_ref().map(|bytes| slot::Slots::of(bytes));
+                Ok(join::join(self, [invoices, settlements], classes))
             })
             .try_reduce(Sifted::default, |mut all, part: Sifted| {
                 all.add(part);

@@ -88,14 +88,33 @@ impl Slot {
         bytes
     }
 
-    pub(super) fn all(bytes: &[u8]) -> Vec<Self> {
-        let slot = |bytes: &[u8; SIZE]| {
-            let mut words = [0; 6];
-            for (word, from) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
-                *word = u64::from_le_bytes(*from);
-            }
-            Self(words)
-        };
-        bytes.as_chunks::<SIZE>().0.iter().map(slot).collect()
+    fn read(bytes: &[u8; SIZE]) -> Self {
+        let mut words = [0; 6];
+        for (word, from) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+            *word = u64::from_le_bytes(*from);
+        }
+        Self(words)
+    }
+}
+
+/// Slots where they lie as bytes: of one that is asked for, only what is looked at is read.
+#[derive(Clone, Copy)]
+pub(super) struct Slots<'a>(&'a [[u8; SIZE]]);
+
+impl<'a> Slots<'a> {
+    pub(super) const fn of(bytes: &'a [u8]) -> Self {
+        Self(bytes.as_chunks().0)
+    }
+
+    pub(super) const fn len(self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn get(self, number: u32) -> Option<Slot> {
+        self.0.get(number as usize).map(Slot::read)
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = Slot> + use<'a> {
+        self.0.iter().map(Slot::read)
     }
 }

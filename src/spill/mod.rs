@@ -4,6 +4,7 @@
 //! What does not fit into memory goes to a file that has no name: the system removes it when the process ends,
 //! however it ends.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -116,12 +117,16 @@ impl Spilled {
     ///
     /// # Errors
     /// [`Kind::Output`] where the temporary file cannot be read.
-    pub fn read(&self, partition: usize) -> Result<Vec<u8>> {
+    pub fn read(&self, partition: usize) -> Result<Cow<'_, [u8]>> {
         let Some(Partition { buffer, segments }) = self.partitions.get(partition) else {
-            return Ok(Vec::new());
+            return Ok(Cow::default());
         };
+        if segments.is_empty() {
+            return Ok(buffer.into());
+        }
         let length = segments.iter().map(|(_, length)| length).sum::<usize>();
-        let mut bytes = vec![0; length];
+        let mut bytes = Vec::with_capacity(length + buffer.len());
+        bytes.resize(length, 0);
         let mut rest = bytes.as_mut_slice();
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         for &(start, length) in segments {
@@ -133,7 +138,7 @@ impl Spilled {
             rest = behind;
         }
         bytes.extend_from_slice(buffer);
-        Ok(bytes)
+        Ok(bytes.into())
     }
 }
 
