@@ -1290,3 +1290,16 @@ mod platform {
         assert!(outcome.stderr.contains("{vendor:%Y}"), "{}", outcome.stderr);
     }
 }
+
+#[test]
+fn a_key_that_is_neither_a_role_nor_a_header_names_the_nearest_one() {
+    let setup = Setup::small();
+    setup.edit(
+        "tieout.toml",
+        "[[tolerance]]",
+        "[[pass]]\nname = \"typo\"\nkey = [\"locaton\"]\n\n[[tolerance]]",
+    );
+    let outcome = setup.reconcile(&[]);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("did you mean \"location\"? correct it where"), "{}", outcome.stderr);
+}
