@@ -131,7 +131,9 @@ fn totals(summary: &Summary) -> Vec<String> {
         if totals.unchecked > 0 {
             text += &format!(", {} no amount", counted(totals.unchecked, "states", "state"));
         }
-        let rounded = totals.rounding.iter().filter(|(_, of)| of.exact < of.lines).map(|(vendor, of)| {
+        // That no way of rounding makes a wrong total says nothing that the discrepancy does not.
+        let inferred = totals.rounding.iter().filter(|(_, of)| of.exact < of.lines && !of.by.is_empty());
+        let rounded = inferred.map(|(vendor, of)| {
             let vendor = if vendor.is_empty() { String::new() } else { format!(", vendor {vendor}") };
             format!("rounding, {side}{vendor}: {}", of.told)
         });
