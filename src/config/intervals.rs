@@ -2,7 +2,7 @@
 
 use super::file::SideFile;
 use crate::fault::{Fault, Kind, Result};
-use crate::normalise::{Headers, Reading, Role, Template};
+use crate::normalise::{Headers, Role, Template};
 use crate::period::{Intervals, Length, Part, Repeated, Skipped, TimeOfDay, Zone};
 
 /// The columns of a side, as far as they say when a delivery is.
@@ -95,19 +95,6 @@ fn wide(file: &SideFile, table: &str) -> Result<Option<Part>> {
         }
     }
     Ok(Some(part))
-}
-
-/// Refuses totals among wide rows: a total is one amount.
-pub(super) fn check_totals(table: &str, has_totals: bool, reading: &Reading) -> Result<()> {
-    if !has_totals || reading.template().is_none() {
-        return Ok(());
-    }
-    Err(Fault::new(
-        Kind::Configuration,
-        "a total is one amount, but the rows of this side have one for each hour",
-    )
-    .at(format!("[{table}.totals]"))
-    .next("leave the table out: rows that are totals are then lines, which tie to nothing or are rejected"))
 }
 
 impl Columns<'_> {

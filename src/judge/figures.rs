@@ -13,7 +13,8 @@ pub struct Figures {
     pub amount: Option<Decimal>,
     /// The sum of the quantities, if any is stated and their units convert.
     pub quantity: Option<Decimal>,
-    /// The price, if all entries state the same and their units convert.
+    /// The price, if all entries state the same and their units convert; the average by quantity where they do not, and
+    /// no amounts of both sides stand for them.
     pub price: Option<Decimal>,
 }
 
@@ -74,6 +75,8 @@ fn ratio(book: &Book<'_>, entry: (Side, u32), target: (Side, u32)) -> Option<Rat
 /// The figures of one side, and what came of its units.
 struct Measured {
     figures: Figures,
+    /// The price by quantity, where every entry states both and the prices differ.
+    average: Option<Decimal>,
     states_quantity: bool,
     states_price: bool,
     /// A quantity or a price stands in a unit that does not convert.
@@ -98,6 +101,7 @@ fn figures(
     let (mut states_quantity, mut states_price) = (false, false);
     let (mut amount, mut quantity) = (None::<Sum>, None::<Sum>);
     let mut price: Option<Option<Decimal>> = None;
+    let mut worth = Some(Sum::default());
     for &entry in entries {
         let rate = rates.and_then(|(rates, conversion)| Some((rates, conversion.rate(entry)?)));
         let mut money = |value: Option<Decimal>, of: fn(&Rates, Decimal, Decimal) -> Option<Decimal>| {
@@ -138,6 +142,10 @@ fn figures(
         if let Some(value) = own_quantity {
             quantity.get_or_insert_default().add(value);
         }
+        worth = worth.zip(own_quantity.zip(own_price)).and_then(|(mut worth, (quantity, price))| {
+            worth.add(money::multiply(quantity, price)?);
+            Some(worth)
+        });
         price = Some(match price {
             None => own_price,
             Some(same) if same == own_price => same,
@@ -150,9 +158,14 @@ fn figures(
         value
     };
     let (quantity, price) = if clash { (None, None) } else { (value(quantity), price.flatten()) };
+    let average = || money::quotient(worth?.value()?, quantity?, AVERAGE_SCALE);
+    let average = if price.is_none() { average() } else { None };
     let figures = Figures { amount: value(amount), quantity, price };
-    Measured { figures, states_quantity, states_price, clash, converted, overflow }
+    Measured { figures, average, states_quantity, states_price, clash, converted, overflow }
 }
+
+/// The digits behind the point of an average price, as of one whose unit was converted.
+const AVERAGE_SCALE: u32 = 12;
 
 /// The figures of a group.
 pub(super) fn both(book: &Book<'_>, rules: &Rules<'_>, invoices: &[u32], settlements: &[u32]) -> Both {
@@ -160,12 +173,18 @@ pub(super) fn both(book: &Book<'_>, rules: &Rules<'_>, invoices: &[u32], settlem
     let own_settlement = measure(book, Side::Settlement, settlements);
     let as_stated = own_settlement.map(|entry| (Side::Settlement, entry));
     let unit = own_invoice.map(|entry| (Side::Invoice, entry)).or(as_stated);
-    let invoiced = figures(book, Side::Invoice, invoices, own_invoice, unit, None);
+    let mut invoiced = figures(book, Side::Invoice, invoices, own_invoice, unit, None);
     let mut conversion = conversion::convert(book, rules, invoices, settlements);
     let recorded =
         |target, rates| figures(book, Side::Settlement, settlements, own_settlement, target, rates);
     let rates = rules.rates.zip(conversion.as_ref());
-    let settled = recorded(unit, rates);
+    let mut settled = recorded(unit, rates);
+    if invoiced.figures.amount.is_none() || settled.figures.amount.is_none() {
+        // Without amounts to sum, lines of other prices would tie by their quantities alone.
+        for side in [&mut invoiced, &mut settled] {
+            side.figures.price = side.figures.price.or(side.average);
+        }
+    }
     let comparable = (invoiced.states_quantity && settled.states_quantity)
         || (invoiced.states_price && settled.states_price);
     let as_it_is = !settled.converted && !settled.clash && rates.is_none();

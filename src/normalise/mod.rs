@@ -43,7 +43,7 @@ pub use self::wide::Template;
 use self::wide::{Slice, Wide};
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{Mark, Origin, Row, Rows};
-use crate::money::{self, Decimal, DecimalMark, Rounding};
+use crate::money::{self, Decimal, DecimalMark, Rounding, Sum};
 use crate::period::{Dates, Instant, Intervals, Part, Period, Repeated, Trouble, Turn, Zone};
 
 /// A header, or several of which the first that is not blank counts.
@@ -406,6 +406,19 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         let fault = Fault::new(Kind::Input, format!("there is no column \"{wanted}\" for {name}"))
             .at(origin)
             .expected(format!("one of: {}", columns.join(", ")));
+        if !self.reading.columns.contains_key(name) {
+            // Nobody mapped it: a key or a `when` names what is neither a role nor a header.
+            let known = Role::ALL
+                .into_iter()
+                .map(|role| -> &str { role.name() })
+                .chain(columns.iter().map(String::as_str));
+            let near = fault::nearest(name, known);
+            let near = near.map(|near| format!("did you mean \"{near}\"? ")).unwrap_or_default();
+            return fault.next(format!(
+                "{near}correct it where tieout.toml compares it, or name its column in [{}.columns]",
+                self.table
+            ));
+        }
         match fault::nearest(&wanted, columns.iter().map(String::as_str)) {
             Some(near) => fault.next(format!(
                 "did you mean \"{near}\"? correct [{}.columns] {name} in tieout.toml",
@@ -522,30 +535,47 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         let _ = self.interval(layout, None, row);
         let start = self.draft.start;
         let [.., source] = &layout.numbers;
-        let (column, text) = source.pick(row);
-        let read = match (text, column.map(|column| row.mark(column))) {
-            ("", _) => Ok(None),
-            (_, Some(mark @ (Mark::Error | Mark::Date))) => Err(format!(
-                "is {} of the workbook",
-                if mark == Mark::Error { "an error cell" } else { "a date" }
-            )),
-            _ => self.number(text).map(Some).map_err(|why| {
-                format!("cannot be read as a number: {why}; expected one such as {}", self.sample())
-            }),
-        };
-        let parsed = match read {
-            Ok(parsed) => parsed,
-            Err(why) => {
-                let refusal = refuse(column, text, format!("{} of a total {why}", source.name));
-                return self.reject(origin, columns, layout, (row, None), refusal);
+        // A total of wide rows has an amount for each hour as they have, and is the sum of them.
+        let hours = layout.wide.iter().flat_map(|wide| &wide.slices);
+        let hours = hours.filter_map(|slice| slice.numbers.get(AMOUNT).copied().flatten());
+        let mut cells: Vec<_> =
+            hours.map(|column| (Some(column), row.trimmed(column).unwrap_or_default())).collect();
+        if cells.is_empty() {
+            cells.push(source.pick(row));
+        }
+        let (mut sum, mut code) = (None::<Sum>, None);
+        for (column, text) in cells {
+            let read = match (text, column.map(|column| row.mark(column))) {
+                ("", _) => continue,
+                (_, Some(mark @ (Mark::Error | Mark::Date))) => Err(format!(
+                    "is {} of the workbook",
+                    if mark == Mark::Error { "an error cell" } else { "a date" }
+                )),
+                _ => self.number(text).map_err(|why| {
+                    format!("cannot be read as a number: {why}; expected one such as {}", self.sample())
+                }),
+            };
+            match read {
+                Ok(parsed) => {
+                    sum.get_or_insert_default().add(self.quantised(source.name, parsed.value));
+                    code = code.or(parsed.currency);
+                }
+                Err(why) => {
+                    let refusal = refuse(column, text, format!("{} of a total {why}", source.name));
+                    return self.reject(origin, columns, layout, (row, None), refusal);
+                }
             }
-        };
+        }
+        let amount = sum.and_then(|sum| sum.value());
+        if sum.is_some() && amount.is_none() {
+            let reason = format!("{} of a total has more than 28 digits over all hours", source.name);
+            return self.reject(origin, columns, layout, (row, None), refuse(None, "", reason));
+        }
         let (Account { currency: stated, .. }, _) = self.money_of(layout, row, None);
-        let currency = match parsed.and_then(|parsed| parsed.currency) {
+        let currency = match code {
             Some(code) if stated.is_empty() => String::from_utf8_lossy(&code).into_owned(),
             _ => stated,
         };
-        let amount = parsed.map(|parsed| self.quantised(source.name, parsed.value));
         if self.is_outside(start) {
             return self.counts.outside.add(layout.document(row), &currency, amount);
         }

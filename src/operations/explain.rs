@@ -217,13 +217,15 @@ impl Desk<'_> {
         }
     }
 
-    /// The rows to show: the discrepancy's own, and the line that it repeats.
+    /// The rows to show: the discrepancy's own, and the line that it repeats or the earlier version that it ties to.
     fn sources(&self, discrepancy: &Discrepancy) -> (Vec<Wanted>, Option<String>) {
         let (mut wanted, mut left_out) = (Vec::new(), 0);
         for side in [Side::Invoice, Side::Settlement] {
             let own = discrepancy.entries(side);
             let original = match discrepancy.how {
                 How::Duplicate(original) if !own.is_empty() => Some(original),
+                // With deltas it may be one of the rows that count as well.
+                _ if side == Side::Settlement => discrepancy.earlier.filter(|entry| !own.contains(entry)),
                 _ => None,
             };
             left_out += own.len().saturating_sub(MOST);
@@ -392,6 +394,9 @@ impl Desk<'_> {
             _ if discrepancy.is_of_total(self.book) => "It is a total, which no pass takes.".to_owned(),
             (None, How::Duplicate(_)) => "No pass took it; it repeats a line of its own side.".to_owned(),
             (None, _) => "No pass took it.".to_owned(),
+            (Some(pass), How::Duplicate(_)) => {
+                format!("The pass \"{pass}\" left it over; it repeats a line of its own side.")
+            }
             (Some(pass), _) => format!(
                 "The pass \"{pass}\" brought {} invoice and {} settlement rows together.",
                 count(Side::Invoice),
@@ -408,7 +413,14 @@ impl Desk<'_> {
             group,
             passes: if discrepancy.is_of_total(self.book) { Vec::new() } else { self.tried(discrepancy) },
             compared: weighed.iter().filter_map(|weighed| self.compared(weighed, discrepancy)).collect(),
-            cause_arithmetic: discrepancy.arithmetic.clone(),
+            cause_arithmetic: discrepancy.arithmetic.clone().or_else(|| {
+                let (earlier, ledger) = (discrepancy.earlier?, self.book.ledger(Side::Settlement));
+                Some(format!(
+                    "ties to version {}, to which {} belongs",
+                    ledger.role(Role::Version, earlier),
+                    ledger.source(earlier)
+                ))
+            }),
             variance: parts(discrepancy),
             rates: report::rates_used(self.book, discrepancy).into_iter().take(MOST).collect(),
             ..Explained::default()
@@ -589,6 +601,24 @@ impl Desk<'_> {
     fn compared(&self, weighed: &Held, discrepancy: &Discrepancy) -> Option<Compared> {
         let figures = &discrepancy.figures;
         let ties = weighed.ties?;
+        if discrepancy.kind == judge::Kind::Currency && weighed.role != Role::Quantity {
+            let stated = |side: Side, value: Option<Decimal>| {
+                let currency = discrepancy.entries(side).first();
+                let currency =
+                    currency.map_or("", |&entry| self.book.ledger(side).role(Role::Currency, entry));
+                format!("{} {currency}", value.map(money::plain).unwrap_or_default())
+            };
+            return Some(Compared {
+                field: weighed.role.name(),
+                arithmetic: format!(
+                    "billed {}, settled {}",
+                    stated(Side::Invoice, weighed.invoiced),
+                    stated(Side::Settlement, weighed.settled)
+                ),
+                tolerance: Vec::new(),
+                verdict: "not subtracted",
+            });
+        }
         let plain = |value: Option<Decimal>| value.map(money::plain).unwrap_or_default();
         let difference = plain(weighed.difference);
         let mut tolerance: Vec<String> = Vec::new();

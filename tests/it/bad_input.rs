@@ -298,16 +298,6 @@ const CASES: &[Case] = &[
         says: &["[invoices.columns]", "amount", "each hour"],
     },
     Case {
-        name: "totals among rows with a column for each hour",
-        edits: &[(
-            TOML,
-            "quantity = \"Volume\"\nprice = \"Rate\"\namount = \"Total\"\ncurrency = \"Ccy\"\n",
-            "amount = \"Total{hour_ending}\"\ncurrency = \"Ccy\"\n[invoices.totals]\nwhen = { deal = \"TOTAL\" }\n",
-        )],
-        code: CONFIGURATION,
-        says: &["[invoices.totals]", "each hour"],
-    },
-    Case {
         name: "a text with a column for each hour",
         edits: &[(TOML, "deal = \"Contract\"", "deal = \"C{hour_ending}\"")],
         code: CONFIGURATION,
@@ -1299,4 +1289,17 @@ mod platform {
         assert_eq!(outcome.code, Some(CONFIGURATION));
         assert!(outcome.stderr.contains("{vendor:%Y}"), "{}", outcome.stderr);
     }
+}
+
+#[test]
+fn a_key_that_is_neither_a_role_nor_a_header_names_the_nearest_one() {
+    let setup = Setup::small();
+    setup.edit(
+        "tieout.toml",
+        "[[tolerance]]",
+        "[[pass]]\nname = \"typo\"\nkey = [\"locaton\"]\n\n[[tolerance]]",
+    );
+    let outcome = setup.reconcile(&[]);
+    assert_eq!(outcome.code, Some(3), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("did you mean \"location\"? correct it where"), "{}", outcome.stderr);
 }

@@ -174,3 +174,24 @@ fn an_hour_of_a_wide_row_is_explained_by_its_column() {
     assert_eq!(row("Hour2").unwrap(), ["Hour2", "7.00", "amount", "7.00", "7"]);
     assert_eq!(row("Hour1").unwrap(), ["Hour1", "325.00"]);
 }
+
+#[test]
+fn amounts_in_two_currencies_are_not_subtracted() {
+    let setup = Setup::small();
+    setup.edit("records.csv", "620.00,USD", "600.00,EUR");
+    let id = id(&setup, "currency");
+    let told = explain(&setup, &[&id]).stdout;
+    assert!(told.contains("amount: billed 620 USD, settled 600 EUR: not subtracted"), "{told}");
+    assert!(!told.contains("billed 620 - "), "{told}");
+}
+
+#[test]
+fn a_line_that_stands_twice_is_not_said_to_be_brought_together_with_nothing() {
+    let setup = Setup::small();
+    let line = "INV-1,ALFA GAS,G-2,2026-10-02,200,3.10,620.00,USD\n";
+    setup.write("invoices/alfa.csv", setup.read("invoices/alfa.csv") + line);
+    let id = id(&setup, "duplicate");
+    let told = explain(&setup, &[&id]).stdout;
+    assert!(told.contains("left it over; it repeats a line of its own side"), "{told}");
+    assert!(!told.contains("0 settlement rows"), "{told}");
+}

@@ -209,6 +209,8 @@ fn a_total_is_told_apart_and_explained() {
     let summary: serde_json::Value = serde_json::from_str(&setup.read("reports/summary.json")).unwrap();
     assert_eq!(summary["control_totals"]["invoice"]["USD"]["read"]["amount"], "945.00");
     assert_eq!(summary["control_totals"]["invoice"]["USD"]["totals"]["amount"], "946.00");
+    // That no way of rounding makes it is in the summary; on the screen it would say nothing new.
+    assert!(!outcome.stdout.contains("no way of rounding"), "{}", outcome.stdout);
     let report = setup.read("reports/discrepancies.csv");
     let id = report.lines().nth(1).unwrap().split(',').next().unwrap().to_owned();
     let told: Outcome = tieout().args(["explain", &id]).current_dir(setup.folder()).output().unwrap().into();
@@ -408,4 +410,37 @@ fn the_reports_are_the_same_without_the_sieve() {
             assert_eq!(*sifted, whole, "{case}");
         }
     }
+}
+
+#[test]
+fn a_total_of_wide_rows_is_the_sum_of_its_hours() {
+    let setup = Setup::small();
+    let wide = |total: &str| {
+        format!(
+            "Invoice,Deal,Charge,Day,H1,H2,H3\nI-1,G-1,ENERGY,2026-10-01,1.00,2.00,3.00\nI-1,,TOTAL,,1.00,{total},3.00\n"
+        )
+    };
+    setup.write("invoices/alfa.csv", wide("2.00"));
+    setup.write("records.csv", "Deal,Day,Amount\nG-1,2026-10-01,6.00\n");
+    setup.write(
+        "tieout.toml",
+        "[reconciliation]\nname = \"wide\"\ntime_zone = \"America/Chicago\"\n\
+         [invoices]\nfiles = [\"invoices/alfa.csv\"]\n[invoices.columns]\ndocument = \"Invoice\"\ndeal = \"Deal\"\n\
+         charge = \"Charge\"\nstart = \"Day\"\namount = \"H{hour_ending}\"\n[invoices.defaults]\ncurrency = \"USD\"\n\
+         [invoices.totals]\nwhen = { charge = \"TOTAL\" }\n\
+         [settlements]\nsource = \"files\"\nfiles = [\"records.csv\"]\n[settlements.columns]\ndeal = \"Deal\"\n\
+         start = \"Day\"\namount = \"Amount\"\n[settlements.defaults]\ncurrency = \"USD\"\n\
+         [[pass]]\nname = \"day\"\nkey = [\"deal\", \"day(start)\"]\ncompare = \"totals\"\n",
+    );
+    let outcome = setup.reconcile(&[]);
+    assert_eq!(outcome.code, Some(0), "{}{}", outcome.stdout, outcome.stderr);
+    setup.write("invoices/alfa.csv", wide("2.01"));
+    let outcome = setup.reconcile(&[]);
+    assert_eq!(outcome.code, Some(1), "{}{}", outcome.stdout, outcome.stderr);
+    let report = setup.read("reports/discrepancies.csv");
+    assert!(report.contains("states 6.01 USD, but its 3 lines sum to 6.00 USD"), "{report}");
+    setup.write("invoices/alfa.csv", wide("x"));
+    let outcome = setup.reconcile(&[]);
+    assert_eq!(outcome.code, Some(3), "{}{}", outcome.stdout, outcome.stderr);
+    assert!(setup.read("reports/rejects.csv").contains("H2"), "{}", setup.read("reports/rejects.csv"));
 }

@@ -1,6 +1,6 @@
 //! `[settlements.versions]`: what is refused, and what is never guessed. What it does is in the cases `versions-*`.
 
-use super::support::Setup;
+use super::support::{Outcome, Setup, tieout};
 
 /// Restated records of the small set-up, with `versions` as their table.
 fn restated(versions: &str, records: &str) -> Setup {
@@ -125,5 +125,23 @@ fn versions_without_a_place_in_the_order_are_never_guessed() {
         assert_eq!(outcome.code, Some(3), "{versions}: {}", outcome.stdout);
         assert!(outcome.stderr.contains(says), "{versions}: {}", outcome.stderr);
         assert!(!setup.path("reports/summary.json").exists());
+    }
+}
+
+#[test]
+fn the_row_of_the_earlier_version_is_explained() {
+    let setup = restated("keep = \"latest\"\npublished = \"published\"", RECORDS);
+    setup.edit("records.csv", "325.00,USD,10", "330.00,USD,10");
+    setup.edit("records.csv", "320.00,USD,9", "325.00,USD,9");
+    setup.edit("records.csv", "100,3.20", "100,3.25");
+    assert_eq!(setup.reconcile(&[]).code, Some(1));
+    let report = setup.read("reports/discrepancies.csv");
+    let id = report.lines().nth(1).unwrap().split(',').next().unwrap().to_owned();
+    let told: Outcome = tieout().args(["explain", &id]).current_dir(setup.folder()).output().unwrap().into();
+    for says in [
+        "cause: earlier version: ties to version 9, to which records.csv:2 belongs",
+        "settlement records.csv:2 (",
+    ] {
+        assert!(told.stdout.contains(says), "{says:?} is not in {}", told.stdout);
     }
 }

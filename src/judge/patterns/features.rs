@@ -32,8 +32,9 @@ pub(super) struct Feature {
 enum Evidence {
     /// That they share it at all.
     Sharing,
-    /// That it is rarer among all lines: how many of the sampled ones have it, by value − 1, and how many state any.
-    Rarity(Vec<u64>, u64),
+    /// That it is rarer among all lines: how many of the sampled ones have it, and how many state any, by value − 1. Sides may write a thing
+    /// in two ways (MMBtu, MMBTU): it is the side on which it is commoner.
+    Rarity(Vec<[u64; 2]>),
 }
 
 /// All features, those that say where before those that say what.
@@ -119,9 +120,9 @@ impl Feature {
         // As the sample has it: by its key, whichever text stands for it.
         let numbers: HashMap<String, usize> =
             (0..).zip(&feature.words).map(|(number, word)| (keys.key(field, word), number)).collect();
-        let mut counts = vec![0; feature.words.len()];
-        let mut stated = 0;
+        let mut rarity = vec![[0, 0]; feature.words.len()];
         for side in [Side::Invoice, Side::Settlement] {
+            let (mut counts, mut stated) = (vec![0; feature.words.len()], 0);
             let sample = &book.ledger(side).counts.sample;
             let mut known: HashMap<_, (bool, Option<usize>)> = HashMap::new();
             for drawn in sample.drawn() {
@@ -135,8 +136,9 @@ impl Feature {
                     *count += 1;
                 }
             }
+            more_common(&mut rarity, &counts, stated);
         }
-        feature.evidence = Evidence::Rarity(counts, stated);
+        feature.evidence = Evidence::Rarity(rarity);
         feature
     }
 
@@ -159,8 +161,9 @@ impl Feature {
         );
         let numbers: HashMap<&str, usize> =
             feature.words.iter().enumerate().map(|(number, word)| (word.as_str(), number)).collect();
-        let (mut counts, mut stated) = (vec![0; feature.words.len()], 0);
+        let mut rarity = vec![[0, 0]; feature.words.len()];
         for side in [Side::Invoice, Side::Settlement] {
+            let (mut counts, mut stated) = (vec![0; feature.words.len()], 0);
             for at in book.ledger(side).counts.sample.drawn().iter().filter_map(|drawn| drawn.start) {
                 stated += 1;
                 let number = numbers.get(zone.show(day(at), false).as_str());
@@ -168,8 +171,9 @@ impl Feature {
                     *count += 1;
                 }
             }
+            more_common(&mut rarity, &counts, stated);
         }
-        feature.evidence = Evidence::Rarity(counts, stated);
+        feature.evidence = Evidence::Rarity(rarity);
         feature
     }
 
@@ -250,9 +254,7 @@ impl Feature {
     fn common(&self, value: u32) -> Option<[u64; 2]> {
         match &self.evidence {
             Evidence::Sharing => None,
-            Evidence::Rarity(counts, stated) => {
-                Some([*counts.get((value as usize).checked_sub(1)?)?, *stated])
-            }
+            Evidence::Rarity(rarity) => rarity.get((value as usize).checked_sub(1)?).copied(),
         }
     }
 
@@ -297,6 +299,18 @@ impl Feature {
     pub(super) fn share(&self, value: u32) -> Option<Share> {
         let value_in_words = self.words.get((value as usize).checked_sub(1)?)?.clone();
         Some(Share { name: self.name.clone(), value: value_in_words, common: self.common(value) })
+    }
+}
+
+/// Takes over what is commoner on one side than on those before.
+fn more_common(rarity: &mut [[u64; 2]], counts: &[u64], stated: u64) {
+    for (known, &count) in rarity.iter_mut().zip(counts) {
+        let share = |[count, of]: [u64; 2], other: u64| {
+            u128::from(count) * u128::from(other.max(1)) * u128::from(of > 0)
+        };
+        if known[1] == 0 || share([count, stated], known[1]) > share(*known, stated) {
+            *known = [count, stated];
+        }
     }
 }
 
