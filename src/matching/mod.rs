@@ -141,12 +141,14 @@ pub fn run(
             let mut candidates = open.candidates(book, &key);
             candidates.par_sort_unstable();
             let (mut invoices, mut settlements) = (Vec::new(), Vec::new());
-            for run in candidates.chunk_by(|a, b| a.0 == b.0) {
-                let is_invoice =
-                    |candidate: Option<&Candidate>| candidate.is_some_and(|c| c.1 == Side::Invoice);
-                if is_invoice(run.first()) == is_invoice(run.last()) {
-                    continue;
-                }
+            let side = |candidate: Option<&Candidate>| candidate.map(|candidate| candidate.1);
+            let mut runs: Vec<&[Candidate]> = candidates
+                .chunk_by(|a, b| a.0 == b.0)
+                .filter(|run| side(run.first()) != side(run.last()))
+                .collect();
+            // In the order of the invoice's rows, which lie beside each other in memory; that of the hashes is nobody's.
+            runs.sort_unstable_by_key(|run| run.first().map(|candidate| candidate.2));
+            for run in runs {
                 book.split_by_key(&key, run, &mut |of_invoices, of_settlements| {
                     let mut claim = |group: Group<'_>| {
                         if group.how == How::Unweighed {
