@@ -26,24 +26,13 @@ pub(super) fn pair(book: &Book<'_>, invoices: &[u32], settlements: &[u32], claim
     let [invoices, settlements] = valued(book, invoices, settlements);
     let (mut paired, left_invoices, left_settlements) = twins(invoices, settlements);
     let mut undecided = Vec::new();
-    match assign(&left_invoices, &left_settlements) {
-        Pairs::Closest(pairs, tangles) => {
-            paired.extend(pairs);
-            undecided.extend(
-                tangles
-                    .into_iter()
-                    .map(|(of_invoices, of_settlements)| (How::Ambiguous, of_invoices, of_settlements)),
-            );
-        }
-        Pairs::TooMany => {
-            undecided.push((How::TooMany, entries(&left_invoices), entries(&left_settlements)));
-        }
-    }
+    let pairs = assign(&left_invoices, &left_settlements);
+    pairs.part([&left_invoices, &left_settlements], How::TooMany, &mut paired, &mut undecided);
     hand_on(book, [all_invoices, all_settlements], paired, undecided, claim);
 }
 
 /// The entries of a list, in its order.
-pub(super) fn entries(valued: &[(Values, u32)]) -> Vec<u32> {
+fn entries(valued: &[(Values, u32)]) -> Vec<u32> {
     valued.iter().map(|(_, entry)| *entry).collect()
 }
 
@@ -52,7 +41,7 @@ pub(super) fn hand_on(
     book: &Book<'_>,
     [invoices, settlements]: [&[u32]; 2],
     paired: Vec<(u32, u32)>,
-    undecided: Vec<(How, Vec<u32>, Vec<u32>)>,
+    undecided: Vec<Undecided>,
     claim: &mut dyn FnMut(Group<'_>),
 ) {
     let (mut unsure_invoices, mut unsure_settlements) = (Vec::new(), Vec::new());
@@ -145,6 +134,9 @@ pub(super) fn twins(invoices: Valued, settlements: Valued) -> (Vec<(u32, u32)>, 
     (pairs, left_invoices, left_settlements)
 }
 
+/// Entries of both sides that cannot be paired, and why.
+pub(super) type Undecided = (How, Vec<u32>, Vec<u32>);
+
 /// Entries of both sides that go together.
 pub(super) enum Pairs {
     /// In the closest way, as far as there is but one; and the entries that others as close would pair otherwise.
@@ -154,6 +146,23 @@ pub(super) enum Pairs {
 }
 
 impl Pairs {
+    /// Adds the pairs to those that are known, and the rest to what is undecided: as `unweighed` where nothing was weighed of these entries.
+    pub(super) fn part(
+        self,
+        [invoices, settlements]: [&[(Values, u32)]; 2],
+        unweighed: How,
+        paired: &mut Vec<(u32, u32)>,
+        undecided: &mut Vec<Undecided>,
+    ) {
+        match self {
+            Self::Closest(pairs, tangles) => {
+                paired.extend(pairs);
+                undecided.extend(tangles.into_iter().map(|(a, b)| (How::Ambiguous, a, b)));
+            }
+            Self::TooMany => undecided.push((unweighed, entries(invoices), entries(settlements))),
+        }
+    }
+
     /// By the entries of rows and columns; columns beyond them are nobody.
     pub(super) fn of(assignment: Assignment, rows: &[(Values, u32)], columns: &[(Values, u32)]) -> Self {
         let Assignment::Cheapest { columns: column_of, tangles } = assignment else { return Self::TooMany };

@@ -52,23 +52,8 @@ pub(super) fn pair(
         else {
             continue;
         };
-        match nearest(of_invoices, of_settlements, &cluster.partners) {
-            Pairs::Closest(pairs, tangles) => {
-                paired.extend(pairs);
-                undecided.extend(
-                    tangles
-                        .into_iter()
-                        .map(|(of_invoices, of_settlements)| (How::Ambiguous, of_invoices, of_settlements)),
-                );
-            }
-            Pairs::TooMany => {
-                undecided.push((
-                    How::Unweighed,
-                    pairing::entries(of_invoices),
-                    pairing::entries(of_settlements),
-                ));
-            }
-        }
+        let pairs = nearest(of_invoices, of_settlements, &cluster.partners);
+        pairs.part([of_invoices, of_settlements], How::Unweighed, &mut paired, &mut undecided);
     }
     pairing::hand_on(book, [&invoices, &settlements], paired, undecided, claim);
 }

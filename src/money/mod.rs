@@ -60,16 +60,18 @@ pub fn aligned(values: impl Iterator<Item = Decimal> + Clone) -> Option<Vec<i128
     values.map(|value| Wide::from(value).at(scale)).collect()
 }
 
+/// A decimal of a test.
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+fn dec(text: &str) -> Decimal {
+    Decimal::from_str_exact(text).unwrap()
+}
+
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use proptest::prelude::*;
 
     use super::*;
-
-    fn dec(text: &str) -> Decimal {
-        Decimal::from_str_exact(text).unwrap()
-    }
 
     #[test]
     fn a_sum_past_its_digits_says_so() {

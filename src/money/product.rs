@@ -54,11 +54,8 @@ impl From<Decimal> for Product {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::super::dec;
     use super::*;
-
-    fn dec(text: &str) -> Decimal {
-        Decimal::from_str_exact(text).unwrap()
-    }
 
     #[test]
     fn percent_is_inclusive_and_exact() {

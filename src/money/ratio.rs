@@ -150,11 +150,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::add;
+    use super::super::dec;
     use super::*;
-
-    fn dec(text: &str) -> Decimal {
-        Decimal::from_str_exact(text).unwrap()
-    }
 
     #[test]
     fn ratios_are_exact_where_decimals_can_be() {

@@ -104,15 +104,11 @@ fn write_digits(value: Decimal, least: u32, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use proptest::prelude::*;
 
+    use super::super::dec;
     use super::*;
-
-    fn dec(text: &str) -> Decimal {
-        Decimal::from_str_exact(text).unwrap()
-    }
 
     #[test]
     fn amounts_are_grouped_for_people() {

@@ -91,14 +91,10 @@ impl FromIterator<Decimal> for Sum {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use proptest::prelude::*;
 
+    use super::super::dec;
     use super::*;
-
-    fn dec(text: &str) -> Decimal {
-        Decimal::from_str_exact(text).unwrap()
-    }
 
     #[test]
     fn a_sum_that_leaves_what_can_be_held_comes_back() {

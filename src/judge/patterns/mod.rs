@@ -134,7 +134,7 @@ pub(super) fn mine(book: &Book<'_>, keys: &KeyRules, discrepancies: &[Box<Discre
 /// The patterns that say something about at least as many discrepancies that none before them is about as about others.
 fn told(patterns: Vec<Pattern>) -> Vec<Pattern> {
     let mut known: HashSet<usize> = HashSet::new();
-    let is_new = |pattern: &Pattern| {
+    let mut is_new = |pattern: &Pattern| {
         let new = pattern.discrepancies.iter().filter(|number| !known.contains(number)).count();
         let is_new = 2 * new >= pattern.discrepancies.len();
         if is_new {
@@ -142,7 +142,6 @@ fn told(patterns: Vec<Pattern>) -> Vec<Pattern> {
         }
         is_new
     };
-    let mut is_new = is_new;
     patterns.into_iter().filter(|pattern| is_new(pattern)).take(MOST).collect()
 }
 
