@@ -23,6 +23,7 @@ pub mod platform;
 pub mod progress;
 pub mod report;
 pub mod secret;
+pub mod serve;
 pub mod sieve;
 #[cfg(feature = "simulator")]
 pub mod simulator;

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::passes::PartsOf;
 use super::rates::RatesFile;
@@ -38,6 +39,9 @@ pub(super) struct File {
     pub(super) rates: Option<RatesFile>,
     #[serde(default)]
     pub(super) report: ReportFile,
+    /// The server's own: `config::serve` reads it, and no reconciliation depends on it.
+    #[serde(default, rename = "serve")]
+    pub(super) _serve: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -194,28 +198,32 @@ impl Default for ReportFile {
 
 impl File {
     pub(super) fn parse(text: &str, path: &Path) -> Result<Self> {
-        toml::from_str(text).map_err(|error| {
-            let line = error
-                .span()
-                .map_or(1, |span| 1 + text.bytes().take(span.start).filter(|b| *b == b'\n').count());
-            let message = error.message().trim();
-            let fault = Fault::new(Kind::Configuration, message.lines().collect::<Vec<_>>().join(" "))
-                .at(format!("{}:{line}", path.display()));
-            match did_you_mean(message) {
-                Some(near) => fault.next(format!("did you mean {near}?")),
-                None if message.contains("floating point") => {
-                    fault.next("write decimals in quotes, such as \"0.01\": they are exact")
-                }
-                None if message.ends_with("expected a sequence") => {
-                    fault.next("write a list, even of one: [\"…\"]")
-                }
-                None if message.starts_with("missing field") => {
-                    fault.next("write the key into the table that starts at this line")
-                }
-                None => fault,
-            }
-        })
+        parsed(text, path)
     }
+}
+
+/// `text` as what it should be; whatever is wrong with it, with its line in `path`.
+pub(super) fn parsed<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T> {
+    toml::from_str(text).map_err(|error| {
+        let line =
+            error.span().map_or(1, |span| 1 + text.bytes().take(span.start).filter(|b| *b == b'\n').count());
+        let message = error.message().trim();
+        let fault = Fault::new(Kind::Configuration, message.lines().collect::<Vec<_>>().join(" "))
+            .at(format!("{}:{line}", path.display()));
+        match did_you_mean(message) {
+            Some(near) => fault.next(format!("did you mean {near}?")),
+            None if message.contains("floating point") => {
+                fault.next("write decimals in quotes, such as \"0.01\": they are exact")
+            }
+            None if message.ends_with("expected a sequence") => {
+                fault.next("write a list, even of one: [\"…\"]")
+            }
+            None if message.starts_with("missing field") => {
+                fault.next("write the key into the table that starts at this line")
+            }
+            None => fault,
+        }
+    })
 }
 
 /// Serde says: unknown field `x`, expected one of `a`, `b`.

@@ -15,6 +15,8 @@ mod versions;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use self::file::{File, PassFile, SideFile};
@@ -127,6 +129,23 @@ pub fn platform(path: &Path) -> Result<(platform::Settings, PathBuf)> {
         None => Err(Fault::new(Kind::Configuration, "nothing says where the platform is")
             .at(path.display())
             .expected("a [platform] table with endpoint, namespace and request")),
+    }
+}
+
+/// Reads the `[serve]` table of `path` alone, as the server calls for it, with the folder that its relative paths start in.
+///
+/// # Errors
+/// [`Kind::Configuration`] where the file cannot be read, has no such table, or the table is not as it should be.
+pub fn serve<T: DeserializeOwned>(path: &Path) -> Result<(T, PathBuf)> {
+    #[derive(Deserialize)]
+    struct Served<T> {
+        serve: Option<T>,
+    }
+    match file::parsed::<Served<T>>(&text(path)?, path)?.serve {
+        Some(serve) => Ok((serve, base(path))),
+        None => Err(Fault::new(Kind::Configuration, "nothing says how to serve")
+            .at(path.display())
+            .expected("a [serve] table; docs/serve.md has one to start from")),
     }
 }
 

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 /// The house, from the roof to the ground. A room imports from the rooms named beside it, which stand
 /// below it, and from no others.
 const ROOMS: &str = "
-    cli         → operations report progress fault
+    cli         → serve operations report progress fault
+    serve       → operations config period money secret progress digest fault
     operations  → config simulator report sieve judge matching normalise intake platform period money secret progress digest fault
     config      → report judge matching normalise intake platform period money digest fault
     simulator   → fault
@@ -46,8 +47,8 @@ const PACKAGES: &str = "
     text that becomes types, and types that become text
         csv                → operations report normalise simulator
         schemars           → operations report money
-        serde              → operations config report judge matching normalise intake platform period secret money
-        serde_json         → report platform simulator
+        serde              → operations serve config report judge matching normalise intake platform period secret money
+        serde_json         → serve report platform simulator
         toml               → config
 
     files as vendors send them
@@ -71,6 +72,16 @@ const PACKAGES: &str = "
         sspi               → platform
         x509-parser        → platform
 
+    agents, over HTTP and a pipe
+        axum               → serve
+        axum-server        → serve
+        governor           → serve
+        ipnet              → serve
+        jsonwebtoken       → serve
+        prometheus-client  → serve
+        rmcp               → serve
+        tokio-util         → serve
+
     the platform's other end, for the demo and the tests
         hmac               → simulator
         http-body-util     → simulator
@@ -79,7 +90,7 @@ const PACKAGES: &str = "
         md4                → simulator
         rusqlite           → simulator
         rust_xlsxwriter    → operations
-        tokio              → simulator
+        tokio              → simulator serve
         tokio-rustls       → simulator
 
     texts that stand for the same
@@ -103,9 +114,10 @@ const PURE: [&str; 4] = ["judge", "matching", "period", "money"];
 const WORLD: [&str; 6] = ["std::fs", "std::io", "std::net", "std::env", "std::process", "now"];
 
 /// Rooms whose `mod.rs` opens with what comes in, what goes out, and what it never does. (`operations` has as many as it has files.)
-const STATIONS: [&str; 11] = [
+const STATIONS: [&str; 12] = [
     "cli",
     "config",
+    "serve",
     "simulator",
     "report",
     "sieve",
