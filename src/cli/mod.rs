@@ -1,6 +1,7 @@
 //! In: arguments. Out: an exit code, and everything that a person sees: results to stdout, all else to
 //! stderr. Never: lets another room print, or decides what a run came to.
 
+mod agents;
 mod print;
 mod service;
 mod watch;
@@ -13,7 +14,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use self::print::Printer;
 use crate::fault::{Fault, Kind, Result};
-use crate::operations::{Context, Explain, Fetch, Finding, Reconcile};
+use crate::operations::{Context, Explain, Fetch, Finding, Reconcile, View};
 use crate::progress::{Progress, Silent};
 
 /// Does what the vendors billed tie out to what the settlement platform recorded, and where it does not, exactly why, to the cent?
@@ -55,6 +56,25 @@ enum Command {
     /// Work with the settlement platform
     #[command(subcommand)]
     Platform(PlatformCommand),
+    /// Serve agents, and see what they meet
+    #[command(subcommand)]
+    Mcp(McpCommand),
+    /// Work with the audit log of the server
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+#[derive(Subcommand)]
+enum McpCommand {
+    Serve(crate::serve::Serve),
+    Doctor(crate::serve::client::Doctor),
+    Login(crate::serve::client::Login),
+    ClientConfig(crate::serve::client::ClientConfig),
+}
+
+#[derive(Subcommand)]
+enum AuditCommand {
+    Verify(crate::serve::audit::Verify),
 }
 
 #[derive(Subcommand)]
@@ -112,7 +132,7 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
     } else {
         Box::new(watch::Bars::default())
     };
-    let context = Context { progress: &*watcher, now: SystemTime::now() };
+    let context = Context { progress: &*watcher, now: SystemTime::now(), view: &View::everything() };
     match &cli.command {
         Command::Reconcile(operation) => {
             let finding = operation.run(&context, &mut |report, files| {
@@ -153,6 +173,8 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
             printer.asked(operation.run()?, operation.json, operation.limit)?;
             Ok(0)
         }
+        Command::Mcp(command) => agents::dispatch(command, printer),
+        Command::Audit(AuditCommand::Verify(verify)) => printer.verified(&verify.run()?, verify.json),
         #[cfg(feature = "simulator")]
         Command::Platform(PlatformCommand::Simulate(operation)) => {
             operation.run(&mut |line| printer.line(line))?;

@@ -132,21 +132,17 @@ pub fn platform(path: &Path) -> Result<(platform::Settings, PathBuf)> {
     }
 }
 
-/// Reads the `[serve]` table of `path` alone, as the server calls for it, with the folder that its relative paths start in.
+/// Reads the `[serve]` table of `path` alone, as the server calls for it, if there is one; and the folder that its relative paths
+/// start in.
 ///
 /// # Errors
-/// [`Kind::Configuration`] where the file cannot be read, has no such table, or the table is not as it should be.
-pub fn serve<T: DeserializeOwned>(path: &Path) -> Result<(T, PathBuf)> {
+/// [`Kind::Configuration`] where the file cannot be read, or the table is not as it should be.
+pub fn serve<T: DeserializeOwned>(path: &Path) -> Result<(Option<T>, PathBuf)> {
     #[derive(Deserialize)]
     struct Served<T> {
         serve: Option<T>,
     }
-    match file::parsed::<Served<T>>(&text(path)?, path)?.serve {
-        Some(serve) => Ok((serve, base(path))),
-        None => Err(Fault::new(Kind::Configuration, "nothing says how to serve")
-            .at(path.display())
-            .expected("a [serve] table; docs/serve.md has one to start from")),
-    }
+    Ok((file::parsed::<Served<T>>(&text(path)?, path)?.serve, base(path)))
 }
 
 fn text(path: &Path) -> Result<String> {
@@ -181,8 +177,8 @@ fn settings(
     let period = period.map(|period| period.of_gas_days(gas_day));
 
     let memory = match (&overrides.memory, &file.reconciliation.memory) {
-        (Some(given), _) => bytes(given).map_err(|fault| fault.at("--memory"))?,
-        (None, Some(given)) => bytes(given).map_err(|fault| fault.at("[reconciliation] memory"))?,
+        (Some(given), _) => memory(given).map_err(|fault| fault.at("--memory"))?,
+        (None, Some(given)) => memory(given).map_err(|fault| fault.at("[reconciliation] memory"))?,
         (None, None) => MEMORY,
     };
     if file.invoices.versions.is_some() {
@@ -320,17 +316,29 @@ const MEMORY: usize = 256 << 20;
 /// The least that makes sense: below it, all the time goes into temporary files.
 const LEAST_MEMORY: usize = 16 << 20;
 
+/// Reads an amount of memory.
+fn memory(text: &str) -> Result<usize> {
+    bytes(text).ok().filter(|&size| size >= LEAST_MEMORY).ok_or_else(|| {
+        Fault::new(Kind::Configuration, "this is no amount of memory")
+            .value(text)
+            .expected("a whole number of MiB or GiB, at least 16MiB, such as 128MiB")
+    })
+}
+
 /// Reads `128MiB`.
-fn bytes(text: &str) -> Result<usize> {
+///
+/// # Errors
+/// [`Kind::Configuration`] where it is no size.
+pub fn bytes(text: &str) -> Result<usize> {
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
     let size = units.into_iter().find_map(|(unit, shift)| {
         let number: usize = text.trim().strip_suffix(unit)?.trim_end().parse().ok()?;
         number.checked_mul(1 << shift)
     });
-    size.filter(|&size| size >= LEAST_MEMORY).ok_or_else(|| {
-        Fault::new(Kind::Configuration, "this is no amount of memory")
+    size.ok_or_else(|| {
+        Fault::new(Kind::Configuration, "this is no size")
             .value(text)
-            .expected("a whole number of MiB or GiB, at least 16MiB, such as 128MiB")
+            .expected("a whole number of KiB, MiB or GiB, such as 64MiB")
     })
 }
 

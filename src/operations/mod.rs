@@ -9,10 +9,13 @@ mod explain;
 mod fetch;
 mod platform_doctor;
 mod reconcile;
+mod reports;
 mod settlements;
 mod sifted;
 #[cfg(feature = "simulator")]
 mod simulate;
+mod tool;
+mod view;
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -28,11 +31,16 @@ pub use self::explain::Explain;
 pub use self::fetch::{Fetch, Pulled};
 pub use self::platform_doctor::{Diagnosis, PlatformDoctor};
 pub use self::reconcile::{Finding, Reconcile};
+pub use self::reports::{ReportFile, ReportPage, Reports};
 #[cfg(feature = "simulator")]
 pub use self::simulate::Simulate;
+pub use self::tool::{Effect, FileArgument, Purpose, Tool};
+pub use self::view::{Facts, View, Window};
 pub use crate::platform::wsdl::Operation;
 
-fn default_config() -> PathBuf {
+/// The configuration that is meant where none is named.
+#[must_use]
+pub fn default_config() -> PathBuf {
     "tieout.toml".into()
 }
 
@@ -43,4 +51,15 @@ pub struct Context<'a> {
     pub progress: &'a dyn Progress,
     /// What relative periods are seen from.
     pub now: SystemTime,
+    /// What the caller may see.
+    pub view: &'a View,
+}
+
+/// Who is asked before each call of the platform, whether there may be one more.
+pub trait Allowance: Send + Sync {
+    /// Takes one call.
+    ///
+    /// # Errors
+    /// Where there is none left.
+    fn take(&self) -> crate::fault::Result<()>;
 }

@@ -1,8 +1,17 @@
 //! How much one subject may ask for, how often, and how much of the platform all of them may use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
 use serde::Deserialize;
+
+use crate::config;
+use crate::fault::{Fault, Kind, Result, nearest};
+use crate::operations::Allowance;
 
 /// `[serve.limits]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -55,4 +64,171 @@ impl Default for LimitSettings {
             tools: BTreeMap::new(),
         }
     }
+}
+
+impl LimitSettings {
+    /// Bytes that a body may have.
+    ///
+    /// # Errors
+    /// [`Kind::Configuration`] where it is no size.
+    pub fn body_bytes(&self) -> Result<usize> {
+        config::bytes(&self.body).map_err(|fault| fault.at("[serve.limits] body"))
+    }
+}
+
+/// Keeps count.
+pub(super) struct Limits {
+    /// By tool, the rate of each subject.
+    rates: BTreeMap<String, DefaultKeyedRateLimiter<String>>,
+    running: Arc<Mutex<Running>>,
+    most: Most,
+    platform: DefaultDirectRateLimiter,
+    clock: DefaultClock,
+}
+
+struct Most {
+    all: usize,
+    per_subject: usize,
+    per_tool: BTreeMap<String, usize>,
+}
+
+#[derive(Default)]
+struct Running {
+    all: usize,
+    subjects: HashMap<String, usize>,
+    tools: HashMap<String, usize>,
+}
+
+/// Why a call may not run now: a word for the audit log, and what the caller is told.
+pub(super) struct Refused {
+    pub(super) reason: &'static str,
+    pub(super) fault: Fault,
+}
+
+/// The right to run; given back when dropped.
+pub(super) struct Permit {
+    running: Arc<Mutex<Running>>,
+    subject: String,
+    tool: String,
+}
+
+impl Limits {
+    /// As configured, for the tools called `known`.
+    ///
+    /// # Errors
+    /// [`Kind::Configuration`] where a limit is zero, or there is no such tool.
+    pub(super) fn new(settings: &LimitSettings, known: &[&str]) -> Result<Self> {
+        let at = |key: &str| {
+            Fault::new(Kind::Configuration, "nobody could call").at(format!("[serve.limits] {key}")).value(0)
+        };
+        let positive =
+            |key: &str, value: u32| NonZeroU32::new(value).ok_or_else(|| at(key).expected("at least 1"));
+        for (tool, _) in &settings.tools {
+            if !known.contains(&tool.as_str()) {
+                let fault = Fault::new(Kind::Configuration, "there is no such tool")
+                    .at("[serve.limits.tools]")
+                    .value(tool);
+                return Err(match nearest(tool, known.iter().copied()) {
+                    Some(near) => fault.next(format!("did you mean {near}?")),
+                    None => fault.expected(known.join(", ")),
+                });
+            }
+        }
+        for (key, value) in [
+            ("calls_at_once", settings.calls_at_once),
+            ("at_once_per_subject", settings.at_once_per_subject),
+            ("connections", settings.connections),
+        ] {
+            if value == 0 {
+                return Err(at(key).expected("at least 1"));
+            }
+        }
+        let rate = |tool: &&str| {
+            let own = settings.tools.get(*tool).and_then(|own| own.per_minute).unwrap_or(settings.per_minute);
+            Ok(((*tool).to_owned(), RateLimiter::keyed(Quota::per_minute(positive("per_minute", own)?))))
+        };
+        let per_tool = settings.tools.iter().filter_map(|(tool, own)| Some((tool.clone(), own.at_once?)));
+        let hourly = positive("platform_calls_per_hour", settings.platform_calls_per_hour)?;
+        Ok(Self {
+            rates: known.iter().map(rate).collect::<Result<_>>()?,
+            running: Arc::default(),
+            most: Most {
+                all: settings.calls_at_once,
+                per_subject: settings.at_once_per_subject,
+                per_tool: per_tool.collect(),
+            },
+            platform: RateLimiter::direct(Quota::per_hour(hourly)),
+            clock: DefaultClock::default(),
+        })
+    }
+
+    /// Lets `subject` call `tool`, if there is room.
+    pub(super) fn admit(&self, subject: &str, tool: &str) -> Result<Permit, Refused> {
+        let busy = |what: &str| Refused {
+            reason: "busy",
+            fault: Fault::new(Kind::Usage, what.to_owned()).next("try again when one of them has ended"),
+        };
+        if let Some(rate) = self.rates.get(tool) {
+            if rate.len() > 10_000 {
+                // Who has not called for a while has a full quota again, and need not be remembered.
+                rate.retain_recent();
+            }
+            rate.check_key(&subject.to_owned()).map_err(|not_until| {
+                let wait = seconds(not_until.wait_time_from(self.clock.now()));
+                Refused {
+                    reason: "rate",
+                    fault: Fault::new(Kind::Usage, "this tool was called too often")
+                        .next(format!("try again in {wait} s")),
+                }
+            })?;
+        }
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if running.all >= self.most.all {
+            return Err(busy("as many calls are running as may run at once"));
+        }
+        if running.subjects.get(subject).is_some_and(|count| *count >= self.most.per_subject) {
+            return Err(busy("as many calls of yours are running as may run at once"));
+        }
+        let of_tool = running.tools.get(tool).copied().unwrap_or_default();
+        if self.most.per_tool.get(tool).is_some_and(|most| of_tool >= *most) {
+            return Err(busy("as many calls of this tool are running as may run at once"));
+        }
+        running.all += 1;
+        *running.subjects.entry(subject.to_owned()).or_default() += 1;
+        *running.tools.entry(tool.to_owned()).or_default() += 1;
+        drop(running);
+        Ok(Permit { running: Arc::clone(&self.running), subject: subject.to_owned(), tool: tool.to_owned() })
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.all = running.all.saturating_sub(1);
+        let Running { subjects, tools, .. } = &mut *running;
+        for (counts, key) in [(subjects, &self.subject), (tools, &self.tool)] {
+            if let Some(count) = counts.get_mut(key) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(key);
+                }
+            }
+        }
+    }
+}
+
+/// The budget of platform calls, which all subjects share: the old platform does not know them apart either.
+impl Allowance for Limits {
+    fn take(&self) -> Result<()> {
+        self.platform.check().map_err(|not_until| {
+            let wait = seconds(not_until.wait_time_from(self.clock.now()));
+            Fault::new(Kind::Platform, "agents have called the platform as often as they may in an hour")
+                .at("[serve.limits] platform_calls_per_hour")
+                .next(format!("the next call is possible in {wait} s; what is fetched by then is kept"))
+        })
+    }
+}
+
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + 1
 }

@@ -1,10 +1,210 @@
 //! In: requests of agents, over stdio or HTTP. Out: the answers of `operations`, and one line in the audit log for
 //! each call. Never: does what no operation does, answers what its caller may not see, or answers without that line.
+//!
+//! A request over HTTP comes in by [`listener`] (peer, TLS), passes [`front`] (host, origin) and [`gate`] (token, scopes, body), is read by
+//! rmcp and [`handler`], and done by [`call::Desk`]. Over stdio it starts at the handler.
 
+mod admin;
 pub mod audit;
 pub mod auth;
+mod body;
+mod call;
+pub mod client;
+mod confirm;
+mod front;
+mod gate;
+mod handler;
+mod http;
 mod limits;
+mod listener;
+mod metrics;
+mod outside;
+mod prompts;
+mod request;
+mod resources;
+mod roots;
+mod safe;
 mod settings;
 mod tls;
+mod tools;
+mod watch;
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rmcp::{ServerHandler, ServiceExt as _};
+use tokio_util::sync::CancellationToken;
+
+use self::audit::Sink;
+use self::auth::{Policy, Scopes};
+use self::call::Desk;
+use self::confirm::Confirmations;
+use self::handler::Handler;
+use self::http::Http;
+use self::limits::Limits;
+use self::metrics::Metrics;
+use self::roots::Roots;
 pub use self::settings::Settings;
+use crate::config::{self, Overrides};
+use crate::fault::{Fault, Kind, Result};
+use crate::period::Zone;
+
+/// Serve the operations to agents, as tools of the Model Context Protocol
+///
+/// Over stdio to the agent that starts it, or over Streamable HTTP to all that
+/// have a token: [serve] of tieout.toml says who may call what, from where, how
+/// often, and where each call is written down. Only reads, unless [serve] writes
+/// says otherwise.
+///
+/// Exit codes: 0 stopped as it was told to, 2 usage or configuration, 70 a bug
+/// of tieout.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Serve {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", default_value = "tieout.toml")]
+    pub config: PathBuf,
+
+    /// Serve whoever started this process, over its stdin and stdout, without tokens
+    #[arg(long)]
+    pub stdio: bool,
+
+    /// Serve plain HTTP to other machines, since a proxy on the same network ends TLS
+    #[arg(long, conflicts_with = "stdio")]
+    pub insecure_behind_proxy: bool,
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug)]
+pub struct Listening {
+    /// What clients call.
+    pub url: String,
+    /// The port.
+    pub address: Option<SocketAddr>,
+    /// The port of those who run it.
+    pub admin: Option<SocketAddr>,
+}
+
+impl Serve {
+    /// Serves until it is told to stop. `show` is given where it listens, once it does.
+    ///
+    /// # Errors
+    /// [`Kind::Configuration`] where it cannot serve as configured.
+    pub fn run(&self, show: &mut dyn FnMut(&Listening)) -> Result<()> {
+        match self.stdio {
+            true => Server::for_pipe(&self.config)?.stdio(),
+            false => Server::new(Settings::load(&self.config)?, self.config.clone())?
+                .http(self.insecure_behind_proxy, show),
+        }
+    }
+}
+
+/// A server, before it serves.
+pub struct Server {
+    settings: Settings,
+    scopes: Scopes,
+    desk: Arc<Desk>,
+}
+
+impl Server {
+    /// For many: checks `settings`, opens the audit log, and gets ready. `config` is the `tieout.toml` that calls mean where
+    /// they name none.
+    ///
+    /// # Errors
+    /// [`Kind::Configuration`] with the key, its value and what was expected; [`Kind::Output`] where the audit log cannot be written.
+    pub fn new(settings: Settings, config: PathBuf) -> Result<Self> {
+        let known: Vec<&str> = tools::all(true).iter().map(|tool| tool.name).collect();
+        let offered: Vec<&str> = tools::all(settings.writes).iter().map(|tool| tool.name).collect();
+        let scopes = Scopes::new(&settings.scopes, &offered, &known)?;
+        Self::with(settings, config, scopes, &known)
+    }
+
+    /// For whoever holds the other end of a pipe: as `[serve]` says, if there is one, and without scopes.
+    ///
+    /// # Errors
+    /// As [`Server::new`].
+    pub fn for_pipe(config: &std::path::Path) -> Result<Self> {
+        let known: Vec<&str> = tools::all(true).iter().map(|tool| tool.name).collect();
+        Self::with(Settings::for_pipe(config)?, config.to_owned(), Scopes::default(), &known)
+    }
+
+    fn with(settings: Settings, config: PathBuf, scopes: Scopes, known: &[&str]) -> Result<Self> {
+        let now = SystemTime::now();
+        // Periods of grants are days where the reconciliation is.
+        let zone = match settings.policy.iter().any(|grant| grant.periods.is_some()) {
+            true => config::load(&config, &Overrides::default(), now)?.zone,
+            false => Zone::utc(),
+        };
+        let desk = Desk {
+            scopes: scopes.clone(),
+            policy: Policy::new(&settings.policy, known, &zone, now)?,
+            roots: Roots::new(&settings.base, &settings.roots)?,
+            limits: Arc::new(Limits::new(&settings.limits, known)?),
+            audit: Arc::new(Sink::open(&settings.base, &settings.audit)?),
+            metrics: Arc::new(Metrics::new()),
+            confirmations: Confirmations::new()?,
+            tools: tools::all(settings.writes),
+            config,
+            writes: settings.writes,
+            confirm_writes: settings.confirm_writes,
+            call_time: Duration::from_secs(settings.limits.call_seconds),
+            closing: CancellationToken::new(),
+        };
+        Ok(Self { settings, scopes, desk: Arc::new(desk) })
+    }
+
+    /// Serves whoever holds the other end of stdin and stdout, until it is closed.
+    ///
+    /// # Errors
+    /// [`Kind::Input`] where no client speaks the protocol.
+    pub fn stdio(self) -> Result<()> {
+        runtime()?.block_on(async {
+            let broken = |error: anyhow::Error| {
+                Fault::new(Kind::Input, "the client on stdin does not speak the protocol").because(error)
+            };
+            let handler = Handler::new(Arc::clone(&self.desk));
+            let service = match handler.serve(rmcp::transport::stdio()).await {
+                Ok(service) => service,
+                // Nobody ever came.
+                Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
+                Err(error) => return Err(broken(error.into())),
+            };
+            service.waiting().await.map(drop).map_err(|error| broken(error.into()))
+        })
+    }
+
+    /// Serves over HTTP until the process is told to stop. `show` is given where it listens, once it does.
+    ///
+    /// # Errors
+    /// [`Kind::Configuration`] where it cannot serve as configured.
+    pub fn http(self, is_behind_proxy: bool, show: &mut dyn FnMut(&Listening)) -> Result<()> {
+        let handler = Handler::new(Arc::clone(&self.desk));
+        self.http_of(handler, is_behind_proxy, show)
+    }
+
+    /// The same with the tools of another handler behind the same door, front and gate, as suites for the protocol want it.
+    ///
+    /// # Errors
+    /// [`Kind::Configuration`] where it cannot serve as configured.
+    pub fn http_of(
+        self,
+        handler: impl ServerHandler + Clone,
+        is_behind_proxy: bool,
+        show: &mut dyn FnMut(&Listening),
+    ) -> Result<()> {
+        let Self { settings, scopes, desk } = self;
+        let url = settings.url.clone().unwrap_or_default();
+        let (audit, metrics) = (Arc::clone(&desk.audit), Arc::clone(&desk.metrics));
+        let http = Http::new(settings, scopes, audit, metrics, is_behind_proxy)?;
+        show(&Listening { url, address: http.address(), admin: http.admin_address() });
+        runtime()?.block_on(http.serve(handler, desk.closing.clone()))
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::new(Kind::Bug, "no threads to serve with").because(error))
+}

@@ -1,10 +1,11 @@
 //! `[serve]` of `tieout.toml`.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use reqwest::Url;
 use serde::{Deserialize, Deserializer};
 
 use super::audit::AuditSettings;
@@ -12,56 +13,68 @@ use super::auth::{AuthSettings, Grant};
 use super::limits::LimitSettings;
 use super::tls::TlsSettings;
 use crate::config;
-use crate::fault::Result;
+use crate::fault::{Fault, Kind, Result};
 
 /// The `[serve]` table: who may call, from where, and what he may do.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// What clients call, and the identifier that their tokens are issued for (RFC 8707): `https://…/mcp`.
     pub url: Option<String>,
     /// The address and port to listen on.
-    #[serde(default = "defaults::bind")]
     pub bind: SocketAddr,
     /// The address and port of `/healthz`, `/readyz` and `/metrics`; none where not given.
     pub admin_bind: Option<SocketAddr>,
     /// Names that a request's `Host` may have; by default the one of `url`, and this machine's own.
-    #[serde(default)]
     pub hosts: Vec<String>,
     /// Origins that a browser's request may have; by default none.
-    #[serde(default)]
     pub origins: Vec<String>,
     /// Addresses or networks that may connect; by default all.
-    #[serde(default)]
     pub allow_peers: Vec<Peers>,
     /// Folders that file arguments may lie in, relative to the folder of `tieout.toml`.
-    #[serde(default = "defaults::roots")]
     pub roots: Vec<PathBuf>,
     /// Whether tools that write are offered.
-    #[serde(default)]
     pub writes: bool,
     /// Whether the person behind the agent confirms each write.
-    #[serde(default = "defaults::confirm_writes")]
     pub confirm_writes: bool,
     /// The certificate and its key.
     pub tls: Option<TlsSettings>,
     /// Whose tokens are accepted.
     pub auth: Option<AuthSettings>,
     /// By tool, the scopes that a token needs for it, all of them.
-    #[serde(default)]
     pub scopes: BTreeMap<String, Vec<String>>,
     /// Who sees what; without any, everybody sees what his scopes allow.
-    #[serde(default)]
     pub policy: Vec<Grant>,
     /// Where each call is recorded.
-    #[serde(default)]
     pub audit: AuditSettings,
     /// How much, how often, how long.
-    #[serde(default)]
     pub limits: LimitSettings,
     /// The folder that relative paths start in.
     #[serde(skip)]
     pub base: PathBuf,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            url: None,
+            bind: (Ipv4Addr::LOCALHOST, 8080).into(),
+            admin_bind: None,
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            allow_peers: Vec::new(),
+            roots: vec![".".into()],
+            writes: false,
+            confirm_writes: true,
+            tls: None,
+            auth: None,
+            scopes: BTreeMap::new(),
+            policy: Vec::new(),
+            audit: AuditSettings::default(),
+            limits: LimitSettings::default(),
+            base: PathBuf::new(),
+        }
+    }
 }
 
 impl Settings {
@@ -71,7 +84,49 @@ impl Settings {
     /// [`crate::fault::Kind::Configuration`] with the place, the value and what was expected.
     pub fn load(path: &Path) -> Result<Self> {
         let (settings, base) = config::serve::<Self>(path)?;
+        let settings = settings.ok_or_else(|| {
+            Fault::new(Kind::Configuration, "nothing says how to serve")
+                .at(path.display())
+                .expected("a [serve] table; docs/serve.md has one to start from")
+        })?;
         Ok(Self { base, ..settings })
+    }
+
+    /// Reads `[serve]` of `path` for a pipe, which can do without it.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn for_pipe(path: &Path) -> Result<Self> {
+        let (settings, base) = config::serve::<Self>(path)?;
+        Ok(Self { base, ..settings.unwrap_or_default() })
+    }
+
+    /// What serving over HTTP takes beyond serving a pipe: the address that clients call, and whose tokens are accepted.
+    ///
+    /// # Errors
+    /// [`Kind::Configuration`] where one of them is missing or no good.
+    pub fn public(&self) -> Result<(Url, &AuthSettings)> {
+        let fault = |key: &str, what: &str| Fault::new(Kind::Configuration, what.to_owned()).at(key);
+        let text = self.url.as_deref().ok_or_else(|| {
+            fault("[serve] url", "nothing says what clients call")
+                .expected("url = \"https://recon.example.com/mcp\"")
+        })?;
+        let url = Url::parse(text)
+            .map_err(|error| fault("[serve] url", "this is no address").value(text).because(error))?;
+        let is_plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+        // As text it is compared with audiences: what parsing changes would never be equal.
+        if !matches!(url.scheme(), "https" | "http") || !is_plain || url.as_str() != text || url.path() == "/"
+        {
+            return Err(fault("[serve] url", "this is no address of a server")
+                .value(text)
+                .expected("https, a host in lower case, and a path, such as https://recon.example.com/mcp"));
+        }
+        let auth = self.auth.as_ref().ok_or_else(|| {
+            fault("[serve.auth]", "nothing says whose tokens are accepted")
+                .expected("a table [serve.auth] with provider")
+        })?;
+        auth.check()?;
+        Ok((url, auth))
     }
 }
 
@@ -88,20 +143,5 @@ impl<'de> Deserialize<'de> for Peers {
                 "`{text}` is neither an address, such as 203.0.113.10, nor a network, such as 203.0.113.0/28"
             ))
         })
-    }
-}
-
-mod defaults {
-    use std::net::{Ipv4Addr, SocketAddr};
-    use std::path::PathBuf;
-
-    pub(super) fn bind() -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, 8080).into()
-    }
-    pub(super) fn roots() -> Vec<PathBuf> {
-        vec![".".into()]
-    }
-    pub(super) const fn confirm_writes() -> bool {
-        true
     }
 }

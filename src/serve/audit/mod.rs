@@ -1,21 +1,11 @@
-//! The audit log: one line of JSON for each call, allowed or denied, each with the hash of the one before.
+//! The audit log: one line of JSON for each call, allowed or denied, each with the hash of the one before. A call whose line
+//! cannot be written is not answered.
 
-use std::path::PathBuf;
+mod chain;
+mod line;
+mod sink;
+mod verify;
 
-use serde::Deserialize;
-
-/// `[serve.audit]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AuditSettings {
-    /// The file, relative to the folder of `tieout.toml`.
-    pub file: PathBuf,
-    /// Bytes after which a new file is begun, such as `64MiB`; each day begins one, too.
-    pub rotate_bytes: String,
-}
-
-impl Default for AuditSettings {
-    fn default() -> Self {
-        Self { file: ".tieout/audit/audit.jsonl".into(), rotate_bytes: "64MiB".to_owned() }
-    }
-}
+pub use self::line::{Line, digest_of};
+pub use self::sink::{AuditSettings, Sink};
+pub use self::verify::{Verified, Verify};

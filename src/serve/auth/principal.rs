@@ -17,14 +17,26 @@ impl Principal {
     /// Whoever started the server, over stdio: what he may do is decided by the operating system.
     #[must_use]
     pub fn local() -> Self {
+        let nothing = BTreeSet::new;
         Self {
             subject: "local".to_owned(),
             client_id: String::new(),
             token_id: String::new(),
-            scopes: BTreeSet::new(),
-            groups: BTreeSet::new(),
+            scopes: nothing(),
+            groups: nothing(),
             is_local: true,
         }
+    }
+
+    /// Whom a token names that has been verified.
+    pub(super) const fn verified(
+        subject: String,
+        client_id: String,
+        token_id: String,
+        scopes: BTreeSet<String>,
+        groups: BTreeSet<String>,
+    ) -> Self {
+        Self { subject, client_id, token_id, scopes, groups, is_local: false }
     }
 
     /// The user, or the client that acts for itself.

@@ -1,0 +1,106 @@
+//! What a person sees of the server for agents.
+
+use super::McpCommand;
+use super::print::Printer;
+use crate::fault::{Kind, Result, shown_lines};
+use crate::report::{table, to_json};
+use crate::serve::audit::Verified;
+
+/// Runs a command of `tieout mcp`.
+pub(super) fn dispatch(command: &McpCommand, printer: &mut Printer) -> Result<u8> {
+    match command {
+        McpCommand::Serve(serve) => {
+            serve.run(&mut |listening| {
+                let at = |address: Option<std::net::SocketAddr>| {
+                    address.map(|at| format!(" at {at}")).unwrap_or_default()
+                };
+                printer.line(&format!("serving {}{}", listening.url, at(listening.address)));
+                if listening.admin.is_some() {
+                    printer.line(&format!("healthz, readyz and metrics{}", at(listening.admin)));
+                }
+            })?;
+            Ok(0)
+        }
+        McpCommand::Doctor(doctor) => {
+            let examination = doctor.run();
+            if doctor.json {
+                printer.line(&to_json(&examination)?);
+            } else {
+                printer.line(&format!("tieout {}, mcp doctor", examination.tieout));
+                if let Some(endpoint) = &examination.endpoint {
+                    printer.line(endpoint);
+                }
+                printer.line(&table(
+                    printer.width,
+                    &["check", "verdict", "ms", "what was found, and what to do"],
+                    examination.checks.iter().map(|check| {
+                        let next = check.next.as_ref().map(|next| format!("\n→ {next}")).unwrap_or_default();
+                        [
+                            check.check.to_owned(),
+                            check.verdict.name().to_owned(),
+                            check.milliseconds.to_string(),
+                            format!("{}{next}", check.found),
+                        ]
+                    }),
+                ));
+                printer.line(&examination.summary());
+            }
+            Ok(examination.exit_code())
+        }
+        McpCommand::Login(login) => {
+            let logged_in = login.run(&mut |address| {
+                printer.note(&format!("open this address in a browser of this machine:\n  {address}"))
+            })?;
+            if login.json {
+                printer.line(&to_json(&logged_in)?);
+            } else {
+                let ends =
+                    logged_in.expires_in.map(|seconds| format!(", for {seconds} s")).unwrap_or_default();
+                printer.line(&format!(
+                    "signed in at {} as a person of the client {}{ends}",
+                    logged_in.issuer, logged_in.client_id
+                ));
+                printer.line(&format!("scopes: {}", shown_lines(&logged_in.scope)));
+                printer.line(&format!(
+                    "{} lists {} tools: {}",
+                    logged_in.endpoint,
+                    logged_in.tools.len(),
+                    logged_in.tools.join(", ")
+                ));
+            }
+            Ok(0)
+        }
+        McpCommand::ClientConfig(sheet) => {
+            let made = sheet.run()?;
+            let text = if sheet.json { to_json(&made)? } else { made.text()? };
+            printer.line(&text);
+            Ok(0)
+        }
+    }
+}
+
+impl Printer {
+    /// Whether an audit log is whole.
+    pub(super) fn verified(&mut self, verified: &Verified, as_json: bool) -> Result<u8> {
+        if as_json {
+            self.line(&to_json(verified)?);
+        } else {
+            for fault in &verified.faults {
+                self.line(fault);
+            }
+            if verified.more_faults > 0 {
+                self.line(&format!("… and {} more", verified.more_faults));
+            }
+            let span = match (&verified.first, &verified.last) {
+                (Some(first), Some(last)) => format!(", {first} to {last}"),
+                _ => String::new(),
+            };
+            let verdict = if verified.is_whole { "the chain is whole" } else { "the chain is broken" };
+            self.line(&format!("{verdict}: {} lines{span}", verified.lines));
+            if let Some(hash) = &verified.last_hash {
+                self.line(&format!("last hash: {hash}"));
+            }
+        }
+        Ok(if verified.is_whole { 0 } else { Kind::Input.exit_code() })
+    }
+}

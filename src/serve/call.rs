@@ -1,0 +1,395 @@
+//! One call, from who makes it to its line in the audit log: may he, does he mean it, is there room; then the operation,
+//! on a thread of its own; then the line; then the answer.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use rmcp::ErrorData;
+use rmcp::model::{
+    CallToolResponse, CallToolResult, ContentBlock, InputResponses, JsonObject, ReadResourceResult, Resource,
+    Tool,
+};
+use serde_json::Value;
+use tokio::sync::mpsc::Sender;
+use tokio_util::sync::CancellationToken;
+
+use super::audit::{Line, Sink, digest_of};
+use super::auth::{Policy, Principal, Scopes};
+use super::confirm::Confirmations;
+use super::limits::Limits;
+use super::metrics::Metrics;
+use super::resources;
+use super::roots::Roots;
+use super::safe::safe;
+use super::tools::{Offered, Prepared};
+use super::watch::{Step, Watch};
+use crate::fault::{Fault, Kind, Result, shown};
+use crate::operations::{Context, Effect, Purpose, View, default_config};
+
+/// Who calls, and from where.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub(super) principal: Arc<Principal>,
+    /// The id of the request, in the log, in the audit and in the answer's head.
+    pub(super) request_id: String,
+    /// The trace that it is part of (W3C Trace Context).
+    pub(super) trace_id: String,
+    /// The address that is connected.
+    pub(super) proxy: String,
+    /// The address that the proxy says it speaks for.
+    pub(super) client: String,
+}
+
+impl Caller {
+    /// Whoever holds the other end of the pipe.
+    pub(super) fn local() -> Self {
+        Self {
+            principal: Arc::new(Principal::local()),
+            request_id: super::request::id(),
+            trace_id: String::new(),
+            proxy: String::new(),
+            client: String::new(),
+        }
+    }
+}
+
+/// What is asked for.
+pub(super) struct Call {
+    pub(super) tool: String,
+    pub(super) arguments: JsonObject,
+    /// What the person behind the agent said when he was asked.
+    pub(super) answers: Option<InputResponses>,
+    /// What was to be brought back with that.
+    pub(super) state: Option<String>,
+    /// Whether the person can be asked.
+    pub(super) can_ask: bool,
+}
+
+/// Why there is no answer: a stable word for the audit, and what the caller is told.
+struct Refusal {
+    reason: &'static str,
+    fault: Fault,
+}
+
+impl Refusal {
+    fn new(reason: &'static str, fault: Fault) -> Self {
+        Self { reason, fault }
+    }
+}
+
+/// What a call came to, before it is written down.
+enum Outcome {
+    Done(Value),
+    Failed(Fault),
+    Refused(Refusal),
+    Asked(Box<rmcp::model::InputRequiredResult>),
+}
+
+/// Where calls are handled.
+pub(super) struct Desk {
+    pub(super) tools: Vec<Offered>,
+    pub(super) scopes: Scopes,
+    pub(super) policy: Policy,
+    pub(super) roots: Roots,
+    pub(super) limits: Arc<Limits>,
+    pub(super) audit: Arc<Sink>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) confirmations: Confirmations,
+    /// The `tieout.toml` that is meant where a call names none.
+    pub(super) config: PathBuf,
+    pub(super) writes: bool,
+    pub(super) confirm_writes: bool,
+    pub(super) call_time: Duration,
+    /// Cancelled when the server has waited for calls in flight long enough.
+    pub(super) closing: CancellationToken,
+}
+
+/// Bytes of an answer that an agent can be expected to hold in mind.
+const LARGEST: usize = 128 * 1024;
+
+/// The name under which reading a report stands in the audit, in grants and among the scopes: it shows what listing shows.
+pub(super) const READING: &str = "list_discrepancies";
+
+impl Desk {
+    /// The tools that a caller may call by what he is granted; those whose scopes he still lacks are among them.
+    pub(super) fn tools_of(&self, caller: &Caller) -> Vec<Tool> {
+        let is_granted = |tool: &&Offered| self.policy.view(&caller.principal, tool.name).is_some();
+        self.tools.iter().filter(is_granted).map(Offered::listed).collect()
+    }
+
+    /// The reports that a caller may read.
+    pub(super) fn resources_of(&self, caller: &Caller) -> Vec<Resource> {
+        match self.reads_everything(caller) {
+            // Without a configuration that can be read there are none.
+            true => resources::list(&self.config).unwrap_or_default(),
+            false => Vec::new(),
+        }
+    }
+
+    /// Whether a caller may read reports, which hold everything.
+    fn reads_everything(&self, caller: &Caller) -> bool {
+        self.policy.view(&caller.principal, READING).is_some_and(|view| view.is_everything())
+    }
+
+    /// Handles a call of a tool.
+    ///
+    /// # Errors
+    /// Where the protocol knows an error: an unknown tool, and an audit log that cannot be written.
+    pub(super) async fn call(
+        &self,
+        caller: &Caller,
+        call: Call,
+        steps: Option<Sender<Step>>,
+        cancelled: CancellationToken,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let start = Instant::now();
+        let line = self.line(caller, &call.tool, &call.arguments);
+        let Some(tool) = self.tools.iter().find(|tool| tool.name == call.tool) else {
+            self.record(line.denied("unknown-tool"), start).await?;
+            return Err(ErrorData::invalid_params(format!("there is no tool {}", shown(&call.tool)), None));
+        };
+        let outcome = self.attend(caller, tool, call, steps, cancelled, &line).await;
+        let (word, rows, refused, answer) = match outcome {
+            Outcome::Done(value) => {
+                let rows = value.get("rows").or_else(|| value.get("records")).and_then(Value::as_u64);
+                ("done", rows, None, CallToolResult::structured(value).into())
+            }
+            Outcome::Failed(fault) if fault.kind() == Kind::Bug => {
+                tracing::error!(request = caller.request_id, fault = %fault, "a tool failed");
+                (word_for(fault.kind()), None, None, failed(&fault))
+            }
+            Outcome::Failed(fault) => (word_for(fault.kind()), None, None, failed(&fault)),
+            Outcome::Refused(refusal) => ("", None, Some(refusal.reason), failed(&refusal.fault)),
+            Outcome::Asked(asked) => ("asked", None, None, CallToolResponse::InputRequired(*asked)),
+        };
+        let line = match refused {
+            Some(reason) => {
+                self.metrics.refused(reason);
+                line.denied(reason)
+            }
+            None => {
+                self.metrics.called(tool.name, word, start.elapsed());
+                line.allowed(word, rows)
+            }
+        };
+        self.record(line, start).await?;
+        Ok(answer)
+    }
+
+    async fn attend(
+        &self,
+        caller: &Caller,
+        tool: &Offered,
+        call: Call,
+        steps: Option<Sender<Step>>,
+        cancelled: CancellationToken,
+        line: &Line,
+    ) -> Outcome {
+        let admitted = self.admit(caller, tool, &call);
+        let (prepared, view) = match admitted {
+            Ok(admitted) => admitted,
+            Err(outcome) => return outcome,
+        };
+        let permit = match self.limits.admit(caller.principal.subject(), tool.name) {
+            Ok(permit) => permit,
+            Err(refused) => return Outcome::Refused(Refusal::new(refused.reason, refused.fault)),
+        };
+        if prepared.effect() == Effect::Writes {
+            if self.confirm_writes {
+                match self.confirmed(caller, tool, &call) {
+                    Ok(None) => {}
+                    Ok(Some(ask)) => return Outcome::Asked(Box::new(ask)),
+                    Err(refusal) => return Outcome::Refused(refusal),
+                }
+            }
+            // What is written must be known even if the line of its end cannot be written any more.
+            if let Err(fault) = Sink::write(&self.audit, line.clone().allowed("begun", None)).await {
+                return Outcome::Refused(Refusal::new("audit", fault));
+            }
+        }
+        let stop = cancelled.child_token();
+        // Dropped with this future: a client that goes away stops the work.
+        let _guard = stop.clone().drop_guard();
+        let watch = Watch::new(steps, stop.clone());
+        let running = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let context = Context { progress: &watch, now: SystemTime::now(), view: &view };
+            prepared.perform(&context)
+        });
+        let late = |what: &str| {
+            stop.cancel();
+            Outcome::Failed(Fault::new(Kind::Cancelled, what.to_owned()))
+        };
+        tokio::select! {
+            ended = running => match ended {
+                Ok(Ok(value)) => fitting(safe(value)),
+                Ok(Err(fault)) => Outcome::Failed(fault),
+                Err(_) => Outcome::Failed(Fault::new(Kind::Bug, "tieout stopped at a fault of its own")),
+            },
+            () = tokio::time::sleep(self.call_time) => late("the call took longer than it may, and was stopped"),
+            () = self.closing.cancelled() => late("the server stops"),
+            () = cancelled.cancelled() => late("the call was cancelled"),
+        }
+    }
+
+    /// What must hold before anything is done.
+    fn admit(
+        &self,
+        caller: &Caller,
+        tool: &Offered,
+        call: &Call,
+    ) -> Result<(Box<dyn Prepared>, View), Outcome> {
+        let refuse = |reason, fault| Err(Outcome::Refused(Refusal::new(reason, fault)));
+        let denied = |what: &str| Fault::new(Kind::Denied, what.to_owned());
+        let principal = &caller.principal;
+        if let Some(missing) = self.scopes.missing(principal, tool.name) {
+            return refuse(
+                "scope-missing",
+                denied("the token lacks a scope for this tool").expected(missing),
+            );
+        }
+        let Some(view) = self.policy.view(principal, tool.name) else {
+            return refuse("policy", denied("this tool is not granted to you"));
+        };
+        let mut prepared = tool.prepare(call.arguments.clone()).map_err(Outcome::Failed)?;
+        if prepared.needs_full_view() && !view.is_everything() {
+            return refuse(
+                "policy",
+                denied("what this call answers cannot be narrowed to what you may see")
+                    .next("list_discrepancies, explain_discrepancy and export_report show what you may see"),
+            );
+        }
+        if prepared.effect() == Effect::Writes && !self.writes {
+            return refuse("writes-off", denied("this server only reads, and this call would write")
+                .next("leave out the argument that names a file to write, or set dry_run; the operator can set [serve] writes = true"));
+        }
+        for file in prepared.files() {
+            if file.purpose == Purpose::Configuration && *file.path == default_config() {
+                *file.path = self.config.clone();
+                continue;
+            }
+            match self.roots.confine(file.path, file.purpose) {
+                Ok(confined) => *file.path = confined,
+                Err(fault) => return refuse("path", fault),
+            }
+        }
+        Ok((prepared, view))
+    }
+
+    /// Whether the person behind the agent has said yes to exactly this call: then nothing; else what to ask him.
+    fn confirmed(
+        &self,
+        caller: &Caller,
+        tool: &Offered,
+        call: &Call,
+    ) -> Result<Option<rmcp::model::InputRequiredResult>, Refusal> {
+        let subject = caller.principal.subject();
+        let arguments = digest_of(&call.arguments);
+        match (&call.state, &call.answers) {
+            (Some(state), Some(answers)) => {
+                self.confirmations
+                    .redeem(state, subject, tool.name, &arguments)
+                    .map_err(|fault| Refusal::new("confirmation", fault))?;
+                match super::confirm::is_yes(answers) {
+                    true => Ok(None),
+                    false => Err(Refusal::new(
+                        "declined",
+                        Fault::new(Kind::Usage, "the person who was asked did not agree: nothing was written"),
+                    )),
+                }
+            }
+            _ if !call.can_ask => Err(Refusal::new(
+                "cannot-confirm",
+                Fault::new(Kind::Usage, "this call writes, which a person has to confirm, and this client cannot ask one")
+                    .next("use a client that supports elicitation with protocol 2026-07-28, or let the operator set [serve] confirm_writes = false"),
+            )),
+            _ => Ok(Some(self.confirmations.ask(subject, tool.name, tool.title, &call.arguments, &arguments).map_err(|fault| Refusal::new("confirmation", fault))?)),
+        }
+    }
+
+    /// Reads a report.
+    ///
+    /// # Errors
+    /// Where there is none, or he may not read it.
+    pub(super) async fn read(&self, caller: &Caller, uri: String) -> Result<ReadResourceResult, ErrorData> {
+        let start = Instant::now();
+        let arguments = JsonObject::from_iter([("uri".to_owned(), Value::from(uri.clone()))]);
+        let line = self.line(caller, "resources/read", &arguments);
+        let reason = if self.scopes.missing(&caller.principal, READING).is_some() {
+            Some("scope-missing")
+        } else if !self.reads_everything(caller) {
+            Some("policy")
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            self.record(line.denied(reason), start).await?;
+            return Err(ErrorData::resource_not_found("there is no such resource for you", None));
+        }
+        let _permit = match self.limits.admit(caller.principal.subject(), READING) {
+            Ok(permit) => permit,
+            Err(refused) => {
+                self.record(line.denied(refused.reason), start).await?;
+                return Err(ErrorData::internal_error(refused.fault.to_string(), None));
+            }
+        };
+        let config = self.config.clone();
+        let read = tokio::task::spawn_blocking(move || resources::read(&config, &uri)).await;
+        let read =
+            read.unwrap_or_else(|_| Err(Fault::new(Kind::Bug, "tieout stopped at a fault of its own")));
+        let outcome = read.as_ref().map_or_else(|fault| word_for(fault.kind()), |_| "done");
+        self.record(line.allowed(outcome, None), start).await?;
+        read.map_err(|fault| ErrorData::resource_not_found(fault.to_string(), None))
+    }
+
+    fn line(&self, caller: &Caller, tool: &str, arguments: &JsonObject) -> Line {
+        Line::of(tool, arguments)
+            .by(&caller.principal)
+            .from(&caller.proxy, &caller.client)
+            .request(&caller.request_id, &caller.trace_id)
+    }
+
+    /// Writes the line, or nothing is answered.
+    async fn record(&self, line: Line, start: Instant) -> Result<(), ErrorData> {
+        Sink::write(&self.audit, line.took(start.elapsed())).await.map_err(|fault| {
+            self.metrics.audit_failures.inc();
+            tracing::error!(%fault, "the audit log cannot be written: nothing is served");
+            ErrorData::internal_error("this call cannot be recorded, so that it is not answered", None)
+        })
+    }
+}
+
+/// The word of the audit log for what a call came to that failed.
+const fn word_for(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Usage => "usage",
+        Kind::Configuration => "configuration",
+        Kind::Input => "input",
+        Kind::Platform => "platform",
+        Kind::SignIn => "sign-in",
+        Kind::Output => "output",
+        Kind::Denied => "denied",
+        Kind::Cancelled => "cancelled",
+        Kind::Bug => "bug",
+    }
+}
+
+/// A fault as an agent meets it: a result that says what went wrong and what to do.
+fn failed(fault: &Fault) -> CallToolResponse {
+    CallToolResult::error(vec![ContentBlock::text(fault.to_string())]).into()
+}
+
+/// An answer that an agent can hold in mind, or the advice to ask for less.
+fn fitting(value: Value) -> Outcome {
+    let bytes = value.to_string().len();
+    if bytes <= LARGEST {
+        return Outcome::Done(value);
+    }
+    Outcome::Failed(
+        Fault::new(Kind::Usage, "the answer is larger than an agent can hold in mind")
+            .value(format!("{bytes} bytes"))
+            .expected(format!("at most {LARGEST}"))
+            .next("ask for less: a smaller limit, a filter, or one operation by its name"),
+    )
+}

@@ -1,0 +1,152 @@
+//! Nobody comes in over HTTP without a token that is good for what he asks: checked before the protocol sees the request,
+//! so that what is missing can be said as HTTP says it (RFC 6750 §3: 401 and 403 with a challenge).
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use rmcp::model::JsonObject;
+use serde::Deserialize;
+
+use super::audit::Line;
+use super::auth::{Challenge, Principal, Refusal, Scopes, Verifier};
+use super::body;
+use super::call::{Caller, READING};
+use super::front::Refuser;
+use super::request::Origin;
+
+/// What the gate needs to know.
+pub(super) struct Gate {
+    pub(super) verifier: Arc<Verifier>,
+    pub(super) scopes: Scopes,
+    pub(super) challenge: Challenge,
+    pub(super) refuser: Refuser,
+    /// Bytes that a body may have, and how long it may take.
+    pub(super) body: usize,
+    pub(super) body_time: Duration,
+}
+
+/// As much of a message as decides whether it may pass. A field that stands there twice is an error: which of them the protocol
+/// would take is not to be found out here.
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    params: Option<Params<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Params<'a> {
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(default)]
+    arguments: Option<JsonObject>,
+}
+
+impl Message<'_> {
+    /// The tool whose scopes it needs, if it needs any beyond a token.
+    fn tool(&self) -> Option<&str> {
+        match self.method.as_deref()? {
+            "tools/call" => self.params.as_ref()?.name.as_deref(),
+            "resources/read" => Some(READING),
+            _ => None,
+        }
+    }
+
+    /// The line in the audit log for it.
+    fn line(&self) -> Line {
+        let name = match self.method.as_deref() {
+            Some("tools/call") => self.tool().unwrap_or("tools/call"),
+            method => method.unwrap_or_default(),
+        };
+        let arguments = self.params.as_ref().and_then(|params| params.arguments.clone());
+        Line::of(name, &arguments.unwrap_or_default())
+    }
+}
+
+fn nothing() -> Line {
+    Line::of("", &JsonObject::new())
+}
+
+/// Lets a request pass, with who makes it, or refuses it.
+pub(super) async fn gate(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let origin = parts.extensions.get::<Origin>().cloned().unwrap_or_default();
+    let verified = match bearer(&parts.headers) {
+        Ok(token) => gate.verifier.verify(token, SystemTime::now()).await,
+        Err(refusal) => Err(refusal),
+    };
+    let principal = match verified {
+        Ok(principal) => principal,
+        Err(refusal) => {
+            // What was asked for does not matter, and is not read: who is not known may send what he likes.
+            let challenge = gate.challenge.unauthorized(&refusal, &gate.scopes.all().join(" "));
+            let challenge = (refusal.status == StatusCode::UNAUTHORIZED).then_some(challenge);
+            return gate.refuser.refuse(nothing(), refusal.reason, &origin, refusal.status, challenge).await;
+        }
+    };
+    // The token itself goes no further.
+    parts.headers.remove(AUTHORIZATION);
+    let bytes = match body::read(&parts, body, gate.body, gate.body_time).await {
+        Ok(bytes) => bytes,
+        Err((reason, status)) => {
+            return gate.refuser.refuse(nothing().by(&principal), reason, &origin, status, None).await;
+        }
+    };
+    if !bytes.is_empty() {
+        if let Err(refused) = gate.check(&principal, &bytes) {
+            let Refused { line, reason, status, challenge } = *refused;
+            return gate.refuser.refuse(line.by(&principal), reason, &origin, status, challenge).await;
+        }
+    }
+    parts.extensions.insert(Caller {
+        principal,
+        request_id: origin.request_id,
+        trace_id: origin.trace_id,
+        proxy: origin.proxy.to_string(),
+        client: origin.client.to_string(),
+    });
+    next.run(Request::from_parts(parts, Body::from(bytes))).await
+}
+
+/// A message that may not pass.
+struct Refused {
+    line: Line,
+    reason: &'static str,
+    status: StatusCode,
+    challenge: Option<String>,
+}
+
+impl Gate {
+    /// Whether the token is good for what the message asks.
+    fn check(&self, principal: &Principal, bytes: &[u8]) -> Result<(), Box<Refused>> {
+        let message: Message<'_> = serde_json::from_slice(bytes).map_err(|_| {
+            let (line, reason, status) = (nothing(), "body-malformed", StatusCode::BAD_REQUEST);
+            Box::new(Refused { line, reason, status, challenge: None })
+        })?;
+        let Some(tool) = message.tool() else { return Ok(()) };
+        let Some(needed) = self.scopes.missing(principal, tool) else { return Ok(()) };
+        let challenge = Some(self.challenge.insufficient_scope(&needed));
+        let (line, reason, status) = (message.line(), "scope-missing", StatusCode::FORBIDDEN);
+        Err(Box::new(Refused { line, reason, status, challenge }))
+    }
+}
+
+/// The token of a request: exactly one, in its head (RFC 6750 §2.1).
+fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let Some(one) = all.next() else { return Err(Refusal::no_token()) };
+    let text = one.to_str().ok().filter(|_| all.next().is_none()).ok_or_else(Refusal::malformed)?;
+    let (scheme, token) = text.split_once(' ').ok_or_else(Refusal::malformed)?;
+    match scheme.eq_ignore_ascii_case("bearer") {
+        true => Ok(token.trim()),
+        false => Err(Refusal::no_token()),
+    }
+}

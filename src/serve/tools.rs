@@ -1,0 +1,125 @@
+//! The registry: which operations agents may call. To add one, implement [`Tool`] for it and name it in [`all`].
+
+use rmcp::model::{JsonObject, Tool as Described, ToolAnnotations};
+use serde_json::Value;
+
+use crate::fault::{Fault, Kind, Result};
+use crate::operations::{self, Context, Effect, FileArgument, Tool};
+
+/// A tool, whichever operation it is.
+pub(super) struct Offered {
+    /// The name.
+    pub(super) name: &'static str,
+    /// What the person is told who confirms a call.
+    pub(super) title: &'static str,
+    /// Whether no call can do without writing.
+    pub(super) only_writes: bool,
+    /// As it is listed.
+    pub(super) described: Described,
+    prepare: fn(JsonObject) -> Result<Box<dyn Prepared>>,
+}
+
+/// A call whose arguments have been understood.
+pub(super) trait Prepared: Send + Sync {
+    fn files(&mut self) -> Vec<FileArgument<'_>>;
+    fn effect(&self) -> Effect;
+    fn needs_full_view(&self) -> bool;
+    fn perform(&self, context: &Context<'_>) -> Result<Value>;
+}
+
+impl<T: Tool> Prepared for T {
+    fn files(&mut self) -> Vec<FileArgument<'_>> {
+        Tool::files(self)
+    }
+
+    fn effect(&self) -> Effect {
+        Tool::effect(self)
+    }
+
+    fn needs_full_view(&self) -> bool {
+        Tool::needs_full_view(self)
+    }
+
+    fn perform(&self, context: &Context<'_>) -> Result<Value> {
+        let output = Tool::perform(self, context)?;
+        serde_json::to_value(output)
+            .map_err(|error| Fault::new(Kind::Bug, "the answer cannot be written as JSON").because(error))
+    }
+}
+
+/// All tools, in the order in which they are listed; `writes` is whether those are among them that can only write.
+pub(super) fn all(writes: bool) -> Vec<Offered> {
+    let mut all = vec![offer::<operations::Explain>(writes)];
+    all.retain(|tool| writes || !tool.only_writes);
+    all
+}
+
+fn offer<T: Tool>(writes: bool) -> Offered {
+    let annotations = ToolAnnotations::new()
+        .read_only(!writes || T::EFFECT != Effect::Writes)
+        // What is written are reports, each run its own anew: the same call leaves the same files.
+        .destructive(writes && T::EFFECT == Effect::Writes)
+        .idempotent(true)
+        .open_world(T::ASKS_PLATFORM);
+    let described = Described::new(T::NAME, description::<T>(), JsonObject::new())
+        .with_title(T::TITLE)
+        .with_input_schema::<T>()
+        .with_output_schema::<T::Output>()
+        .with_annotations(annotations);
+    Offered {
+        name: T::NAME,
+        title: T::TITLE,
+        only_writes: T::ONLY_WRITES,
+        described,
+        prepare: |arguments| {
+            let value = Value::Object(arguments);
+            let prepared: T =
+                serde_json::from_value(value).map_err(|error| misunderstood(T::NAME, &error))?;
+            Ok(Box::new(prepared))
+        },
+    }
+}
+
+impl Offered {
+    /// Understands `arguments`.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] with the argument that is not as it should be.
+    pub(super) fn prepare(&self, arguments: JsonObject) -> Result<Box<dyn Prepared>> {
+        (self.prepare)(arguments)
+    }
+
+    /// As it is listed, shared.
+    pub(super) fn listed(&self) -> Described {
+        self.described.clone()
+    }
+}
+
+/// What the arguments' schema says of the operation, which is its documentation; there it need not stand a second time.
+fn description<T: Tool>() -> String {
+    let schema = schemars::schema_for!(T);
+    schema.get("description").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// Arguments that are not as they should be, with the nearest that is.
+fn misunderstood(tool: &str, error: &serde_json::Error) -> Fault {
+    let message = error.to_string();
+    let fault = Fault::new(Kind::Usage, "these arguments cannot be used").at(tool.to_owned()).value(&message);
+    match crate::fault::did_you_mean(&message) {
+        Some(near) => fault.next(format!("did you mean {near}?")),
+        None => fault.next("tools/list has the schema of the arguments"),
+    }
+}
+
+impl Tool for operations::Explain {
+    const NAME: &'static str = "explain_discrepancy";
+    const TITLE: &'static str = "Explain a discrepancy";
+    const EFFECT: Effect = Effect::Reads;
+    type Output = Value;
+    fn perform(&self, context: &Context<'_>) -> Result<Value> {
+        Ok(serde_json::to_value(self.run(context)?).unwrap_or_default())
+    }
+    fn files(&mut self) -> Vec<FileArgument<'_>> {
+        vec![FileArgument { path: &mut self.config, purpose: operations::Purpose::Configuration }]
+    }
+}
