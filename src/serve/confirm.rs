@@ -32,7 +32,7 @@ impl Confirmations {
     /// # Errors
     /// [`Kind::Bug`] where the machine gives no random numbers.
     pub(super) fn new() -> Result<Self> {
-        let codec = RequestStateCodec::try_new(&random::<32>()?)
+        let codec = RequestStateCodec::try_new(random::<32>()?)
             .map_err(|error| Fault::new(Kind::Bug, "confirmations cannot be sealed").because(error))?;
         Ok(Self { codec, used: Mutex::default() })
     }

@@ -123,7 +123,7 @@ impl Limits {
         };
         let positive =
             |key: &str, value: u32| NonZeroU32::new(value).ok_or_else(|| at(key).expected("at least 1"));
-        for (tool, _) in &settings.tools {
+        for tool in settings.tools.keys() {
             if !known.contains(&tool.as_str()) {
                 let fault = Fault::new(Kind::Configuration, "there is no such tool")
                     .at("[serve.limits.tools]")

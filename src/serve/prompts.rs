@@ -85,7 +85,7 @@ pub(super) fn get(name: &str, arguments: Option<&JsonObject>) -> Result<GetPromp
     {
         return Err(wrong(format!("{} takes no argument {}", known.name, crate::fault::shown(unknown))));
     }
-    let mut text = known.text.replace("", "");
+    let mut text = known.text.to_owned();
     for (argument, _, is_needed) in known.arguments {
         let value = match given(argument) {
             None if *is_needed => return Err(wrong(format!("{} needs the argument {argument}", known.name))),

@@ -87,26 +87,19 @@ impl AuthSettings {
         let fault = |key: &str, what: &str| {
             Fault::new(Kind::Configuration, what.to_owned()).at(format!("[serve.auth] {key}"))
         };
-        let (needed, foreign): ([(&str, bool); 2], [(&str, bool); 2]) = match self.provider {
-            Provider::Cognito => (
-                [("region", self.region.is_some()), ("pool", self.pool.is_some())],
-                [("issuer", self.issuer.is_some()), ("jwks", self.jwks.is_some())],
-            ),
-            Provider::Oidc => (
-                [("issuer", self.issuer.is_some()), ("issuer", self.issuer.is_some())],
-                [("region", self.region.is_some()), ("pool", self.pool.is_some())],
-            ),
-        };
-        for (key, is_there) in needed {
-            if !is_there {
+        let is_cognito = self.provider == Provider::Cognito;
+        let keys = [
+            ("region", self.region.is_some(), is_cognito, is_cognito),
+            ("pool", self.pool.is_some(), is_cognito, is_cognito),
+            ("issuer", self.issuer.is_some(), !is_cognito, !is_cognito),
+            ("jwks", self.jwks.is_some(), false, !is_cognito),
+        ];
+        for (key, is_there, is_needed, is_known) in keys {
+            if is_needed && !is_there {
                 return Err(fault(key, "this provider needs it"));
             }
-        }
-        for (key, is_there) in foreign {
-            if is_there {
-                return Err(
-                    fault(key, "this provider has none").next("leave it out, or choose the other provider")
-                );
+            if is_there && !is_known {
+                return Err(fault(key, "this provider has none").next("leave it out, or choose the other provider"));
             }
         }
         if let (Some(region), Some(pool)) = (&self.region, &self.pool) {

@@ -428,7 +428,7 @@ fn keys(asker: &Asker, issuer: &Issuer) -> Result<Finding<()>> {
 
 /// A browser of somebody else's page must not get through (DNS rebinding).
 fn foreign_origin(asker: &Asker, url: &Url) -> Result<Finding<()>> {
-    let answer = asker.from_origin(url, &discovery::greeting(), "https://tieout.invalid")?;
+    let answer = asker.as_page_of(url, &discovery::greeting(), "https://tieout.invalid")?;
     match answer.status {
         403 => pass((), "a request of a page of another origin is refused with 403"),
         status => {

@@ -97,7 +97,7 @@ impl Asker {
     ///
     /// # Errors
     /// [`Kind::Platform`] where nobody answers.
-    pub(super) fn from_origin(&self, url: &Url, message: &Value, origin: &str) -> Result<Answer> {
+    pub(super) fn as_page_of(&self, url: &Url, message: &Value, origin: &str) -> Result<Answer> {
         read(url, self.post(url, message, "server/discover").header("Origin", origin))
     }
 

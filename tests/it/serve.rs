@@ -1,0 +1,157 @@
+//! The server of agents, from outside: what it answers, and what it refuses, each with a line in the audit log.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+
+use super::issuer::{Issuer, Key, now};
+use super::served::{Served, URL, call, folder, settings};
+
+fn changed(claims: &Value, name: &str, value: Value) -> Value {
+    let mut claims = claims.clone();
+    claims[name] = value;
+    claims
+}
+
+fn without(claims: &Value, name: &str) -> Value {
+    let mut claims = claims.clone();
+    claims.as_object_mut().unwrap().remove(name);
+    claims
+}
+
+#[test]
+fn every_token_that_is_no_good_is_refused_with_one_line() {
+    let issuer = Issuer::start();
+    let folder = folder(&settings(&issuer, ""));
+    let served = Served::start(folder.path());
+    let good = issuer.claims(URL, "tieout/read");
+    let sign = |claims: &Value| issuer.sign(claims);
+    let (kid, public_pem) = {
+        let keys = issuer.keys.lock().unwrap();
+        (keys[0].kid.clone(), keys[0].public_pem())
+    };
+    let with_head = |head: Value, signature: &str| {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        format!("{}.{}.{signature}", part(&head), part(&good))
+    };
+    let hs256 = {
+        let header = Header { kid: Some(kid.clone()), ..Header::new(Algorithm::HS256) };
+        jsonwebtoken::encode(&header, &good, &EncodingKey::from_secret(public_pem.as_bytes())).unwrap()
+    };
+    let tampered = {
+        let token = sign(&good);
+        let (head, rest) = token.split_once('.').unwrap();
+        let (_, signature) = rest.split_once('.').unwrap();
+        let more = changed(&good, "scope", json!("tieout/read tieout/run tieout/write"));
+        format!("{head}.{}.{signature}", URL_SAFE_NO_PAD.encode(more.to_string()))
+    };
+    let named = |kid: &str| {
+        let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::ES256) };
+        issuer.keys.lock().unwrap()[0].sign_as(&header, &good)
+    };
+    let rows: Vec<(&str, Option<String>)> = vec![
+        ("no-token", None),
+        ("malformed", Some("garbage".to_owned())),
+        ("malformed", Some("a.b.c".to_owned())),
+        ("malformed", Some("x".repeat(17 * 1024))),
+        ("expired", Some(sign(&changed(&good, "exp", json!(now() - 31))))),
+        ("expired", Some(sign(&without(&good, "exp")))),
+        ("not-yet-valid", Some(sign(&changed(&good, "nbf", json!(now() + 120))))),
+        ("not-yet-valid", Some(sign(&changed(&good, "iat", json!(now() + 120))))),
+        ("wrong-issuer", Some(sign(&changed(&good, "iss", json!("https://evil.example/us-east-1_Test"))))),
+        ("wrong-issuer", Some(sign(&without(&good, "iss")))),
+        ("wrong-audience", Some(sign(&changed(&good, "aud", json!("https://other.example/mcp"))))),
+        ("wrong-audience", Some(sign(&changed(&good, "aud", json!(["https://other.example/mcp"]))))),
+        ("missing-audience", Some(sign(&without(&good, "aud")))),
+        ("id-token", Some(sign(&changed(&good, "token_use", json!("id"))))),
+        ("algorithm", Some(with_head(json!({"alg": "none"}), ""))),
+        ("algorithm", Some(with_head(json!({"alg": "NONE", "kid": kid}), "AAAA"))),
+        ("algorithm", Some(hs256)),
+        ("malformed", Some(with_head(json!({"alg": "ES256", "kid": kid, "crit": ["x"]}), "AAAA"))),
+        ("unknown-key", Some(named("nobody"))),
+        ("unknown-key", Some(named("../../../../dev/null"))),
+        ("unknown-key", Some(named("first' OR '1'='1"))),
+        ("unknown-key", Some(with_head(json!({"alg": "ES256"}), "AAAA"))),
+        ("signature", Some(tampered)),
+        ("signature", Some(Key::new("first").sign(&good))),
+        ("client-not-listed", Some(sign(&changed(&good, "client_id", json!("somebody"))))),
+        ("client-not-listed", Some(sign(&without(&good, "client_id")))),
+    ];
+    for (reason, token) in rows {
+        let message = call("explain_discrepancy", &json!({"id": "x"}));
+        let (response, lines) = served.lines_of(|| served.send(token.as_deref(), &message));
+        let place = format!("{reason}: {token:?}");
+        assert_eq!(response.status(), 401, "{place}");
+        let challenge = response.headers()["www-authenticate"].to_str().unwrap();
+        assert!(challenge.starts_with("Bearer resource_metadata=\"http://127.0.0.1/.well-known/oauth-protected-resource/mcp\""), "{challenge}");
+        assert!(challenge.contains("scope=\"") && challenge.contains("tieout/read"), "{challenge}");
+        assert_eq!(challenge.contains("error=\"invalid_token\""), token.is_some(), "{challenge}");
+        assert_eq!(lines.len(), 1, "{place}");
+        assert_eq!(lines[0]["reason"], reason, "{place}");
+        assert_eq!(lines[0]["decision"], "denied");
+        if let Some(token) = token.filter(|token| token.len() > 20) {
+            assert!(!lines[0].to_string().contains(&token), "a token is in the audit log");
+        }
+    }
+    // One that is good, so that the others are refused for what they say; and a machine may lack the audience.
+    let answered = |claims: &Value| served.send(Some(&sign(claims)), &json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).status();
+    assert_eq!(answered(&good), 200);
+    assert_eq!(answered(&without(&changed(&good, "client_id", json!("nightly")), "aud")), 200);
+    let verified = std::process::Command::new(env!("CARGO_BIN_EXE_tieout"))
+        .args(["audit", "verify"])
+        .arg(folder.path().join(".tieout/audit/audit.jsonl"))
+        .output()
+        .unwrap();
+    assert_eq!(verified.status.code(), Some(0), "{}", String::from_utf8_lossy(&verified.stdout));
+}
+
+#[test]
+fn every_request_that_is_not_as_it_should_be_is_refused_with_one_line() {
+    let issuer = Issuer::start();
+    let folder = folder(&settings(&issuer, "[serve.limits]\nbody = \"64KiB\"\nbody_seconds = 1\n"));
+    let served = Served::start(folder.path());
+    let token = issuer.token(URL, "tieout/read");
+    let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+    let rows = [
+        ("scope-missing", 403, served.post(Some(&token), &call("reconcile", &json!({})))),
+        ("origin", 403, served.post(Some(&token), &list).header("Origin", "https://evil.example")),
+        ("host", 421, served.post(Some(&token), &list).header("Host", "evil.example")),
+        ("token-in-query", 400, served.post_to(&format!("/mcp?access_token={token}"), None, &list)),
+        ("body-too-large", 413, served.post(Some(&token), &list).body(vec![b' '; 70_000])),
+        ("body-too-deep", 400, served.post(Some(&token), &list).body("[".repeat(10_000))),
+        ("body-malformed", 400, served.post(Some(&token), &list).body("{\"method\":")),
+        ("body-malformed", 400, served.post(Some(&token), &list).body(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call"}"#)),
+    ];
+    for (reason, status, request) in rows {
+        let (response, lines) = served.lines_of(|| request.send().unwrap());
+        assert_eq!(response.status(), status, "{reason}");
+        assert_eq!(lines.len(), 1, "{reason}");
+        assert_eq!(lines[0]["reason"], reason);
+        if reason == "scope-missing" {
+            let challenge = response.headers()["www-authenticate"].to_str().unwrap();
+            assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
+            assert!(challenge.contains("scope=\"tieout/read tieout/run\""), "all scopes at once: {challenge}");
+            assert_eq!(lines[0]["tool"], "reconcile");
+        }
+    }
+    // A body that never ends.
+    let slow = || {
+        let mut stream = TcpStream::connect(served.base.strip_prefix("http://").unwrap()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        write!(stream, "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{{").unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        String::from_utf8(answer.to_vec()).unwrap()
+    };
+    let (answer, lines) = served.lines_of(slow);
+    assert_eq!(answer, "HTTP/1.1 408");
+    assert_eq!((lines.len(), &lines[0]["reason"]), (1, &json!("body-too-slow")));
+    // What somebody says of himself who is no proxy of ours counts for nothing.
+    let (_, lines) = served.lines_of(|| served.post(None, &list).header("X-Forwarded-For", "203.0.113.99").send().unwrap());
+    assert_eq!(lines[0]["client"], "127.0.0.1");
+}
