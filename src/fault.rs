@@ -1,7 +1,7 @@
 //! What went wrong, where, and what to do about it.
 //!
-//! Every station returns a [`Fault`]. Its [`Kind`] decides the exit code, in
-//! the one table of [`Kind::exit_code`]. A fault names the place, the value it met, what was
+//! Every station returns a [`Fault`]. Its [`Kind`] decides the exit code, the status of HTTP and how an agent
+//! is told, in the one table of [`Kind::terms`]. A fault names the place, the value it met, what was
 //! expected there, and the next step; [`std::fmt::Display`] puts these in that
 //! order, one to a line. The alternate form (`{:#}`) goes on with the detail, which may be long.
 
@@ -22,20 +22,46 @@ pub enum Kind {
     SignIn,
     /// A report could not be written.
     Output,
+    /// Whoever asked may not see that.
+    Denied,
+    /// Whoever asked wants no answer any more.
+    Cancelled,
     /// tieout contradicts itself: our bug, never the user's.
     Bug,
 }
 
-impl Kind {
+/// What a [`Kind`] means to whoever called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
     /// The process exit code (`0` and `1` are verdicts, not faults).
+    pub exit_code: u8,
+    /// The status of HTTP (RFC 9110 §15) where the fault ends a request.
+    pub http_status: u16,
+    /// Whether an agent gets it as the result of its tool, so that it can do better; else as an error of the protocol.
+    pub is_tool_error: bool,
+}
+
+impl Kind {
+    /// The one table of what becomes of faults.
+    #[must_use]
+    pub const fn terms(self) -> Terms {
+        let (exit_code, http_status, is_tool_error) = match self {
+            Self::Usage => (2, 400, true),
+            Self::Configuration | Self::Output => (2, 500, true),
+            Self::Denied => (2, 403, true),
+            Self::Input => (3, 422, true),
+            Self::Platform | Self::SignIn => (4, 502, true),
+            Self::Bug => (70, 500, false),
+            // 128 + SIGINT, as a shell has it. No status says that nobody listens; 503 comes nearest.
+            Self::Cancelled => (130, 503, false),
+        };
+        Terms { exit_code, http_status, is_tool_error }
+    }
+
+    /// The process exit code.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
-        match self {
-            Self::Usage | Self::Configuration | Self::Output => 2,
-            Self::Input => 3,
-            Self::Platform | Self::SignIn => 4,
-            Self::Bug => 70,
-        }
+        self.terms().exit_code
     }
 }
 
@@ -189,13 +215,16 @@ pub fn shown_lines(text: &str) -> String {
     text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
 }
 
+/// Whether a character moves a cursor, turns the text around, or cannot be seen.
+#[must_use]
+pub fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
 fn escaped(text: &str) -> String {
-    let unseen = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if unseen(c) {
+        if is_unseen(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);
@@ -240,6 +269,16 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+/// What serde may have been meant by a word that it does not know. It says: unknown field `x`, expected one of `a`, `b`.
+#[must_use]
+pub fn did_you_mean(message: &str) -> Option<&str> {
+    let rest =
+        message.strip_prefix("unknown field `").or_else(|| message.strip_prefix("unknown variant `"))?;
+    // What was written, then what was expected, with commas in between.
+    let mut parts = rest.split('`').step_by(2);
+    nearest(parts.next()?, parts)
+}
 
 /// The candidate nearest to `word`, if any is near enough to be meant: for "did you mean".
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

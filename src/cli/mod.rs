@@ -1,6 +1,7 @@
 //! In: arguments. Out: an exit code, and everything that a person sees: results to stdout, all else to
 //! stderr. Never: lets another room print, or decides what a run came to.
 
+mod listing;
 mod print;
 mod service;
 mod watch;
@@ -13,7 +14,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use self::print::Printer;
 use crate::fault::{Fault, Kind, Result};
-use crate::operations::{Context, Explain, Fetch, Finding, Reconcile};
+use crate::operations::{
+    Context, Discrepancies, Explain, Export, Fetch, Finding, Inspect, Reconcile, Tool as _, View,
+};
 use crate::progress::{Progress, Silent};
 
 /// Does what the vendors billed tie out to what the settlement platform recorded, and where it does not, exactly why, to the cent?
@@ -48,7 +51,10 @@ Exit codes:
 #[derive(Subcommand)]
 enum Command {
     Reconcile(Reconcile),
+    Discrepancies(Discrepancies),
     Explain(Explain),
+    Export(Export),
+    Inspect(Inspect),
     Fetch(Fetch),
     #[cfg(feature = "simulator")]
     Demo(crate::operations::Demo),
@@ -112,8 +118,13 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
     } else {
         Box::new(watch::Bars::default())
     };
-    let context = Context { progress: &*watcher, now: SystemTime::now() };
+    let context = Context { progress: &*watcher, now: SystemTime::now(), view: &View::everything() };
     match &cli.command {
+        Command::Reconcile(operation) if operation.json => {
+            let reconciled = operation.perform(&context)?;
+            printer.json(&reconciled)?;
+            Ok(exit_code(reconciled.finding))
+        }
         Command::Reconcile(operation) => {
             let finding = operation.run(&context, &mut |report, files| {
                 printer.outcome(report, operation.limit);
@@ -121,9 +132,28 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
             })?;
             Ok(exit_code(finding))
         }
+        Command::Discrepancies(operation) => {
+            let listing = operation.perform(&context)?;
+            printer.listing(&listing, operation.json)?;
+            Ok(0)
+        }
         Command::Explain(operation) => {
             let explained = operation.run(&context)?;
             printer.explained(&explained, operation.json)?;
+            Ok(0)
+        }
+        Command::Export(operation) => {
+            let exported = operation.perform(&context)?;
+            printer.exported(&exported, operation.json)?;
+            Ok(0)
+        }
+        Command::Inspect(operation) => {
+            let inspected = operation.perform(&context)?;
+            printer.inspected(&inspected, operation.json)?;
+            Ok(0)
+        }
+        Command::Fetch(operation) if operation.json => {
+            printer.json(&operation.perform(&context)?)?;
             Ok(0)
         }
         Command::Fetch(operation) => {

@@ -210,7 +210,7 @@ pub(super) fn parsed<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T> 
         let message = error.message().trim();
         let fault = Fault::new(Kind::Configuration, message.lines().collect::<Vec<_>>().join(" "))
             .at(format!("{}:{line}", path.display()));
-        match did_you_mean(message) {
+        match fault::did_you_mean(message) {
             Some(near) => fault.next(format!("did you mean {near}?")),
             None if message.contains("floating point") => {
                 fault.next("write decimals in quotes, such as \"0.01\": they are exact")
@@ -224,13 +224,4 @@ pub(super) fn parsed<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T> 
             None => fault,
         }
     })
-}
-
-/// Serde says: unknown field `x`, expected one of `a`, `b`.
-fn did_you_mean(message: &str) -> Option<&str> {
-    let rest =
-        message.strip_prefix("unknown field `").or_else(|| message.strip_prefix("unknown variant `"))?;
-    // What was written, then what was expected, with commas in between.
-    let mut parts = rest.split('`').step_by(2);
-    fault::nearest(parts.next()?, parts)
 }

@@ -5,14 +5,19 @@ mod call;
 #[cfg(feature = "simulator")]
 mod demo;
 mod describe;
+mod discrepancies;
 mod explain;
+mod export;
 mod fetch;
+mod inspect;
 mod platform_doctor;
 mod reconcile;
 mod settlements;
 mod sifted;
 #[cfg(feature = "simulator")]
 mod simulate;
+mod tool;
+mod view;
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -24,12 +29,17 @@ pub use self::call::{Asked, Call};
 pub use self::demo::{Demo, Shown};
 pub(crate) use self::describe::answers;
 pub use self::describe::{Described, Operations};
+pub use self::discrepancies::{Discrepancies, Listing, Which};
 pub use self::explain::Explain;
+pub use self::export::{Export, Exported};
 pub use self::fetch::{Fetch, Pulled};
+pub use self::inspect::{Inspect, Inspected};
 pub use self::platform_doctor::{Diagnosis, PlatformDoctor};
-pub use self::reconcile::{Finding, Reconcile};
+pub use self::reconcile::{Finding, Reconcile, Reconciled};
 #[cfg(feature = "simulator")]
 pub use self::simulate::Simulate;
+pub use self::tool::{Effect, FileArgument, Purpose, Tool};
+pub use self::view::{Days, Facts, Sight, View};
 pub use crate::platform::wsdl::Operation;
 
 fn default_config() -> PathBuf {
@@ -43,4 +53,6 @@ pub struct Context<'a> {
     pub progress: &'a dyn Progress,
     /// What relative periods are seen from.
     pub now: SystemTime,
+    /// What whoever asks may see.
+    pub view: &'a View,
 }
