@@ -2,8 +2,18 @@
 //! of JSON: calls, seconds, calls per second, the median, the 99th percentile, and what was not as it should be.
 //!
 //!     cargo bench --bench load -- URL --token FILE --tool NAME [--arguments JSON] [--ca FILE] --connections N --calls N
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::float_arithmetic, clippy::indexing_slicing,
-    clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a benchmark")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::float_arithmetic,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a benchmark"
+)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -95,7 +105,8 @@ impl Wanted {
 }
 
 fn main() {
-    let mut arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let mut arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     if arguments.is_empty() {
         // `cargo test` and `cargo bench` run every benchmark; this one has a server to be named.
         return;
@@ -118,7 +129,13 @@ fn main() {
             roots.add(root.unwrap()).unwrap();
         }
         let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
-        Arc::new(builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots).with_no_client_auth())
+        Arc::new(
+            builder
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(roots)
+                .with_no_client_auth(),
+        )
     });
     let body = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
         "name": needed("--tool"),
@@ -144,7 +161,8 @@ fn main() {
         let work = || {
             let mut times = Vec::new();
             let mut stream = wanted.connect();
-            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+            while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+            {
                 let begun = Instant::now();
                 let (is_right, is_open) = wanted.call(&mut stream);
                 times.push(begun.elapsed());
@@ -160,7 +178,9 @@ fn main() {
     });
     let seconds = started.elapsed().as_secs_f64();
     times.sort_unstable();
-    let at = |share: f64| times[((times.len() as f64 * share) as usize).min(times.len() - 1)].as_secs_f64() * 1000.0;
+    let at = |share: f64| {
+        times[((times.len() as f64 * share) as usize).min(times.len() - 1)].as_secs_f64() * 1000.0
+    };
     println!(
         "{}",
         serde_json::json!({

@@ -2,6 +2,7 @@
 //! stderr. Never: lets another room print, or decides what a run came to.
 
 mod agents;
+mod listing;
 mod print;
 mod service;
 mod watch;
@@ -14,7 +15,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use self::print::Printer;
 use crate::fault::{Fault, Kind, Result};
-use crate::operations::{Context, Explain, Fetch, Finding, Reconcile, View};
+use crate::operations::{
+    Context, Discrepancies, Explain, Export, Fetch, Finding, Inspect, Reconcile, Tool as _, View,
+};
 use crate::progress::{Progress, Silent};
 
 /// Does what the vendors billed tie out to what the settlement platform recorded, and where it does not, exactly why, to the cent?
@@ -49,7 +52,10 @@ Exit codes:
 #[derive(Subcommand)]
 enum Command {
     Reconcile(Reconcile),
+    Discrepancies(Discrepancies),
     Explain(Explain),
+    Export(Export),
+    Inspect(Inspect),
     Fetch(Fetch),
     #[cfg(feature = "simulator")]
     Demo(crate::operations::Demo),
@@ -134,6 +140,11 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
     };
     let context = Context { progress: &*watcher, now: SystemTime::now(), view: &View::everything() };
     match &cli.command {
+        Command::Reconcile(operation) if operation.json => {
+            let reconciled = operation.perform(&context)?;
+            printer.json(&reconciled)?;
+            Ok(exit_code(reconciled.finding))
+        }
         Command::Reconcile(operation) => {
             let finding = operation.run(&context, &mut |report, files| {
                 printer.outcome(report, operation.limit);
@@ -141,9 +152,28 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
             })?;
             Ok(exit_code(finding))
         }
+        Command::Discrepancies(operation) => {
+            let listing = operation.perform(&context)?;
+            printer.listing(&listing, operation.json)?;
+            Ok(0)
+        }
         Command::Explain(operation) => {
             let explained = operation.run(&context)?;
             printer.explained(&explained, operation.json)?;
+            Ok(0)
+        }
+        Command::Export(operation) => {
+            let exported = operation.perform(&context)?;
+            printer.exported(&exported, operation.json)?;
+            Ok(0)
+        }
+        Command::Inspect(operation) => {
+            let inspected = operation.perform(&context)?;
+            printer.inspected(&inspected, operation.json)?;
+            Ok(0)
+        }
+        Command::Fetch(operation) if operation.json => {
+            printer.json(&operation.perform(&context)?)?;
             Ok(0)
         }
         Command::Fetch(operation) => {

@@ -83,6 +83,12 @@ impl Printer {
         }
     }
 
+    /// A result for programs.
+    pub(super) fn json(&mut self, result: &impl serde::Serialize) -> Result<()> {
+        self.line(&crate::report::to_json(result)?);
+        Ok(())
+    }
+
     /// The summary, then the discrepancies.
     pub(super) fn outcome(&mut self, report: &Report<'_>, limit: usize) {
         self.line(&screen(report, self.width, limit));
@@ -90,16 +96,17 @@ impl Printer {
 
     /// One discrepancy, explained.
     pub(super) fn explained(&mut self, explained: &crate::report::Explained, as_json: bool) -> Result<()> {
-        let text = if as_json { crate::report::to_json(explained)? } else { explained.text(self.width) };
-        self.line(&text);
+        if as_json {
+            return self.json(explained);
+        }
+        self.line(&explained.text(self.width));
         Ok(())
     }
 
     /// The examination of a platform, fit to be pasted into a ticket.
     pub(super) fn diagnosis(&mut self, diagnosis: &Diagnosis, as_json: bool) -> Result<()> {
         if as_json {
-            self.line(&crate::report::to_json(diagnosis)?);
-            return Ok(());
+            return self.json(diagnosis);
         }
         self.line(&format!("tieout {}, platform doctor, {}", diagnosis.tieout, diagnosis.time));
         if let Some(endpoint) = &diagnosis.endpoint {

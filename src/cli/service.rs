@@ -5,7 +5,7 @@ use std::io::Write as _;
 use super::print::{Printer, program, quoted};
 use crate::fault::{Result, shown, shown_lines};
 use crate::operations::{Asked, Described, Operations, answers};
-use crate::report::{records_table, table, to_json};
+use crate::report::{records_table, table};
 
 /// Values beside the records that are shown; JSON has all.
 const BESIDE: usize = 8;
@@ -14,8 +14,7 @@ impl Printer {
     /// What a service can do.
     pub(super) fn described(&mut self, described: &Described, asked: &Operations) -> Result<()> {
         if asked.json {
-            self.line(&to_json(described)?);
-            return Ok(());
+            return self.json(described);
         }
         let wsdl = &described.wsdl;
         if described.is_one {
@@ -96,11 +95,8 @@ impl Printer {
                 self.bytes(&bytes);
                 fault.map_or(Ok(()), Err)?;
             }
-            asked if as_json => {
-                self.line(&to_json(&asked)?);
-                // They are in the JSON.
-                return Ok(());
-            }
+            // The notes are in the JSON.
+            asked if as_json => return self.json(&asked),
             Asked::Request { method, url, headers, sign_in, body, .. } => {
                 self.line(&format!("{method} {url}"));
                 for (name, value) in headers {

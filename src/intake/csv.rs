@@ -12,7 +12,7 @@ use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use super::files::{FileSettings, Input};
 use super::index::{Index, Marks};
 use super::text::Text;
-use super::{Digest, Origin, Row, Rows, columns};
+use super::{Digest, Form, Origin, Row, Rows, columns};
 use crate::fault::{Fault, Kind, Result};
 
 /// Bytes that one record may have. Nothing that anyone bills is longer: a quote was left open.
@@ -31,6 +31,7 @@ pub(super) fn open(input: Input, settings: &FileSettings) -> Result<Box<dyn Rows
 struct Csv {
     origin: Origin,
     columns: Vec<String>,
+    header_row: u64,
     text: Text,
     core: Reader,
     watch: Watch,
@@ -62,6 +63,16 @@ impl Rows for Csv {
             row.defect = Some(format!("{} cells under {} headers", row.len(), self.columns.len()).into());
         }
         Ok(true)
+    }
+
+    fn form(&self) -> Form {
+        Form {
+            format: "CSV text",
+            encoding: Some(self.text.encoding()),
+            delimiter: Some(char::from(self.watch.delimiter)),
+            sheets: Vec::new(),
+            header_row: self.header_row,
+        }
     }
 
     fn digest(&self) -> Option<&Digest> {
@@ -101,6 +112,7 @@ impl Csv {
         Ok(Self {
             origin,
             columns: Vec::new(),
+            header_row: 0,
             text,
             core: ReaderBuilder::new().delimiter(watch.delimiter).build(),
             watch,
@@ -133,6 +145,7 @@ impl Csv {
             }
             _ => {}
         }
+        self.header_row = header.number;
         self.columns = columns((0..header.len()).map(|column| header.text(column)));
         Ok(())
     }
@@ -521,7 +534,7 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         file.rewind().unwrap();
-        let task = Silent.task("reading", Unit::Bytes, None);
+        let task = Silent.task("reading", Unit::Bytes, None).into();
         let input = Input { file, label: "a.csv".into(), length: bytes.len() as u64, task };
         let mut csv = match Csv::new(input, &FileSettings::default()) {
             Ok(csv) => csv,

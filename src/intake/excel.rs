@@ -16,7 +16,7 @@ use calamine::{
 use super::files::{FileSettings, Input, Sheet};
 use super::guard::{self, Format, locked, unreadable};
 use super::text::Hashed;
-use super::{Digest, Mark, Origin, Row, Rows, cell, columns, quiet};
+use super::{Digest, Form, Mark, Origin, Row, Rows, cell, columns, quiet};
 use crate::fault::{Fault, Kind, Result, nearest};
 use crate::progress::Task;
 
@@ -30,8 +30,11 @@ const COLUMNS: u32 = 16_384;
 /// Opens a workbook and reads the headers of its sheet.
 pub(super) fn open(mut input: Input, settings: &FileSettings) -> Result<Box<dyn Rows + Send>> {
     let label = Arc::clone(&input.label);
-    let digest = hash(&mut input.file)
-        .map_err(|error| Fault::new(Kind::Input, "the file cannot be read").at(&label).because(error))?;
+    let task = Arc::clone(&input.task);
+    let digest = hash(&mut input.file, &*task).map_err(|error| {
+        let fault = Fault::new(Kind::Input, "the file cannot be read").at(&label).because(error);
+        task.check().err().unwrap_or(fault)
+    })?;
     let (send, receive) = sync_channel(BATCHES);
     let job = Job { sheet: settings.sheet.clone(), header_row: settings.header_row.map(u32::from), send };
     thread::Builder::new()
@@ -41,26 +44,35 @@ pub(super) fn open(mut input: Input, settings: &FileSettings) -> Result<Box<dyn 
     let mut workbook = Workbook {
         origin: Origin { name: label, part: None },
         columns: Vec::new(),
+        form: Form::default(),
+        task,
         receive,
         batch: Vec::new().into_iter(),
         digest,
         done: false,
     };
-    match workbook.receive()? {
-        Message::Opened { sheet, columns } => {
+    let mut message = workbook.receive()?;
+    if let Message::Form(form) = message {
+        workbook.form = form;
+        message = workbook.receive()?;
+    }
+    match message {
+        Message::Opened { sheet, columns, header_row } => {
             workbook.origin.part = Some(sheet.into());
             workbook.columns = columns;
+            workbook.form.header_row = header_row;
             Ok(Box::new(workbook))
         }
-        Message::Rows(_) | Message::End | Message::Fault(_) => Err(workbook.broken_off()),
+        Message::Rows(_) | Message::Form(_) | Message::End | Message::Fault(_) => Err(workbook.broken_off()),
     }
 }
 
 /// Hashes the file and returns to its start.
-fn hash(file: &mut File) -> std::io::Result<Digest> {
+fn hash(file: &mut File, task: &dyn Task) -> std::io::Result<Digest> {
     let mut hashed = Hashed::new();
     let mut buffer = vec![0; 64 * 1024];
     loop {
+        task.check().map_err(std::io::Error::other)?;
         match file.read(&mut buffer)? {
             0 => break,
             count => hashed.add(buffer.get(..count).unwrap_or_default()),
@@ -72,10 +84,13 @@ fn hash(file: &mut File) -> std::io::Result<Digest> {
 
 /// What the workbook's thread tells.
 enum Message {
-    /// First, unless there is a fault.
+    /// Before all else.
+    Form(Form),
+    /// First after that, unless there is a fault.
     Opened {
         sheet: String,
         columns: Vec<String>,
+        header_row: u64,
     },
     Rows(Vec<Row>),
     End,
@@ -86,6 +101,8 @@ enum Message {
 struct Workbook {
     origin: Origin,
     columns: Vec<String>,
+    form: Form,
+    task: Arc<dyn Task>,
     receive: Receiver<Message>,
     batch: std::vec::IntoIter<Row>,
     digest: Digest,
@@ -94,7 +111,10 @@ struct Workbook {
 
 impl Workbook {
     fn receive(&mut self) -> Result<Message> {
-        match self.receive.recv() {
+        let message = self.receive.recv();
+        // To the thread, a reading that is cancelled looks like a file that cannot be read.
+        self.task.check()?;
+        match message {
             Ok(Message::Fault(fault)) => {
                 self.done = true;
                 Err(fault)
@@ -131,9 +151,15 @@ impl Rows for Workbook {
             match self.receive()? {
                 Message::Rows(rows) => self.batch = rows.into_iter(),
                 Message::End => self.done = true,
-                Message::Opened { .. } | Message::Fault(_) => return Err(self.broken_off()),
+                Message::Opened { .. } | Message::Form(_) | Message::Fault(_) => {
+                    return Err(self.broken_off());
+                }
             }
         }
+    }
+
+    fn form(&self) -> Form {
+        self.form.clone()
     }
 
     fn digest(&self) -> Option<&Digest> {
@@ -183,6 +209,9 @@ impl Job {
     fn read(&self, input: Input, place: &mut String) -> Result<(), Halt> {
         let label = Arc::clone(&input.label);
         let mut book = Book::open(input)?;
+        let sheets = book.sheets().iter().map(|sheet| sheet.name.clone()).collect();
+        let form = Form { format: book.format(), sheets, ..Form::default() };
+        self.send.send(Message::Form(form)).map_err(|_| Halt::Unwatched)?;
         let candidates = choose(book.sheets(), self.sheet.as_ref())?;
         for sheet in &candidates {
             *place = format!("{label}:{sheet}");
@@ -261,13 +290,14 @@ fn choose(sheets: &[calamine::Sheet], wanted: Option<&Sheet>) -> Result<Vec<Stri
 /// A file that tells how much of it has been read.
 struct Watched {
     file: File,
-    task: Box<dyn Task>,
+    task: Arc<dyn Task>,
     /// Bytes not yet reported. A workbook's parts may be read more than once.
     left: u64,
 }
 
 impl Read for Watched {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.task.check().map_err(std::io::Error::other)?;
         let count = self.file.read(buffer)?;
         let new = self.left.min(count as u64);
         self.left -= new;
@@ -312,6 +342,15 @@ impl Book {
                 Err(OdsError::Password) => Err(locked()),
                 other => other.map(Self::Ods).map_err(unreadable),
             },
+        }
+    }
+
+    const fn format(&self) -> &'static str {
+        match self {
+            Self::Xlsx(_) => "xlsx workbook",
+            Self::Xlsb(_) => "xlsb workbook",
+            Self::Xls(_) => "xls workbook",
+            Self::Ods(_) => "ods workbook",
         }
     }
 
@@ -446,7 +485,8 @@ impl<'a> Table<'a> {
         let columns = columns((0..count).map(|column| self.row.text(column)));
         self.row.clear();
         self.opened = true;
-        self.tell(Message::Opened { sheet: self.sheet.to_owned(), columns })
+        let header_row = self.row.number;
+        self.tell(Message::Opened { sheet: self.sheet.to_owned(), columns, header_row })
     }
 
     fn send_batch(&mut self) -> Result<(), Halt> {

@@ -149,7 +149,7 @@ pub(super) struct Input {
     pub(super) label: Arc<str>,
     /// In bytes.
     pub(super) length: u64,
-    pub(super) task: Box<dyn Task>,
+    pub(super) task: Arc<dyn Task>,
 }
 
 /// One way to read a file.
@@ -186,7 +186,7 @@ pub fn open(
     let mut head = Vec::new();
     (&file).take(512).read_to_end(&mut head).map_err(unreadable)?;
     file.rewind().map_err(unreadable)?;
-    let task = progress.task(label, Unit::Bytes, Some(length));
+    let task = progress.task(label, Unit::Bytes, Some(length)).into();
     let input = Input { file, label: label.into(), length, task };
     match READERS.iter().find(|reader| (reader.claims)(&head)) {
         Some(reader) => (reader.open)(input, settings),

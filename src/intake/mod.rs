@@ -178,6 +178,11 @@ pub trait Rows {
     /// [`crate::fault::Kind::Input`] where the source is broken at this place: nothing after it can be trusted.
     fn read(&mut self, row: &mut Row) -> Result<bool>;
 
+    /// What the source turned out to be.
+    fn form(&self) -> Form {
+        Form::default()
+    }
+
     /// What was read, byte for byte, once [`Rows::read`] has returned `false`; `None` before
     /// that, and where the source is no file.
     fn digest(&self) -> Option<&Digest> {
@@ -198,6 +203,21 @@ pub trait Rows {
         let _ = row;
         Err(Fault::new(Kind::Bug, "these rows keep no place").at(self.origin()).value(place))
     }
+}
+
+/// What a file turned out to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    /// Such as `CSV text` or `xlsx workbook`.
+    pub format: &'static str,
+    /// The encoding of a text.
+    pub encoding: Option<&'static str>,
+    /// What separates its cells.
+    pub delimiter: Option<char>,
+    /// The sheets of a workbook, in order, those that are hidden among them.
+    pub sheets: Vec<String>,
+    /// The line or the row of the headers, counted from 1.
+    pub header_row: u64,
 }
 
 /// Which bytes a file held when it was read: for the summary, and for whoever reads it again.

@@ -45,7 +45,7 @@ struct Bytes {
     file: File,
     label: Arc<str>,
     hashed: Hashed,
-    task: Box<dyn Task>,
+    task: Arc<dyn Task>,
     /// The file has been read through: what is read now is known already.
     again: bool,
 }
@@ -65,6 +65,7 @@ impl Bytes {
             match self.file.read(space) {
                 Ok(0) => break,
                 Ok(count) => {
+                    self.task.check()?;
                     if !self.again {
                         self.hashed.add(space.get(..count).unwrap_or_default());
                         self.task.advance(count as u64);
@@ -214,6 +215,11 @@ impl Text {
     /// Whether the text ended because its bytes mean nothing in their encoding.
     pub(super) fn malformed(&self) -> Option<&'static str> {
         self.foreign.as_ref().filter(|_| self.malformed).map(|foreign| foreign.decoder.encoding().name())
+    }
+
+    /// The encoding of the file.
+    pub(super) fn encoding(&self) -> &'static str {
+        self.foreign.as_ref().map_or(UTF_8, |foreign| foreign.decoder.encoding()).name()
     }
 
     /// What has been read so far.

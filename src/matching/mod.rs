@@ -122,7 +122,8 @@ type Candidate = (u64, Side, u32);
 
 /// Puts every entry into a group and hands the groups to `sink`. The groups do
 /// not depend on the order of the entries, but for equals, of which the earlier goes first.
-/// `pairs` were made by the first pass already, of entries that are not in the book.
+/// `pairs` were made by the first pass already, of entries that are not in the book. Where `task` is cancelled, the groups are
+/// not all there are.
 pub fn run(
     book: &Book<'_>,
     passes: &[Pass],
@@ -149,6 +150,9 @@ pub fn run(
             // In the order of the invoice's rows, which lie beside each other in memory; that of the hashes is nobody's.
             runs.sort_unstable_by_key(|run| run.first().map(|candidate| candidate.2));
             for run in runs {
+                if task.is_cancelled() {
+                    break;
+                }
                 book.split_by_key(&key, run, &mut |of_invoices, of_settlements| {
                     let mut claim = |group: Group<'_>| {
                         if group.how == How::Unweighed {
@@ -189,7 +193,7 @@ pub fn run(
                     }
                 });
             }
-            if count.groups == 0 && count.unweighed == 0 {
+            if count.groups == 0 && count.unweighed == 0 && !task.is_cancelled() {
                 count.idle = Some(idle::why(book, &key, pass.within.is_some(), &open, &candidates));
             }
             count
@@ -211,9 +215,14 @@ pub fn run(
         sink(group);
     }
     for side in [Side::Invoice, Side::Settlement] {
+        if task.is_cancelled() {
+            break;
+        }
         open.left_over(book, side, &mut |group| {
             task.advance(1);
-            sink(group);
+            if !task.is_cancelled() {
+                sink(group);
+            }
         });
     }
     counts

@@ -339,6 +339,12 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         Ok(())
     }
 
+    /// How many rows have been rejected so far.
+    #[must_use]
+    pub fn rejected(&self) -> usize {
+        self.rejects.len()
+    }
+
     /// Who takes the entries.
     pub fn taker(&mut self) -> &mut T {
         &mut self.taker

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Context;
+use super::tool::{Effect, FileArgument, Tool};
 use crate::config;
 use crate::fault::{Fault, Kind, Result};
 use crate::platform::wsdl::{Source, Wsdl};
@@ -17,6 +19,7 @@ use crate::platform::{Answer, Named, Platform, Prepared, Settings};
 /// those that [platform] allow lists. Parameters are checked against the
 /// service's WSDL before anything is sent, and sent in its order.
 #[derive(Clone, Debug, clap::Args, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Call {
     /// The operation
     #[arg(value_name = "OPERATION")]
@@ -39,12 +42,12 @@ pub struct Call {
 
     /// Print JSON
     #[arg(long)]
-    #[serde(default)]
+    #[serde(skip)]
     pub json: bool,
 
     /// Print the answer as it came
     #[arg(long, conflicts_with_all = ["json", "dry_run"])]
-    #[serde(default)]
+    #[serde(skip)]
     pub raw: bool,
 
     /// Print the request and send nothing
@@ -60,8 +63,9 @@ const fn default_limit() -> usize {
 }
 
 /// What a call came to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(extend("type" = "object"))]
 pub enum Asked {
     /// The request, which was not sent.
     Request {
@@ -78,7 +82,8 @@ pub enum Asked {
         /// What should be known of it.
         notes: Vec<String>,
     },
-    /// The answer, as it came.
+    /// The answer, as it came: for a terminal.
+    #[schemars(skip)]
     Raw {
         /// The bytes.
         #[serde(skip)]
@@ -106,6 +111,28 @@ pub enum Asked {
         /// What should be known of it.
         notes: Vec<String>,
     },
+}
+
+impl Tool for Call {
+    const NAME: &'static str = "platform_call";
+    const TITLE: &'static str = "Call an operation of the platform";
+    /// Nothing says what an operation does that is allowed.
+    const EFFECT: Effect = Effect::Writes;
+    const ASKS_PLATFORM: bool = true;
+    type Output = Asked;
+
+    fn perform(&self, context: &Context<'_>) -> Result<Asked> {
+        context.progress.check()?;
+        self.run()
+    }
+
+    fn files(&mut self) -> Vec<FileArgument<'_>> {
+        vec![FileArgument::config(&mut self.config)]
+    }
+
+    fn effect(&self) -> Effect {
+        if self.dry_run { Effect::Reads } else { Effect::Writes }
+    }
 }
 
 impl Call {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Context;
+use super::tool::{Effect, FileArgument, Tool};
 use crate::config;
 use crate::fault::Result;
 use crate::platform::wsdl::{Answers, Element, Operation, Source, Wsdl};
@@ -16,13 +18,16 @@ use crate::platform::wsdl::{Answers, Element, Operation, Source, Wsdl};
 /// operation, shows all of its parameters and fields, and a [platform.request]
 /// to start from. Nothing is called.
 #[derive(Clone, Debug, clap::Args, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Operations {
     /// Show this operation in full
     #[arg(value_name = "OPERATION")]
     pub operation: Option<String>,
 
     /// Read this WSDL, a file or an address; no other host than that of the address is asked
+    // No argument of an agent: he would choose whom this machine asks.
     #[arg(short, long, value_name = "FILE|URL")]
+    #[serde(skip)]
     pub wsdl: Option<String>,
 
     /// The configuration
@@ -32,12 +37,12 @@ pub struct Operations {
 
     /// Print JSON
     #[arg(long)]
-    #[serde(default)]
+    #[serde(skip)]
     pub json: bool,
 }
 
 /// What a service can do, as it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Described {
     /// All that the WSDL says.
     #[serde(flatten)]
@@ -47,6 +52,26 @@ pub struct Described {
     /// Whether one operation was asked for.
     #[serde(skip)]
     pub is_one: bool,
+}
+
+impl Tool for Operations {
+    const NAME: &'static str = "platform_operations";
+    const TITLE: &'static str = "Describe the platform's operations";
+    const EFFECT: Effect = Effect::AsksPlatform;
+    type Output = Described;
+
+    fn perform(&self, _: &Context<'_>) -> Result<Described> {
+        self.run()
+    }
+
+    fn files(&mut self) -> Vec<FileArgument<'_>> {
+        vec![FileArgument::config(&mut self.config)]
+    }
+
+    fn needs_full_view(&self) -> bool {
+        // What a service can do is no line of anybody's.
+        false
+    }
 }
 
 impl Operations {

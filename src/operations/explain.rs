@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::discrepancies::facts;
+use super::tool::{Effect, FileArgument, Tool};
+use super::view::{Facts, View};
 use super::{Context, reconcile, settlements};
 use crate::config::{self, Overrides, Settings, SideSettings, Source};
 use crate::fault::{self, Fault, Kind, Result};
@@ -31,6 +34,7 @@ use crate::report::{self, Cell, Compared, Explained, Input, Tried};
 /// Exit codes: 0 explained, 2 usage, configuration or no such discrepancy,
 /// 3 input rejected, 4 platform or sign-in failed, 70 a bug of tieout.
 #[derive(Clone, Debug, clap::Args, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Explain {
     /// The discrepancy, by the discrepancy_id of the reports
     #[arg(value_name = "ID")]
@@ -56,7 +60,7 @@ pub struct Explain {
 
     /// Print JSON
     #[arg(long)]
-    #[serde(default)]
+    #[serde(skip)]
     pub json: bool,
 }
 
@@ -75,6 +79,28 @@ struct Desk<'a> {
     book: &'a Book<'a>,
     /// By side and entry, the pass that took it.
     takers: [Vec<u16>; 2],
+    /// What whoever asks may see, where that is not everything.
+    view: Option<&'a View>,
+}
+
+impl Tool for Explain {
+    const NAME: &'static str = "explain_discrepancy";
+    const TITLE: &'static str = "Explain a discrepancy";
+    const EFFECT: Effect = Effect::AsksPlatform;
+    type Output = Explained;
+
+    fn perform(&self, context: &Context<'_>) -> Result<Explained> {
+        self.run(context)
+    }
+
+    fn files(&mut self) -> Vec<FileArgument<'_>> {
+        let from = self.from.as_mut().map(FileArgument::read);
+        std::iter::once(FileArgument::config(&mut self.config)).chain(from).collect()
+    }
+
+    fn needs_full_view(&self) -> bool {
+        false
+    }
 }
 
 impl Explain {
@@ -87,6 +113,7 @@ impl Explain {
         let settings = config::load(&self.config, &overrides, context.now)?;
         let manner = settlements::manner(&settings, context, None, self.refetch)?;
         let (mut invoice, mut settlement) = reconcile::read_both(&settings, &manner, context)?;
+        context.progress.check()?;
         let versions = reconcile::versions(&settings, &settlement.ledger)?;
         let book =
             Book::new(&invoice.ledger, &settlement.ledger, &settings.zone, &settings.keys, &settings.fields)
@@ -107,16 +134,21 @@ impl Explain {
             }
             judge.judge(&group);
         });
+        context.progress.check()?;
         let outcome = judge.finish(passes)?;
         drop(task);
 
         let inputs = [std::mem::take(&mut invoice.inputs), std::mem::take(&mut settlement.inputs)].concat();
-        let desk = Desk { settings: &settings, book: &book, takers };
+        let view = Some(context.view).filter(|view| !view.is_unlimited());
+        let desk = Desk { settings: &settings, book: &book, takers, view };
         let known = self.known_inputs(&settings);
-        let mut notes = changes(&inputs, known.as_deref());
-        let Some(discrepancy) = outcome.discrepancies.iter().find(|known| known.id == self.id) else {
+        // The names of other files may be no concern of who sees a part.
+        let mut notes = if view.is_some() { Vec::new() } else { changes(&inputs, known.as_deref()) };
+        let found = outcome.discrepancies.iter().find(|known| known.id == self.id);
+        let Some(discrepancy) = found.filter(|found| desk.shows(found, &outcome)) else {
+            let fault = self.unknown(&desk, &outcome, &notes);
             settlement.close()?;
-            return Err(self.unknown(&outcome, &notes));
+            return Err(fault);
         };
         let mut explained = desk.explain(discrepancy, &outcome);
         let (mut sources, more) = desk.sources(discrepancy);
@@ -128,6 +160,7 @@ impl Explain {
                 let Source::Platform(platform) = &settings.settlements.source else { return Ok(explained) };
                 let mut answer = Answer::new(&platform.request.operation);
                 fetched.again(&mut |record| {
+                    context.progress.check()?;
                     answer.lay_out(record);
                     let place = format!("{}:{}", answer.origin(), answer.row().number);
                     desk.take(Side::Settlement, &place, answer.columns(), answer.row(), &mut sources);
@@ -164,14 +197,17 @@ impl Explain {
         report::inputs_of(&std::fs::read_to_string(directory.join("summary.json")).ok()?)
     }
 
-    fn unknown(&self, outcome: &Outcome, notes: &[String]) -> Fault {
-        let ids = || outcome.discrepancies.iter().map(|discrepancy| discrepancy.id.as_str());
+    fn unknown(&self, desk: &Desk<'_>, outcome: &Outcome, notes: &[String]) -> Fault {
+        let seen = outcome.discrepancies.iter().filter(|discrepancy| desk.shows(discrepancy, outcome));
+        let seen: Vec<&str> = seen.map(|discrepancy| discrepancy.id.as_str()).collect();
+        let ids = || seen.iter().copied();
         let fault = Fault::new(Kind::Usage, "there is no such discrepancy in this reconciliation")
             .at(self.config.display())
             .value(&self.id);
         let changed = notes.iter().map(|note| format!("; {note}")).collect::<String>();
         let list = "the column discrepancy_id of discrepancies.csv lists them";
         match (fault::nearest(&self.id, ids()), ids().next()) {
+            (_, None) if desk.view.is_some() => fault.expected("none that you may see"),
             (_, None) => fault.expected("none: every line ties out").next(format!(
                 "give the period of the run with --period, or see whether it is the right --config{changed}"
             )),
@@ -210,6 +246,68 @@ struct Wanted {
 }
 
 impl Desk<'_> {
+    /// Whether whoever asks may see a discrepancy, by what the reports say of it and by each of its rows.
+    fn shows(&self, discrepancy: &Discrepancy, outcome: &Outcome) -> bool {
+        let Some(view) = self.view else { return true };
+        let report = report::Report {
+            name: "",
+            period: "",
+            settings_digest: "",
+            inputs: &[],
+            book: self.book,
+            passes: &self.settings.passes,
+            tolerances: &self.settings.tolerances,
+            minimum: self.settings.minimum,
+            rates: self.settings.rates.as_ref(),
+            outcome,
+        };
+        report::with_line(&report, discrepancy, |line| {
+            let facts = facts(line);
+            view.sees(&facts)
+                && [Side::Invoice, Side::Settlement].into_iter().all(|side| {
+                    let mut entries = discrepancy.entries(side).iter();
+                    entries.all(|&entry| {
+                        let vendor = self.name(side, Role::Vendor, entry, facts.vendor);
+                        let account = self.name(side, Role::Deal, entry, facts.account);
+                        view.sees(&Facts { vendor, account, ..facts })
+                    })
+                })
+        })
+    }
+
+    /// What a row says of a role; what the discrepancy says, where that stands for the same, or the row says nothing.
+    fn name<'n>(&'n self, side: Side, role: Role, entry: u32, said: &'n str) -> &'n str {
+        let own = self.book.ledger(side).role(role, entry);
+        let Some(field) = Field::of(role) else { return own };
+        let key = |text: &str| self.settings.keys.key(field, text);
+        let own_key = key(own);
+        if own.is_empty() || said.split("; ").any(|said| key(said) == own_key) { said } else { own }
+    }
+
+    /// Whether whoever asks may see a row that is none of the discrepancy's.
+    fn shows_row(&self, side: Side, entry: u32) -> bool {
+        let Some(view) = self.view else { return true };
+        let ledger = self.book.ledger(side);
+        let time = |at: Option<crate::period::Instant>| {
+            at.map(|at| self.settings.zone.show(at, true)).unwrap_or_default()
+        };
+        let facts = Facts {
+            vendor: ledger.role(Role::Vendor, entry),
+            account: ledger.role(Role::Deal, entry),
+            start: &time(ledger.start(entry)),
+            end: &time(ledger.end(entry)),
+            amount: ledger.amount(entry),
+        };
+        let canonical =
+            |role, text| Field::of(role).map_or(text, |field| self.settings.keys.canonical(field, text));
+        view.sees(&facts)
+            || view.sees(&Facts {
+                vendor: canonical(Role::Vendor, facts.vendor),
+                account: canonical(Role::Deal, facts.account),
+                ..facts
+            })
+    }
+
     fn side(&self, side: Side) -> &SideSettings {
         match side {
             Side::Invoice => &self.settings.invoices,
@@ -228,6 +326,7 @@ impl Desk<'_> {
                 _ if side == Side::Settlement => discrepancy.earlier.filter(|entry| !own.contains(entry)),
                 _ => None,
             };
+            let original = original.filter(|&entry| self.shows_row(side, entry));
             left_out += own.len().saturating_sub(MOST);
             wanted.extend(own.iter().take(MOST).copied().chain(original).map(|entry| Wanted {
                 side,
@@ -259,6 +358,7 @@ impl Desk<'_> {
             let mut rows = intake::open(&file.path, &file.label, files, context.progress)?;
             let mut row = Row::default();
             while rows.read(&mut row)? {
+                context.progress.check()?;
                 let place = format!("{}:{}", rows.origin(), row.number);
                 self.take(side, &place, rows.columns(), &row, wanted);
             }
@@ -473,7 +573,17 @@ impl Desk<'_> {
         let nearest_of = |nearest: u32| format!("{}{}", theirs.source(nearest), self.taken(other, nearest));
         let start = |side, entry| self.part(side, KeyPart::Start, entry);
         let within = pass.within.map(|within| within.to_string()).unwrap_or_default();
+        let own = discrepancy.entries(other);
+        let unseen = |others: &[u32]| {
+            others.iter().any(|entry| !own.contains(entry) && !self.shows_row(other, *entry))
+        };
         match matching::fate(self.book, pass, side, entry) {
+            Fate::Far(Some(nearest)) | Fate::Apart(Some((nearest, _))) if unseen(&[nearest]) => {
+                format!("no {noun} that you may see has its key, or is near to it")
+            }
+            Fate::Shared(others) if unseen(&others) => {
+                format!("there are {noun}s of its key that you may not see")
+            }
             Fate::Blank => "every part of its key is blank, which matches nothing".to_owned(),
             Fate::Timeless => "it has no start, which is near to nothing".to_owned(),
             Fate::Far(None) => format!("no {noun} of its key has a start, which is near to nothing"),

@@ -5,8 +5,11 @@ mod call;
 #[cfg(feature = "simulator")]
 mod demo;
 mod describe;
+mod discrepancies;
 mod explain;
+mod export;
 mod fetch;
+mod inspect;
 mod platform_doctor;
 mod reconcile;
 mod reports;
@@ -27,15 +30,18 @@ pub use self::call::{Asked, Call};
 pub use self::demo::{Demo, Shown};
 pub(crate) use self::describe::answers;
 pub use self::describe::{Described, Operations};
+pub use self::discrepancies::{Discrepancies, Listing, Which};
 pub use self::explain::Explain;
+pub use self::export::{Export, Exported};
 pub use self::fetch::{Fetch, Pulled};
+pub use self::inspect::{Inspect, Inspected};
 pub use self::platform_doctor::{Diagnosis, PlatformDoctor};
-pub use self::reconcile::{Finding, Reconcile};
+pub use self::reconcile::{Finding, Reconcile, Reconciled};
 pub use self::reports::{ReportFile, ReportPage, Reports};
 #[cfg(feature = "simulator")]
 pub use self::simulate::Simulate;
 pub use self::tool::{Effect, FileArgument, Purpose, Tool};
-pub use self::view::{Facts, View, Window};
+pub use self::view::{Days, Facts, Sight, View};
 pub use crate::platform::wsdl::Operation;
 
 /// The configuration that is meant where none is named.
@@ -51,7 +57,7 @@ pub struct Context<'a> {
     pub progress: &'a dyn Progress,
     /// What relative periods are seen from.
     pub now: SystemTime,
-    /// What the caller may see.
+    /// What whoever asks may see.
     pub view: &'a View,
 }
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
+use super::tool::{Effect, FileArgument, Tool};
 use crate::config::{self, Overrides, Settings, Source};
 use crate::fault::{Fault, Kind, Result};
 use crate::normalise::{Role, Template};
@@ -28,6 +29,7 @@ use crate::platform::doctor::{Check, Expected, Patient, Questions, Verdict, exam
 /// Exit codes: 0 all checks pass or do not apply, else that of the first fault: 2
 /// configuration, 3 records that are not as configured, 4 platform or sign-in.
 #[derive(Clone, Debug, clap::Args, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PlatformDoctor {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = "tieout.toml")]
@@ -44,12 +46,12 @@ pub struct PlatformDoctor {
 
     /// Print JSON
     #[arg(long)]
-    #[serde(default)]
+    #[serde(skip)]
     pub json: bool,
 }
 
 /// What the doctor says.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Diagnosis {
     /// The version of tieout.
     pub tieout: &'static str,
@@ -84,6 +86,22 @@ impl Diagnosis {
             Some(check) => format!("{counts}; the first to fail: {}", check.check),
             None => counts,
         }
+    }
+}
+
+impl Tool for PlatformDoctor {
+    const NAME: &'static str = "platform_doctor";
+    const TITLE: &'static str = "Examine the platform";
+    const EFFECT: Effect = Effect::AsksPlatform;
+    type Output = Diagnosis;
+
+    fn perform(&self, context: &Context<'_>) -> Result<Diagnosis> {
+        context.progress.check()?;
+        Ok(self.run(context))
+    }
+
+    fn files(&mut self) -> Vec<FileArgument<'_>> {
+        vec![FileArgument::config(&mut self.config)]
     }
 }
 

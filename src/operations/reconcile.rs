@@ -1,20 +1,25 @@
 //! Reconcile: invoices and settlement records in, a discrepancy report out.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use super::tool::{Effect, FileArgument, Tool};
 use super::{Context, settlements, sifted};
 use crate::config::{self, Overrides, Settings, SideSettings, Source};
-use crate::fault::Result;
+use crate::fault::{Fault, Kind, Result};
 use crate::intake::{self, FileSettings, Rows};
 use crate::judge::{Judge, Rules};
 use crate::matching::{self, Book};
-use crate::normalise::{Ledger, Normaliser, Reading, Side, Versions};
+use crate::normalise::{Ledger, Normaliser, Reading, Side, Taker, Versions};
 use crate::platform::{Fetched, Manner};
 use crate::progress::Unit;
-use crate::report::{self, Input, Report};
+use crate::report::{
+    self, Direction, Documents, Groups, Immaterial, Input, Listed, PassSummary, PatternSummary, Rejected,
+    Report, Total,
+};
 use crate::sieve::{Plan, Sifted};
 
 /// Reconcile invoices with settlement records
@@ -26,6 +31,7 @@ use crate::sieve::{Plan, Sifted};
 /// Exit codes: 0 ties out, 1 discrepancies found, 2 usage or configuration,
 /// 3 input rejected, 4 platform or sign-in failed, 70 a bug of tieout.
 #[derive(Clone, Debug, clap::Args, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Reconcile {
     /// The configuration
     #[arg(short, long, value_name = "FILE", default_value = "tieout.toml")]
@@ -62,7 +68,20 @@ pub struct Reconcile {
     #[arg(short, long, value_name = "N", default_value_t = DEFAULT_LIMIT)]
     #[serde(default = "default_limit")]
     pub limit: usize,
+
+    /// Judge and show, and write no report
+    #[arg(long)]
+    #[serde(default)]
+    pub dry_run: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    #[serde(skip)]
+    pub json: bool,
 }
+
+/// How many rejected rows a program is told of; `rejects.csv` has all.
+const REJECTS: usize = 10;
 
 /// How many discrepancies are shown where nobody says.
 pub(super) const DEFAULT_LIMIT: usize = 20;
@@ -72,7 +91,8 @@ pub(super) const fn default_limit() -> usize {
 }
 
 /// What a run came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Finding {
     /// Every line ties.
     TiesOut,
@@ -82,7 +102,94 @@ pub enum Finding {
     Rejected,
 }
 
+/// What a run came to, for programs. Decimals are texts.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Reconciled {
+    /// Whether it ties out.
+    pub finding: Finding,
+    /// The name of the reconciliation.
+    pub name: String,
+    /// The period, as dates; blank where none is set.
+    pub period: String,
+    /// Groups that tie exactly, tie within a tolerance, or do not tie.
+    pub groups: Groups,
+    /// Discrepancies by kind.
+    pub kinds: BTreeMap<&'static str, u64>,
+    /// Overbilled and underbilled money, by currency.
+    pub variance: BTreeMap<String, Direction>,
+    /// What is below `[report] minimum` and not listed, where that is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub immaterial: Option<Immaterial>,
+    /// What many discrepancies have in common, the one that explains most money first.
+    pub patterns: Vec<PatternSummary>,
+    /// What each pass took.
+    pub passes: Vec<PassSummary>,
+    /// Side → how many documents it has, and how many of them tie wholly.
+    pub documents: BTreeMap<&'static str, Documents>,
+    /// Side → currency → class → lines and amount.
+    pub control_totals: BTreeMap<&'static str, BTreeMap<String, BTreeMap<&'static str, Total>>>,
+    /// The first discrepancies, the largest variance first.
+    pub discrepancies: Vec<Listed>,
+    /// How many more there are; the reports have them all.
+    pub more_discrepancies: u64,
+    /// The first rows that were rejected.
+    pub rejects: Vec<Rejected>,
+    /// The reports that were written.
+    pub files: Vec<PathBuf>,
+}
+
+impl Tool for Reconcile {
+    const NAME: &'static str = "reconcile";
+    const TITLE: &'static str = "Reconcile invoices with settlement records";
+    const EFFECT: Effect = Effect::Writes;
+    const ASKS_PLATFORM: bool = true;
+    type Output = Reconciled;
+
+    fn perform(&self, context: &Context<'_>) -> Result<Reconciled> {
+        let mut reconciled = None;
+        let finding = self.run(context, &mut |report, files| {
+            reconciled = Some(self.reconciled(report, files));
+        })?;
+        let nothing = || Fault::new(Kind::Bug, "a reconciliation ended without an outcome");
+        Ok(Reconciled { finding, ..reconciled.ok_or_else(nothing)? })
+    }
+
+    fn files(&mut self) -> Vec<FileArgument<'_>> {
+        let written = [&mut self.output, &mut self.evidence].into_iter().flatten();
+        std::iter::once(FileArgument::config(&mut self.config))
+            .chain(written.map(FileArgument::write))
+            .collect()
+    }
+
+    fn effect(&self) -> Effect {
+        if self.dry_run && self.evidence.is_none() { Effect::AsksPlatform } else { Effect::Writes }
+    }
+}
+
 impl Reconcile {
+    fn reconciled(&self, report: &Report<'_>, files: &[PathBuf]) -> Reconciled {
+        let summary = report::summary(report);
+        let discrepancies = report::first(report, self.limit);
+        Reconciled {
+            // Known when the run is over.
+            finding: Finding::TiesOut,
+            name: summary.name,
+            period: summary.period,
+            more_discrepancies: (report.listed().count() - discrepancies.len()) as u64,
+            groups: summary.groups,
+            kinds: summary.kinds,
+            variance: summary.variance,
+            immaterial: summary.immaterial,
+            patterns: summary.patterns,
+            passes: summary.passes,
+            documents: summary.documents,
+            control_totals: summary.control_totals,
+            discrepancies,
+            rejects: report.rejects().take(REJECTS).map(Rejected::from).collect(),
+            files: files.to_vec(),
+        }
+    }
+
     /// Reconciles `tieout.toml` of the working directory, as it stands.
     #[must_use]
     pub fn of(config: PathBuf) -> Self {
@@ -95,10 +202,12 @@ impl Reconcile {
             allow_rejects: None,
             memory: None,
             limit: DEFAULT_LIMIT,
+            dry_run: false,
+            json: false,
         }
     }
 
-    /// Runs, writes the reports, and shows them to `show` with the paths of the files.
+    /// Runs, writes the reports unless it is a dry run, and shows them to `show` with the paths of the files.
     ///
     /// # Errors
     /// Whatever ends a run before there is a verdict.
@@ -116,7 +225,9 @@ impl Reconcile {
         let settings = config::load(&self.config, &overrides, context.now)?;
         tracing::info!(name = settings.name, config = %self.config.display(), "run started");
         let manner = settlements::manner(&settings, context, self.evidence.as_deref(), self.refetch)?;
-        report::check_directory(&settings.directory)?;
+        if !self.dry_run {
+            report::check_directory(&settings.directory)?;
+        }
         let rules = rules(&settings);
         // Versions of one line are only told apart where all of them stand side by side. And what is left is read again row
         // by row: that must give the same line, whatever the rows around it, and only that one.
@@ -133,6 +244,7 @@ impl Reconcile {
                     (invoice, settlement, Sifted::default())
                 }
             };
+        context.progress.check()?;
         settlement.close()?;
         let versions = versions(&settings, &settlement.ledger)?;
         let book =
@@ -144,6 +256,8 @@ impl Reconcile {
         judge.take_over(&sifted.outcome);
         let passes =
             matching::run(&book, &settings.passes, sifted.pairs(), &*task, &mut |group| judge.judge(&group));
+        // What was cancelled is not all there is, and does not balance.
+        context.progress.check()?;
         let outcome = judge.finish(passes)?;
         drop(task);
 
@@ -161,7 +275,12 @@ impl Reconcile {
             rates: settings.rates.as_ref(),
             outcome: &outcome,
         };
-        let files = report::write(&report, &settings.directory, &settings.formats)?;
+        let files = match self.dry_run {
+            true => Vec::new(),
+            false => {
+                report::write(&report, &settings.directory, &settings.formats, &|| context.progress.check())?
+            }
+        };
         let rejected = report.rejected();
         tracing::info!(
             matched = outcome.matched,
@@ -258,6 +377,16 @@ pub(super) fn normaliser<'s>(
     settings: &'s Settings,
 ) -> Result<Normaliser<'s>> {
     Normaliser::new(side, &of.reading, &settings.fields, &settings.zone, settings.period.as_ref())
+}
+
+/// The same, with another who takes the entries.
+pub(super) fn normaliser_into<'s, T: Taker>(
+    taker: T,
+    side: Side,
+    of: &'s SideSettings,
+    settings: &'s Settings,
+) -> Result<Normaliser<'s, T>> {
+    Normaliser::into(taker, side, &of.reading, &settings.fields, &settings.zone, settings.period.as_ref())
 }
 
 fn read_invoices(settings: &Settings, context: &Context<'_>) -> Result<Taken> {

@@ -27,7 +27,7 @@ pub(super) fn manner<'a>(
         .at("--evidence")
         .value(evidence.display()));
     }
-    Ok(Manner { keep: Some(context.now), refetch, evidence })
+    Ok(Manner { keep: Some(context.now), refetch, evidence, purpose: "" })
 }
 
 /// Fetches the settlements of `vendors` into `normaliser`. Whoever has all that it needs of them closes the fetch.
@@ -65,13 +65,13 @@ pub(super) fn pull(
 
 /// SHA-256 over the names and texts of all records: what the platform said, whatever the paging.
 #[derive(Default)]
-struct RecordDigest {
+pub(super) struct RecordDigest {
     sha: sha2::Sha256,
     bytes: u64,
 }
 
 impl RecordDigest {
-    fn add(&mut self, record: &platform::Record<'_>) {
+    pub(super) fn add(&mut self, record: &platform::Record<'_>) {
         use sha2::Digest as _;
         for (name, value) in record.fields.iter() {
             for text in [name, "\u{1f}", value.unwrap_or("\u{0}"), "\u{1f}"] {
@@ -82,7 +82,7 @@ impl RecordDigest {
         self.sha.update("\u{1e}");
     }
 
-    fn finish(self) -> (u64, String) {
+    pub(super) fn finish(self) -> (u64, String) {
         use sha2::Digest as _;
         (self.bytes, hexadecimal(&self.sha.finalize()))
     }

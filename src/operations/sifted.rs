@@ -1,8 +1,8 @@
 //! Files on both sides, of any size: what ties at first sight is counted as it goes by, and only the rest is kept.
 
 use super::Context;
-use super::reconcile::{Taken, input};
-use crate::config::{Settings, SideSettings};
+use super::reconcile::{self, Taken, input};
+use crate::config::Settings;
 use crate::fault::Result;
 use crate::intake::{self, FileSettings, Row, Rows};
 use crate::normalise::{Counts, Ledger, Normaliser, Reject, Side, Taker};
@@ -24,11 +24,13 @@ pub(super) fn read(
         || First::read(Side::Settlement, settlements, plan, settings, context),
     );
     let (invoice, settlement) = (invoice?, settlement?);
+    context.progress.check()?;
     let sifted = plan.sift(invoice.sketcher, settlement.sketcher)?;
+    context.progress.check()?;
     let [left_invoices, left_settlements] = &sifted.left;
     let (invoice, settlement) = rayon::join(
-        || invoice.rest.take(Side::Invoice, left_invoices, settings),
-        || settlement.rest.take(Side::Settlement, left_settlements, settings),
+        || invoice.rest.take(Side::Invoice, left_invoices, settings, context),
+        || settlement.rest.take(Side::Settlement, left_settlements, settings, context),
     );
     Ok((invoice?, settlement?, sifted))
 }
@@ -74,7 +76,13 @@ impl<'p> First<'p> {
 
 impl Rest {
     /// Reads the rows at `places` again, into a ledger; what was counted and rejected is known already.
-    fn take(mut self, side: Side, places: &[Place], settings: &Settings) -> Result<Taken> {
+    fn take(
+        mut self,
+        side: Side,
+        places: &[Place],
+        settings: &Settings,
+        context: &Context<'_>,
+    ) -> Result<Taken> {
         let ledger = Ledger::new(side, settings.fields.count());
         let mut normaliser = normaliser(ledger, side, settings)?;
         let mut row = Row::default();
@@ -83,6 +91,7 @@ impl Rest {
                 continue;
             };
             for place in of_file {
+                context.progress.check()?;
                 rows.revisit(place.place, &mut row)?;
                 row.number = place.number;
                 normaliser.accept(rows.origin(), rows.columns(), &row);
@@ -95,9 +104,9 @@ impl Rest {
 }
 
 fn normaliser<T: Taker>(taker: T, side: Side, settings: &Settings) -> Result<Normaliser<'_, T>> {
-    let SideSettings { reading, .. } = match side {
+    let of = match side {
         Side::Invoice => &settings.invoices,
         Side::Settlement => &settings.settlements,
     };
-    Normaliser::into(taker, side, reading, &settings.fields, &settings.zone, settings.period.as_ref())
+    reconcile::normaliser_into(taker, side, of, settings)
 }

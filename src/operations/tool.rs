@@ -2,18 +2,21 @@
 
 use std::path::PathBuf;
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
+use serde::{Deserializer, Serialize};
 
 use super::Context;
-use crate::fault::Result;
+use crate::fault::{Fault, Kind, Result, nearest};
 
-/// What a call does to the world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a call does to the world; each does what those before it do, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
-    /// It reads files, or asks the platform, and changes nothing.
+    /// It reads files of this machine.
     Reads,
+    /// It asks the platform, and changes nothing there.
+    AsksPlatform,
     /// It writes files, or may change something at the platform.
     Writes,
 }
@@ -30,11 +33,26 @@ pub enum Purpose {
 }
 
 /// An argument that names a file or a folder.
+#[derive(Debug)]
 pub struct FileArgument<'a> {
     /// What was given.
     pub path: &'a mut PathBuf,
     /// What for.
     pub purpose: Purpose,
+}
+
+impl<'a> FileArgument<'a> {
+    pub(super) const fn config(path: &'a mut PathBuf) -> Self {
+        Self { path, purpose: Purpose::Configuration }
+    }
+
+    pub(super) const fn read(path: &'a mut PathBuf) -> Self {
+        Self { path, purpose: Purpose::Read }
+    }
+
+    pub(super) const fn write(path: &'a mut PathBuf) -> Self {
+        Self { path, purpose: Purpose::Write }
+    }
 }
 
 /// An operation that agents may call: its struct holds the arguments, its documentation is the description.
@@ -48,9 +66,9 @@ pub trait Tool: clap::Args + DeserializeOwned + JsonSchema + Send + Sync + 'stat
     /// Whether no call can do without writing: then it is not offered where writing is off.
     const ONLY_WRITES: bool = false;
     /// Whether a call may reach the platform, which is another world than the files of this machine.
-    const ASKS_PLATFORM: bool = false;
+    const ASKS_PLATFORM: bool = matches!(Self::EFFECT, Effect::AsksPlatform);
     /// What is answered.
-    type Output: Serialize + JsonSchema + 'static;
+    type Output: Serialize + JsonSchema + Send + 'static;
 
     /// Does it.
     ///
@@ -69,5 +87,55 @@ pub trait Tool: clap::Args + DeserializeOwned + JsonSchema + Send + Sync + 'stat
     /// Whether the answer cannot be narrowed to what a caller may see, so that only who sees everything may have it.
     fn needs_full_view(&self) -> bool {
         true
+    }
+
+    /// What it does, in the words of the command line's long help.
+    #[must_use]
+    fn description() -> String {
+        let schema = Self::input_schema();
+        schema.get("description").and_then(|text| text.as_str()).unwrap_or_default().to_owned()
+    }
+
+    /// What the arguments may be.
+    #[must_use]
+    fn input_schema() -> Schema {
+        SchemaSettings::draft2020_12().for_deserialize().into_generator().into_root_schema_for::<Self>()
+    }
+
+    /// What the answer looks like.
+    #[must_use]
+    fn output_schema() -> Schema {
+        SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Self::Output>()
+    }
+
+    /// Reads the arguments of a call.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] for an argument that is missing, of another form, or that there is not: then with the nearest that there is.
+    fn arguments<'de, D: Deserializer<'de>>(arguments: D) -> Result<Self> {
+        Self::deserialize(arguments).map_err(|error| {
+            let message = error.to_string();
+            let fault =
+                Fault::new(Kind::Usage, "these arguments make no sense").at(Self::NAME).value(&message);
+            let Some(unknown) =
+                message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next())
+            else {
+                return fault;
+            };
+            let schema = Self::input_schema();
+            let known: Vec<&str> = schema
+                .get("properties")
+                .and_then(|properties| properties.as_object())
+                .map(|properties| properties.keys().map(String::as_str).collect())
+                .unwrap_or_default();
+            let fault = Fault::new(Kind::Usage, "there is no such argument")
+                .at(Self::NAME)
+                .value(unknown)
+                .expected(format!("any of {}", known.join(", ")));
+            match nearest(unknown, known.iter().copied()) {
+                Some(near) => fault.next(format!("did you mean {near}?")),
+                None => fault,
+            }
+        })
     }
 }

@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Instant, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
 use super::evidence::Evidence;
-use super::pace::{Halt, Pace};
+use super::pace::{Halt, NAP, Pace};
 use super::plan::Piece;
 use super::record::{Batch, Fields, Record};
 use super::store::{Next, Opening, Reader, Store};
@@ -37,6 +37,8 @@ pub struct Manner<'a> {
     pub refetch: bool,
     /// The file that each call is written down in, as a line of JSON.
     pub evidence: Option<&'a Path>,
+    /// What the records are for, where what is kept is not for everybody; else blank.
+    pub purpose: &'a str,
 }
 
 /// What a fetch came to. Its records can be read again until it is closed.
@@ -138,6 +140,7 @@ impl Platform {
             drop(news);
             let outcome = consume(&shared, &line, &mut |record| {
                 task.advance(1);
+                task.check()?;
                 sink(record)
             });
             // Without anybody who listens, the workers stop at the next read.
@@ -184,7 +187,7 @@ impl Platform {
         let mut windows: Vec<&str> = pieces.iter().map(|piece| piece.window.as_str()).collect();
         windows.sort_unstable();
         windows.dedup();
-        let asked = format!("{:?}", (self.soap, &self.namespace, &self.request, windows));
+        let asked = format!("{:?}{}", (self.soap, &self.namespace, &self.request, windows), manner.purpose);
         let opening = Opening {
             base: &self.store,
             key: &self.key(&asked),
@@ -218,13 +221,17 @@ fn consume(
         loop {
             let news = match waiting.pop_front() {
                 Some(news) => news,
-                None => match line.recv() {
+                None => match line.recv_timeout(NAP) {
                     Ok((of, news)) if of == index => news,
                     Ok((of, news)) => {
                         early.entry(of).or_default().push_back(news);
                         continue;
                     }
-                    Err(_) => {
+                    Err(RecvTimeoutError::Timeout) => {
+                        shared.progress.check()?;
+                        continue;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => {
                         return Err(Fault::new(Kind::Bug, "a connection's thread ended without a word"));
                     }
                 },

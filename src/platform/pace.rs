@@ -13,7 +13,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// The longest wait that a platform may ask for; who asks for more gets this much.
 const LONGEST_ASKED: Duration = Duration::from_secs(300);
 /// How long a sleeper may not notice that it should stop.
-const NAP: Duration = Duration::from_millis(50);
+pub(super) const NAP: Duration = Duration::from_millis(50);
 
 /// When to stop: at once, or at the end of the time that a fetch has.
 #[derive(Debug)]

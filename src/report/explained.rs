@@ -1,12 +1,13 @@
 //! One discrepancy, explained: for people as text, for programs as JSON.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{RateUsed, table};
 use crate::money::{self, Decimal};
 
 /// All that there is to say of one discrepancy. Decimals are texts, as they are shown.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Explained {
     /// Its identity.
     pub id: String,
@@ -35,7 +36,7 @@ pub struct Explained {
 }
 
 /// One row, as it stands in its file or in the platform's answer.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Source {
     /// Whose row it is.
     pub side: &'static str,
@@ -50,7 +51,7 @@ pub struct Source {
 }
 
 /// One cell, and what became of it.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Cell {
     /// The header; blank for a default.
     pub column: String,
@@ -65,7 +66,7 @@ pub struct Cell {
 }
 
 /// What one pass could do with one row.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Tried {
     /// The pass.
     pub pass: String,
@@ -78,7 +79,7 @@ pub struct Tried {
 }
 
 /// One field of both sides.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Compared {
     /// Amount, quantity or price.
     pub field: &'static str,
@@ -91,7 +92,7 @@ pub struct Compared {
 }
 
 /// A part of the variance.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Part {
     /// Volume, price, rounding, currency, other; the total comes first.
     pub part: &'static str,

@@ -1,6 +1,7 @@
 //! `discrepancies.json`: the same cells by name, the sources as lists, decimals
 //! as strings so that no reader makes doubles of them.
 
+use std::fmt::Write as _;
 use std::io::Write;
 
 use serde::Serialize;
@@ -8,17 +9,30 @@ use serde_json::{Map, Value, json};
 
 use super::line::{self, Cells, Lines};
 use super::{COLUMNS, Report, rates_used};
-use crate::fault::{Fault, Kind, Result};
+use crate::fault::{Fault, Kind, Result, is_unseen};
 use crate::judge::Discrepancy;
 use crate::normalise::Side;
 
-/// Any result as JSON, for programs that read what is printed.
+/// Any result as JSON, for programs that read what is printed. What cannot be seen, or moves a cursor, is escaped as JSON
+/// does it, so that the text is fit for a terminal and still says the same.
 ///
 /// # Errors
 /// [`Kind::Bug`] where it has no form in JSON.
 pub fn to_json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string_pretty(value)
-        .map_err(|error| Fault::new(Kind::Bug, "the result cannot be written as JSON").because(error))
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Fault::new(Kind::Bug, "the result cannot be written as JSON").because(error))?;
+    if !text.contains(|c: char| c != '\n' && is_unseen(c)) {
+        return Ok(text);
+    }
+    // Between texts there are no such characters, and serde escapes those below U+0020.
+    Ok(text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if c != '\n' && is_unseen(c) {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+        out
+    }))
 }
 
 /// Writes the report.

@@ -3,12 +3,15 @@
 //!
 //! To add a format: add a file with a function of the shape of [`Writer`], and a line in [`Format`].
 
+mod back;
 mod csv;
 mod documents;
 mod explained;
+mod export;
 mod idle;
 mod json;
 mod line;
+mod listed;
 mod rates;
 mod rejects;
 mod rows;
@@ -25,19 +28,25 @@ use crate::fault::{Fault, Kind, Result};
 use crate::judge::{Discrepancy, Outcome, Tolerance};
 use crate::matching::{Book, Pass};
 use crate::money::{self, Decimal};
-use crate::normalise::{Rates, Side};
+use crate::normalise::{Rates, Reject, Side};
 
+pub use self::back::{Back, Taking};
 pub use self::explained::{Cell, Compared, Explained, Part, Source, Tried, inputs_of};
+pub use self::export::{Form, Sheet};
 pub use self::json::to_json;
 pub use self::line::COLUMNS;
+pub use self::listed::{Line, Listed, Place, first, with_line};
 pub use self::rates::{RateUsed, rates_used};
+pub use self::rejects::Rejected;
 pub use self::rows::Rows;
 pub use self::screen::screen;
-pub use self::summary::{Summary, summary};
+pub use self::summary::{
+    Direction, Documents, Groups, Immaterial, PassSummary, PatternSummary, Summary, Total, summary,
+};
 pub use self::table::{records_table, table};
 
 /// An input, with what proves that it is the one that was read.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct Input {
     /// Whose input it is.
     pub side: &'static str,
@@ -81,6 +90,12 @@ impl<'a> Report<'a> {
         self.outcome.discrepancies().filter(move |discrepancy| discrepancy.is_material(minimum))
     }
 
+    /// The rows of either side that were rejected.
+    pub fn rejects(&self) -> impl Iterator<Item = &'a Reject> + use<'a> {
+        let book = self.book;
+        [Side::Invoice, Side::Settlement].into_iter().flat_map(|side| &book.ledger(side).rejects)
+    }
+
     /// How many rows of either side were rejected.
     #[must_use]
     pub fn rejected(&self) -> u64 {
@@ -117,6 +132,9 @@ fn as_text<S: Serializer>(value: &Option<Decimal>, serializer: S) -> Result<S::O
     serializer.serialize_str(&value.map(money::shown).unwrap_or_default())
 }
 
+/// Asked now and then whether to go on.
+pub type Check<'c> = &'c (dyn Fn() -> Result<()> + Sync);
+
 type Writer = fn(&Report<'_>, &mut dyn Write) -> anyhow::Result<()>;
 
 impl Format {
@@ -132,11 +150,16 @@ impl Format {
 
 /// Writes the discrepancies in `formats`, the summary and the rejects into `directory`, which is made if need be.
 /// Every file is written under a temporary name beside its own and renamed when it is whole; the
-/// summary comes last, so that whoever finds a new summary finds all files new.
+/// summary comes last, so that whoever finds a new summary finds all files new. `check` is asked now and then whether to go on.
 ///
 /// # Errors
-/// [`Kind::Output`] where a file cannot be written; what stood there before stays as it was.
-pub fn write(report: &Report<'_>, directory: &Path, formats: &[Format]) -> Result<Vec<PathBuf>> {
+/// [`Kind::Output`] where a file cannot be written, and what `check` returns; what stood there before stays as it was.
+pub fn write(
+    report: &Report<'_>,
+    directory: &Path,
+    formats: &[Format],
+    check: Check<'_>,
+) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(directory).map_err(|error| {
         Fault::new(Kind::Output, "the output directory cannot be made")
             .at(directory.display())
@@ -153,7 +176,10 @@ pub fn write(report: &Report<'_>, directory: &Path, formats: &[Format]) -> Resul
     let ready = files
         .map(|(name, writer)| {
             let path = directory.join(name);
-            let file = write_aside(directory, |out| writer(report, out)).map_err(|error| {
+            let written = write_aside(directory, check, |out| writer(report, out));
+            // Whatever the writer makes of it: it ended since nobody wants it any more.
+            check()?;
+            let file = written.map_err(|error| {
                 Fault::new(Kind::Output, "the report cannot be written")
                     .at(path.display())
                     .because(error)
@@ -208,8 +234,51 @@ pub fn write_file(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> Result<()
     } else {
         path.into()
     };
-    let file = write_aside(folder(&target), |out| Ok(fill(out)?)).map_err(failed)?;
+    let file = write_aside(folder(&target), &|| Ok(()), |out| Ok(fill(out)?)).map_err(failed)?;
     file.persist(&target).map(drop).map_err(|error| failed(error.error.into()))
+}
+
+/// Writes a file that is not there yet; otherwise as [`write_file`].
+///
+/// # Errors
+/// As [`write_file`], and [`Kind::Output`] where something stands there already.
+pub fn write_new_file(
+    path: &Path,
+    fill: &mut dyn FnMut(&mut (dyn Write + Send)) -> anyhow::Result<()>,
+    force: bool,
+) -> Result<()> {
+    let occupied = || {
+        Fault::new(Kind::Output, "the file is there already")
+            .at(path.display())
+            .next("name another file, or say that it may be overwritten with --force")
+    };
+    if !force && path.symlink_metadata().is_ok() {
+        return Err(occupied());
+    }
+    let failed = |error| unwritable(path, error);
+    let file = write_aside(folder(path), &|| Ok(()), fill).map_err(failed)?;
+    let persisted = if force { file.persist(path) } else { file.persist_noclobber(path) };
+    match persisted {
+        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => Err(occupied()),
+        other => other.map(drop).map_err(|error| failed(error.error.into())),
+    }
+}
+
+/// Asks whether to go on, as often as a buffer is written out.
+struct Watched<'w> {
+    file: &'w mut std::fs::File,
+    check: Check<'w>,
+}
+
+impl Write for Watched<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        (self.check)().map_err(std::io::Error::other)?;
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// Whether [`write_file`] could write there, as far as that can be told before there is anything to write.
@@ -262,7 +331,8 @@ fn unwritable(path: &Path, error: anyhow::Error) -> Fault {
 
 fn write_aside(
     directory: &Path,
-    fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
+    check: Check<'_>,
+    fill: impl FnOnce(&mut (dyn Write + Send)) -> anyhow::Result<()>,
 ) -> anyhow::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".tieout-").suffix(".partial");
@@ -270,7 +340,7 @@ fn write_aside(
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
     let mut file = builder.tempfile_in(directory)?;
-    let mut out = BufWriter::new(file.as_file_mut());
+    let mut out = BufWriter::new(Watched { file: file.as_file_mut(), check });
     fill(&mut out)?;
     out.flush()?;
     drop(out);

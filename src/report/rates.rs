@@ -1,5 +1,6 @@
 //! The rates that brought a discrepancy's records into the invoice's currency.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::as_text;
@@ -9,7 +10,7 @@ use crate::money::{self, Decimal};
 use crate::normalise::Side;
 
 /// One record, converted.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct RateUsed {
     /// Where the record stands.
     pub place: String,
@@ -25,9 +26,11 @@ pub struct RateUsed {
     pub date_wanted: String,
     /// What was settled, in `from`.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub amount: Option<Decimal>,
     /// The same in `to`; blank where nothing is stated, or it has more than 28 digits.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub converted: Option<Decimal>,
 }
 

@@ -2,10 +2,37 @@
 
 use std::io::Write;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::Report;
 use super::csv::neutral;
 use crate::fault::shown;
-use crate::normalise::Side;
+use crate::normalise::{Reject, Side};
+
+/// A row that could not become an entry, as a program is told of it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Rejected {
+    /// `file:row`, `file:sheet:row` or `operation:call:record`.
+    pub source: String,
+    /// The header of the column; blank where the row as a whole is broken.
+    pub column: String,
+    /// What stands there, its first characters.
+    pub value: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl From<&Reject> for Rejected {
+    fn from(reject: &Reject) -> Self {
+        Self {
+            source: reject.source.clone(),
+            column: reject.column.clone(),
+            value: shown(&reject.value),
+            reason: reject.reason.clone(),
+        }
+    }
+}
 
 /// Writes the report.
 pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<()> {

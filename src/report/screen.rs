@@ -21,24 +21,10 @@ pub fn screen(report: &Report<'_>, width: u16, limit: usize) -> String {
     let summary = summary(report);
     let title = [report.name, report.period].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
     let mut lines = vec![title.join(", "), summary_table(report, width), verdict(&summary)];
-    let direction = |currency: &str, variance: &Direction| {
-        let shown = |value: Option<Decimal>| match value.map(money::grouped) {
-            None => "over 28 digits".to_owned(),
-            Some(amount) if currency.is_empty() => amount,
-            Some(amount) => format!("{amount} {currency}"),
-        };
-        let underbilled = variance.underbilled.map(|value| value.abs());
-        format!(
-            "overbilled {}, underbilled {}, net {}",
-            shown(variance.overbilled),
-            shown(underbilled),
-            shown(variance.net)
-        )
-    };
-    lines.extend(summary.variance.iter().map(|(currency, variance)| direction(currency, variance)));
+    lines.extend(summary.variance.iter().map(|(currency, variance)| variance.told(currency)));
     let immaterial = summary.immaterial.as_ref().filter(|immaterial| immaterial.discrepancies > 0);
     lines.extend(immaterial.map(|immaterial| {
-        let of = immaterial.variance.iter().map(|(currency, variance)| direction(currency, variance));
+        let of = immaterial.variance.iter().map(|(currency, variance)| variance.told(currency));
         format!(
             "{} below {} and not listed: {}",
             counted(immaterial.discrepancies, "discrepancy", "discrepancies"),
@@ -70,6 +56,24 @@ pub fn screen(report: &Report<'_>, width: u16, limit: usize) -> String {
     }
     lines.extend(first_rejects(report, REJECTS));
     lines.join("\n")
+}
+
+impl Direction {
+    /// In words.
+    #[must_use]
+    pub fn told(&self, currency: &str) -> String {
+        let shown = |value: Option<Decimal>| match value.map(money::grouped) {
+            None => "over 28 digits".to_owned(),
+            Some(amount) if currency.is_empty() => amount,
+            Some(amount) => format!("{amount} {currency}"),
+        };
+        format!(
+            "overbilled {}, underbilled {}, net {}",
+            shown(self.overbilled),
+            shown(self.underbilled.map(|value| value.abs())),
+            shown(self.net)
+        )
+    }
 }
 
 fn counted(count: u64, one: &str, more: &str) -> String {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Input, Report, as_text, idle};
@@ -11,7 +12,7 @@ use crate::money::{self, Decimal, Sum};
 use crate::normalise::{Inferred, Side, Tally, TaxCounts, TotalCounts};
 
 /// The summary of a run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Summary {
     /// The program and its version.
     pub tieout: &'static str,
@@ -59,7 +60,7 @@ pub struct Summary {
 }
 
 /// Verdicts, counted.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct Groups {
     /// Tie exactly.
     pub matched: u64,
@@ -72,7 +73,7 @@ pub struct Groups {
 }
 
 /// What one pass took.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PassSummary {
     /// Its name.
     pub name: String,
@@ -91,7 +92,7 @@ pub struct PassSummary {
 }
 
 /// What one limb of a tolerance let pass.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct LimbSummary {
     /// The tolerance, in its words.
     pub tolerance: String,
@@ -103,11 +104,12 @@ pub struct LimbSummary {
     pub groups: u64,
     /// How much more it would have allowed where that was least; blank where that has more than 28 digits.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub least_room: Option<Decimal>,
 }
 
 /// What rounds the lines of a vendor.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct RoundingSummary {
     /// The lines that state quantity, price and amount.
     pub lines: u64,
@@ -137,7 +139,7 @@ impl From<Inferred> for RoundingSummary {
 }
 
 /// How the lines of one side are taxed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct TaxesSummary {
     /// Lines that state net, tax and gross.
     pub lines: u64,
@@ -165,7 +167,7 @@ impl From<&TaxCounts> for TaxesSummary {
 }
 
 /// What became of the totals of one side.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct TotalsSummary {
     /// Rows that were left out of the lines.
     pub rows: u64,
@@ -209,7 +211,7 @@ impl TotalsSummary {
 }
 
 /// What rates did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct RatesSummary {
     /// Their table.
     pub file: String,
@@ -220,10 +222,11 @@ pub struct RatesSummary {
 }
 
 /// Discrepancies that are counted, but not listed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Immaterial {
     /// Variances below this are immaterial.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub minimum: Option<Decimal>,
     /// How many there are.
     pub discrepancies: u64,
@@ -232,21 +235,24 @@ pub struct Immaterial {
 }
 
 /// Variances by their sign; blank where a sum has more than 28 digits.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct Direction {
     /// The sum of the positive variances.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub overbilled: Option<Decimal>,
     /// The sum of the negative variances.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub underbilled: Option<Decimal>,
     /// Both together.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub net: Option<Decimal>,
 }
 
 /// Documents, counted.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
 pub struct Documents {
     /// How many there are.
     pub all: u64,
@@ -255,7 +261,7 @@ pub struct Documents {
 }
 
 /// What several discrepancies have in common.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct PatternSummary {
     /// In one sentence.
     pub pattern: String,
@@ -268,7 +274,7 @@ pub struct PatternSummary {
 }
 
 /// One thing that discrepancies share.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ShareSummary {
     /// A role, an attribute, `day`, `cause`, or a ratio or a difference of figures.
     pub name: String,
@@ -280,23 +286,26 @@ pub struct ShareSummary {
 }
 
 /// How much money a pattern explains.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct Explained {
     /// Of its discrepancies.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub explained: Option<Decimal>,
     /// Of all discrepancies.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub of: Option<Decimal>,
 }
 
 /// Lines and their money.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub struct Total {
     /// How many.
     pub lines: u64,
     /// The exact sum; blank where it has more than 28 digits.
     #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String")]
     pub amount: Option<Decimal>,
 }
 

@@ -129,7 +129,7 @@ impl Desk {
 
     /// Whether a caller may read reports, which hold everything.
     fn reads_everything(&self, caller: &Caller) -> bool {
-        self.policy.view(&caller.principal, READING).is_some_and(|view| view.is_everything())
+        self.policy.view(&caller.principal, READING).is_some_and(|view| view.is_unlimited())
     }
 
     /// Handles a call of a tool.
@@ -253,7 +253,7 @@ impl Desk {
             return refuse("policy", denied("this tool is not granted to you"));
         };
         let mut prepared = tool.prepare(call.arguments.clone()).map_err(Outcome::Failed)?;
-        if prepared.needs_full_view() && !view.is_everything() {
+        if prepared.needs_full_view() && !view.is_unlimited() {
             return refuse(
                 "policy",
                 denied("what this call answers cannot be narrowed to what you may see")

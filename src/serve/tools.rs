@@ -1,6 +1,9 @@
 //! The registry: which operations agents may call. To add one, implement [`Tool`] for it and name it in [`all`].
 
+use std::sync::Arc;
+
 use rmcp::model::{JsonObject, Tool as Described, ToolAnnotations};
+use schemars::Schema;
 use serde_json::Value;
 
 use crate::fault::{Fault, Kind, Result};
@@ -49,7 +52,17 @@ impl<T: Tool> Prepared for T {
 
 /// All tools, in the order in which they are listed; `writes` is whether those are among them that can only write.
 pub(super) fn all(writes: bool) -> Vec<Offered> {
-    let mut all = vec![offer::<operations::Explain>(writes)];
+    let mut all = vec![
+        offer::<operations::Reconcile>(writes),
+        offer::<operations::Discrepancies>(writes),
+        offer::<operations::Explain>(writes),
+        offer::<operations::Export>(writes),
+        offer::<operations::Inspect>(writes),
+        offer::<operations::Fetch>(writes),
+        offer::<operations::Operations>(writes),
+        offer::<operations::Call>(writes),
+        offer::<operations::PlatformDoctor>(writes),
+    ];
     all.retain(|tool| writes || !tool.only_writes);
     all
 }
@@ -61,10 +74,13 @@ fn offer<T: Tool>(writes: bool) -> Offered {
         .destructive(writes && T::EFFECT == Effect::Writes)
         .idempotent(true)
         .open_world(T::ASKS_PLATFORM);
-    let described = Described::new(T::NAME, description::<T>(), JsonObject::new())
+    let object = |schema: Schema| match schema.to_value() {
+        Value::Object(object) => object,
+        _ => JsonObject::new(),
+    };
+    let described = Described::new(T::NAME, T::description(), object(T::input_schema()))
         .with_title(T::TITLE)
-        .with_input_schema::<T>()
-        .with_output_schema::<T::Output>()
+        .with_raw_output_schema(Arc::new(object(T::output_schema())))
         .with_annotations(annotations);
     Offered {
         name: T::NAME,
@@ -73,8 +89,7 @@ fn offer<T: Tool>(writes: bool) -> Offered {
         described,
         prepare: |arguments| {
             let value = Value::Object(arguments);
-            let prepared: T =
-                serde_json::from_value(value).map_err(|error| misunderstood(T::NAME, &error))?;
+            let prepared: T = T::arguments(value)?;
             Ok(Box::new(prepared))
         },
     }
@@ -92,34 +107,5 @@ impl Offered {
     /// As it is listed, shared.
     pub(super) fn listed(&self) -> Described {
         self.described.clone()
-    }
-}
-
-/// What the arguments' schema says of the operation, which is its documentation; there it need not stand a second time.
-fn description<T: Tool>() -> String {
-    let schema = schemars::schema_for!(T);
-    schema.get("description").and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-/// Arguments that are not as they should be, with the nearest that is.
-fn misunderstood(tool: &str, error: &serde_json::Error) -> Fault {
-    let message = error.to_string();
-    let fault = Fault::new(Kind::Usage, "these arguments cannot be used").at(tool.to_owned()).value(&message);
-    match crate::fault::did_you_mean(&message) {
-        Some(near) => fault.next(format!("did you mean {near}?")),
-        None => fault.next("tools/list has the schema of the arguments"),
-    }
-}
-
-impl Tool for operations::Explain {
-    const NAME: &'static str = "explain_discrepancy";
-    const TITLE: &'static str = "Explain a discrepancy";
-    const EFFECT: Effect = Effect::Reads;
-    type Output = Value;
-    fn perform(&self, context: &Context<'_>) -> Result<Value> {
-        Ok(serde_json::to_value(self.run(context)?).unwrap_or_default())
-    }
-    fn files(&mut self) -> Vec<FileArgument<'_>> {
-        vec![FileArgument { path: &mut self.config, purpose: operations::Purpose::Configuration }]
     }
 }

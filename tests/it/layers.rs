@@ -25,7 +25,7 @@ const ROOMS: &str = "
     spill       → fault
     digest      →
     money       →
-    progress    →
+    progress    → fault
     fault       →
 ";
 
@@ -46,8 +46,9 @@ const PACKAGES: &str = "
 
     text that becomes types, and types that become text
         csv                → operations report normalise simulator
-        schemars           → operations report money
-        serde              → operations serve config report judge matching normalise intake platform period secret money
+        rust_xlsxwriter    → operations report
+        schemars           → operations report platform money
+        serde              → cli operations serve config report judge matching normalise intake platform period secret money
         serde_json         → serve report platform simulator
         toml               → config
 
@@ -89,7 +90,6 @@ const PACKAGES: &str = "
         md-5               → simulator
         md4                → simulator
         rusqlite           → simulator
-        rust_xlsxwriter    → operations
         tokio              → simulator serve
         tokio-rustls       → simulator
 

@@ -88,7 +88,12 @@ fn every_token_that_is_no_good_is_refused_with_one_line() {
         let place = format!("{reason}: {token:?}");
         assert_eq!(response.status(), 401, "{place}");
         let challenge = response.headers()["www-authenticate"].to_str().unwrap();
-        assert!(challenge.starts_with("Bearer resource_metadata=\"http://127.0.0.1/.well-known/oauth-protected-resource/mcp\""), "{challenge}");
+        assert!(
+            challenge.starts_with(
+                "Bearer resource_metadata=\"http://127.0.0.1/.well-known/oauth-protected-resource/mcp\""
+            ),
+            "{challenge}"
+        );
         assert!(challenge.contains("scope=\"") && challenge.contains("tieout/read"), "{challenge}");
         assert_eq!(challenge.contains("error=\"invalid_token\""), token.is_some(), "{challenge}");
         assert_eq!(lines.len(), 1, "{place}");
@@ -99,7 +104,9 @@ fn every_token_that_is_no_good_is_refused_with_one_line() {
         }
     }
     // One that is good, so that the others are refused for what they say; and a machine may lack the audience.
-    let answered = |claims: &Value| served.send(Some(&sign(claims)), &json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).status();
+    let answered = |claims: &Value| {
+        served.send(Some(&sign(claims)), &json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).status()
+    };
     assert_eq!(answered(&good), 200);
     assert_eq!(answered(&without(&changed(&good, "client_id", json!("nightly")), "aud")), 200);
     let verified = std::process::Command::new(env!("CARGO_BIN_EXE_tieout"))
@@ -125,7 +132,13 @@ fn every_request_that_is_not_as_it_should_be_is_refused_with_one_line() {
         ("body-too-large", 413, served.post(Some(&token), &list).body(vec![b' '; 70_000])),
         ("body-too-deep", 400, served.post(Some(&token), &list).body("[".repeat(10_000))),
         ("body-malformed", 400, served.post(Some(&token), &list).body("{\"method\":")),
-        ("body-malformed", 400, served.post(Some(&token), &list).body(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call"}"#)),
+        (
+            "body-malformed",
+            400,
+            served
+                .post(Some(&token), &list)
+                .body(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call"}"#),
+        ),
     ];
     for (reason, status, request) in rows {
         let (response, lines) = served.lines_of(|| request.send().unwrap());
@@ -135,7 +148,10 @@ fn every_request_that_is_not_as_it_should_be_is_refused_with_one_line() {
         if reason == "scope-missing" {
             let challenge = response.headers()["www-authenticate"].to_str().unwrap();
             assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
-            assert!(challenge.contains("scope=\"tieout/read tieout/run\""), "all scopes at once: {challenge}");
+            assert!(
+                challenge.contains("scope=\"tieout/read tieout/run\""),
+                "all scopes at once: {challenge}"
+            );
             assert_eq!(lines[0]["tool"], "reconcile");
         }
     }
@@ -152,6 +168,7 @@ fn every_request_that_is_not_as_it_should_be_is_refused_with_one_line() {
     assert_eq!(answer, "HTTP/1.1 408");
     assert_eq!((lines.len(), &lines[0]["reason"]), (1, &json!("body-too-slow")));
     // What somebody says of himself who is no proxy of ours counts for nothing.
-    let (_, lines) = served.lines_of(|| served.post(None, &list).header("X-Forwarded-For", "203.0.113.99").send().unwrap());
+    let (_, lines) = served
+        .lines_of(|| served.post(None, &list).header("X-Forwarded-For", "203.0.113.99").send().unwrap());
     assert_eq!(lines[0]["client"], "127.0.0.1");
 }

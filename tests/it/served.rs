@@ -59,9 +59,19 @@ pub(crate) fn folder(serve: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("tieout.toml", &format!("{RECONCILIATION}{serve}"));
-    write("invoices.csv", "Document,Vendor,Deal,Amount,Currency\nA-1,Prairie,D-1,100.00,USD\nA-1,Prairie,D-2,50.00,USD\nB-1,Mesa,D-3,10.00,USD\n");
-    write("settlements.csv", "Vendor,Deal,Amount,Currency\nPrairie,D-1,90.00,USD\nPrairie,D-2,50.00,USD\nMesa,D-3,9.00,USD\n");
-    let run = Command::new(env!("CARGO_BIN_EXE_tieout")).arg("reconcile").current_dir(folder.path()).output().unwrap();
+    write(
+        "invoices.csv",
+        "Document,Vendor,Deal,Amount,Currency\nA-1,Prairie,D-1,100.00,USD\nA-1,Prairie,D-2,50.00,USD\nB-1,Mesa,D-3,10.00,USD\n",
+    );
+    write(
+        "settlements.csv",
+        "Vendor,Deal,Amount,Currency\nPrairie,D-1,90.00,USD\nPrairie,D-2,50.00,USD\nMesa,D-3,9.00,USD\n",
+    );
+    let run = Command::new(env!("CARGO_BIN_EXE_tieout"))
+        .arg("reconcile")
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
     assert_eq!(run.status.code(), Some(1), "{}", String::from_utf8_lossy(&run.stderr));
     folder
 }
@@ -117,7 +127,8 @@ impl Served {
             let output = child.wait_with_output().unwrap();
             panic!("it does not serve: {first} {}", String::from_utf8_lossy(&output.stderr));
         };
-        let admin = second.rsplit_once(" at ").map(|(_, address)| format!("http://{address}")).unwrap_or_default();
+        let admin =
+            second.rsplit_once(" at ").map(|(_, address)| format!("http://{address}")).unwrap_or_default();
         // What it says from here on must go somewhere.
         std::thread::spawn(move || lines.for_each(drop));
         let client = client(&[]);
@@ -186,7 +197,8 @@ impl Served {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
+        let sent =
+            Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
@@ -209,11 +221,13 @@ pub(crate) fn client(roots: &[Vec<u8>]) -> Client {
     for root in roots {
         store.add(root.clone().into()).unwrap();
     }
-    let tls = rustls::ClientConfig::builder_with_provider(std::sync::Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(store)
-        .with_no_client_auth();
+    let tls = rustls::ClientConfig::builder_with_provider(std::sync::Arc::new(
+        rustls::crypto::ring::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .unwrap()
+    .with_root_certificates(store)
+    .with_no_client_auth();
     let builder = Client::builder().no_proxy().tls_backend_preconfigured(tls);
     builder.timeout(Duration::from_secs(30)).build().unwrap()
 }

@@ -562,7 +562,7 @@ fn interrupted() -> (Night, Proxy, Vec<String>) {
 
 impl Night {
     fn kept(&self, proxy: &Proxy, refetch: bool, now: SystemTime, notes: &Notes) -> Result<Vec<String>> {
-        let manner = Manner { keep: Some(now), refetch, evidence: None };
+        let manner = Manner { keep: Some(now), refetch, ..Manner::default() };
         self.fetch_in(
             &proxy.endpoint,
             "connections = 1",

@@ -3,9 +3,11 @@
 mod look;
 mod parameters;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use self::look::{Followed, beside, flatten, follow, repeated, response};
@@ -79,6 +81,21 @@ pub struct Answer {
     pub records: Vec<Named>,
     /// The single values that stand beside the records, such as how many there are in all.
     pub beside: Named,
+}
+
+impl JsonSchema for Named {
+    fn schema_name() -> Cow<'static, str> {
+        "Named".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let value = json_schema!({ "type": ["string", "null"] });
+        json_schema!({
+            "type": "object",
+            "description": "A text or null for each name, a list where a name repeats.",
+            "additionalProperties": { "anyOf": [value, { "type": "array", "items": value }] },
+        })
+    }
 }
 
 impl Serialize for Named {

@@ -1,12 +1,13 @@
 //! The shape of an operation's answers: where its records are, and what is said beside them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::XSD;
 use super::element::Element;
 
 /// What an operation answers, as far as its WSDL says.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "form", rename_all = "snake_case")]
 pub enum Answers {
     /// The WSDL does not say.
@@ -34,7 +35,7 @@ pub enum Answers {
 }
 
 /// Where records are in an answer. Paths lead from the result element down, as `[platform.request]` has them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Records {
     /// The element that repeats.
     pub records: String,

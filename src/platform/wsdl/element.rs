@@ -1,5 +1,6 @@
 //! What may stand in a message, and what a simple value must look like.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::fault::nearest;
@@ -9,7 +10,7 @@ pub(super) const UNKNOWN: &str = "unknown";
 
 /// An element of a message, with what stands in it. Attributes are elements whose names start with `@`; anything at
 /// all is an element named `*`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Element {
     /// Its name.
     pub name: String,

@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::Platform;
@@ -37,7 +38,7 @@ pub(super) const XSD: &str = "http://www.w3.org/2001/XMLSchema";
 const ENCODING: &str = "http://schemas.xmlsoap.org/soap/encoding/";
 
 /// What a WSDL says.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Wsdl {
     /// The file or address that was read.
     pub source: String,
@@ -50,7 +51,7 @@ pub struct Wsdl {
 }
 
 /// A place where a service can be called.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Port {
     /// The service that it belongs to; `None` where no service names the binding.
     pub service: Option<String>,
@@ -60,13 +61,14 @@ pub struct Port {
     pub address: Option<String>,
     /// The version of SOAP that it speaks.
     #[serde(serialize_with = "version")]
+    #[schemars(with = "String")]
     pub soap: Soap,
     /// How it lays messages out, unless an operation says otherwise.
     pub style: Style,
 }
 
 /// How messages are laid out (WSDL 1.1 §3.5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Style {
     /// The body holds an element that a schema describes.
@@ -96,7 +98,7 @@ impl Style {
 }
 
 /// Something that can be called.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Operation {
     /// Its name.
     pub name: String,
@@ -107,6 +109,7 @@ pub struct Operation {
     pub ports: Vec<String>,
     /// The versions of SOAP that it can be called in.
     #[serde(serialize_with = "versions")]
+    #[schemars(with = "Vec<String>")]
     pub soap: Vec<Soap>,
     /// The SOAP action; may be empty.
     pub action: String,

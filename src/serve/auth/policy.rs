@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::Principal;
 use crate::fault::{Fault, Kind, Result, nearest};
 use crate::money::{DecimalMark, parse};
-use crate::operations::{View, Window};
+use crate::operations::{Days, Sight, View};
 use crate::period::{Period, Zone};
 
 /// One entry: for whom, and what he may see by it. Somebody for whom several are sees what any of them lets him.
@@ -42,7 +42,7 @@ struct Entry {
     groups: BTreeSet<String>,
     subjects: BTreeSet<String>,
     tools: BTreeSet<String>,
-    window: Window,
+    sight: Sight,
 }
 
 impl Policy {
@@ -62,8 +62,9 @@ impl Policy {
     #[must_use]
     pub fn view(&self, principal: &Principal, tool: &str) -> Option<View> {
         // Without a table, scopes decide alone.
+        let owner = principal.subject().to_owned();
         if self.0.is_empty() || principal.is_local() {
-            return Some(View::everything());
+            return Some(View { owner, ..View::everything() });
         }
         let fits = |entry: &&Entry| {
             let is_subject = entry.subjects.contains(principal.subject())
@@ -71,8 +72,8 @@ impl Policy {
             (is_subject || !entry.groups.is_disjoint(principal.groups()))
                 && (entry.tools.contains("*") || entry.tools.contains(tool))
         };
-        let windows: Vec<Window> = self.0.iter().filter(fits).map(|entry| entry.window.clone()).collect();
-        (!windows.is_empty()).then(|| View::through(windows))
+        let sights: Vec<Sight> = self.0.iter().filter(fits).map(|entry| entry.sight.clone()).collect();
+        (!sights.is_empty()).then_some(View { owner, sights })
     }
 }
 
@@ -96,6 +97,7 @@ impl Entry {
         let periods = grant.periods.as_ref().map(|periods| {
             let parse = |text: &String| {
                 Period::parse(text, zone, now)
+                    .map(|period| Days::of(&period, zone))
                     .map_err(|fault| fault.at(format!("[[serve.policy]] {number}: periods")))
             };
             periods.iter().map(parse).collect::<Result<Vec<_>>>()
@@ -111,7 +113,7 @@ impl Entry {
             groups: grant.groups.iter().cloned().collect(),
             subjects: grant.subjects.iter().cloned().collect(),
             tools: grant.tools.iter().cloned().collect(),
-            window: Window {
+            sight: Sight {
                 vendors: set(&grant.vendors),
                 accounts: set(&grant.accounts),
                 periods: periods.transpose()?,

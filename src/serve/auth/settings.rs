@@ -99,7 +99,9 @@ impl AuthSettings {
                 return Err(fault(key, "this provider needs it"));
             }
             if is_there && !is_known {
-                return Err(fault(key, "this provider has none").next("leave it out, or choose the other provider"));
+                return Err(
+                    fault(key, "this provider has none").next("leave it out, or choose the other provider")
+                );
             }
         }
         if let (Some(region), Some(pool)) = (&self.region, &self.pool) {
