@@ -119,6 +119,11 @@ fn every_command_in_the_documents_runs() {
                 let elsewhere = tempfile::tempdir().unwrap();
                 assert!(tieout(&words, elsewhere.path()).output().unwrap().status.success(), "{line}");
             }
+            Some("mcp") => {
+                let (code, said) = served(&words, &demo);
+                // Nobody listens for the doctor to find.
+                assert_eq!(code, Some(if is(1, "doctor") { 4 } else { 0 }), "{line}: {said}");
+            }
             Some("fetch" | "explain") => {
                 let output = tieout(&words, &demo).output().unwrap();
                 assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
@@ -137,6 +142,32 @@ fn every_command_in_the_documents_runs() {
         }
     }
     assert!(ran >= 4, "the README has examples");
+}
+
+/// A command of `tieout mcp` in a folder like `demo`, with the `[serve]` of the documents, on this machine.
+#[cfg(feature = "simulator")]
+fn served(words: &[String], demo: &Path) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let serve = blocks("toml serve").into_iter().next().unwrap().1;
+    let serve = serve.replace("https://recon.example.com/mcp\"  ", "http://127.0.0.1:9/mcp\"").replace("\"invoices\", ", "");
+    let config = std::fs::read_to_string(demo.join("tieout.toml")).unwrap();
+    std::fs::write(folder.path().join("tieout.toml"), format!("{config}\n{serve}")).unwrap();
+    let output = tieout(words, folder.path()).output().unwrap();
+    (output.status.code(), format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Whether every key of the documents' `[serve]` is one, and all together make a server.
+#[test]
+fn the_examples_of_serving_are_configurations() {
+    for (path, body) in blocks("toml serve") {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("invoices")).unwrap();
+        let file = folder.path().join("tieout.toml");
+        std::fs::write(&file, body).unwrap();
+        let settings = tieout::serve::Settings::load(&file);
+        let settings = settings.unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
+        settings.public().unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
+    }
 }
 
 #[test]
