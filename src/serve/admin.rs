@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -40,7 +41,11 @@ async fn ready(State(watched): State<Arc<Watched>>) -> Response {
     let checks = [
         ("running", !watched.is_stopping.load(Ordering::Relaxed)),
         ("audit", can_write),
-        ("keys", watched.verifier.is_ready().await),
+        (
+            "keys",
+            watched.verifier.is_ready(SystemTime::now())
+                || watched.verifier.warm(SystemTime::now()).await.is_ok(),
+        ),
         ("certificate", watched.tls.as_ref().is_none_or(|tls| tls.is_current())),
     ];
     // The old certificate serves on; somebody should look, and nothing is refused for it.

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
 use super::audit::{Line, Sink, digest_of};
-use super::auth::{Policy, Principal, Scopes};
+use super::auth::{Entitlement, Policy, Principal, Scopes};
 use super::confirm::Confirmations;
 use super::limits::Limits;
 use super::metrics::Metrics;
@@ -30,7 +30,7 @@ use crate::operations::{Context, Effect, Purpose, View, default_config};
 /// Who calls, and from where.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
-    pub(super) principal: Arc<Principal>,
+    pub(super) principal: Principal,
     /// The id of the request, in the log, in the audit and in the answer's head.
     pub(super) request_id: String,
     /// The trace that it is part of (W3C Trace Context).
@@ -45,7 +45,7 @@ impl Caller {
     /// Whoever holds the other end of the pipe.
     pub(super) fn local() -> Self {
         Self {
-            principal: Arc::new(Principal::local()),
+            principal: Principal::local(),
             request_id: super::request::id(),
             trace_id: String::new(),
             proxy: String::new(),
@@ -114,7 +114,8 @@ pub(super) const READING: &str = "list_discrepancies";
 impl Desk {
     /// The tools that a caller may call by what he is granted; those whose scopes he still lacks are among them.
     pub(super) fn tools_of(&self, caller: &Caller) -> Vec<Tool> {
-        let is_granted = |tool: &&Offered| self.policy.view(&caller.principal, tool.name).is_some();
+        let entitlement = self.entitlement(caller);
+        let is_granted = |tool: &&Offered| entitlement.view(tool.name).is_some();
         self.tools.iter().filter(is_granted).map(Offered::listed).collect()
     }
 
@@ -127,9 +128,14 @@ impl Desk {
         }
     }
 
+    /// What a caller is granted, as it is now.
+    fn entitlement(&self, caller: &Caller) -> Entitlement {
+        Entitlement::of(&self.policy, &caller.principal, SystemTime::now())
+    }
+
     /// Whether a caller may read reports, which hold everything.
     fn reads_everything(&self, caller: &Caller) -> bool {
-        self.policy.view(&caller.principal, READING).is_some_and(|view| view.is_unlimited())
+        self.entitlement(caller).view(READING).is_some_and(|view| view.is_unlimited())
     }
 
     /// Handles a call of a tool.
@@ -242,14 +248,11 @@ impl Desk {
     ) -> Result<(Box<dyn Prepared>, View), Outcome> {
         let refuse = |reason, fault| Err(Outcome::Refused(Refusal::new(reason, fault)));
         let denied = |what: &str| Fault::new(Kind::Denied, what.to_owned());
-        let principal = &caller.principal;
-        if let Some(missing) = self.scopes.missing(principal, tool.name) {
-            return refuse(
-                "scope-missing",
-                denied("the token lacks a scope for this tool").expected(missing),
-            );
+        // The gate has looked at this; whoever comes by another way is looked at here.
+        if let Err(refusal) = self.scopes.check(tool.name, &caller.principal) {
+            return refuse(refusal.reason, denied(refusal.description));
         }
-        let Some(view) = self.policy.view(principal, tool.name) else {
+        let Some(view) = self.entitlement(caller).view(tool.name) else {
             return refuse("policy", denied("this tool is not granted to you"));
         };
         let mut prepared = tool.prepare(call.arguments.clone()).map_err(Outcome::Failed)?;
@@ -316,7 +319,7 @@ impl Desk {
         let start = Instant::now();
         let arguments = JsonObject::from_iter([("uri".to_owned(), Value::from(uri.clone()))]);
         let line = self.line(caller, "resources/read", &arguments);
-        let reason = if self.scopes.missing(&caller.principal, READING).is_some() {
+        let reason = if self.scopes.check(READING, &caller.principal).is_err() {
             Some("scope-missing")
         } else if !self.reads_everything(caller) {
             Some("policy")

@@ -7,15 +7,15 @@ use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use rmcp::model::JsonObject;
 use serde::Deserialize;
 
 use super::audit::Line;
-use super::auth::{Challenge, Principal, Refusal, Scopes, Verifier};
+use super::auth::{Challenge, Principal, Refusal, Scopes, Verifier, bearer};
 use super::body;
 use super::call::{Caller, READING};
 use super::front::Refuser;
@@ -87,9 +87,8 @@ pub(super) async fn gate(State(gate): State<Arc<Gate>>, request: Request, next: 
         Ok(principal) => principal,
         Err(refusal) => {
             // What was asked for does not matter, and is not read: who is not known may send what he likes.
-            let challenge = gate.challenge.unauthorized(&refusal, &gate.scopes.all().join(" "));
-            let challenge = (refusal.status == StatusCode::UNAUTHORIZED).then_some(challenge);
-            return gate.refuser.refuse(nothing(), refusal.reason, &origin, refusal.status, challenge).await;
+            let Refused { line, reason, status, challenge } = gate.refused(nothing(), &refusal);
+            return gate.refuser.refuse(line, reason, &origin, status, challenge).await;
         }
     };
     // The token itself goes no further.
@@ -123,6 +122,16 @@ struct Refused {
 }
 
 impl Gate {
+    /// What becomes of a refusal.
+    fn refused(&self, line: Line, refusal: &Refusal) -> Refused {
+        let line = match &refusal.known {
+            Some(known) => line.of_known(known),
+            None => line,
+        };
+        let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::UNAUTHORIZED);
+        Refused { line, reason: refusal.reason, status, challenge: self.challenge.value(refusal) }
+    }
+
     /// Whether the token is good for what the message asks.
     fn check(&self, principal: &Principal, bytes: &[u8]) -> Result<(), Box<Refused>> {
         // A GET has none; the protocol says what it thinks of that.
@@ -133,22 +142,12 @@ impl Gate {
             let (line, reason, status) = (nothing(), "body-malformed", StatusCode::BAD_REQUEST);
             Box::new(Refused { line, reason, status, challenge: None })
         })?;
-        let Some(tool) = message.tool() else { return Ok(()) };
-        let Some(needed) = self.scopes.missing(principal, tool) else { return Ok(()) };
-        let challenge = Some(self.challenge.insufficient_scope(&needed));
-        let (line, reason, status) = (message.line(), "scope-missing", StatusCode::FORBIDDEN);
-        Err(Box::new(Refused { line, reason, status, challenge }))
-    }
-}
-
-/// The token of a request: exactly one, in its head (RFC 6750 §2.1).
-fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let mut all = headers.get_all(AUTHORIZATION).iter();
-    let Some(one) = all.next() else { return Err(Refusal::no_token()) };
-    let text = one.to_str().ok().filter(|_| all.next().is_none()).ok_or_else(Refusal::malformed)?;
-    let (scheme, token) = text.split_once(' ').ok_or_else(Refusal::malformed)?;
-    match scheme.eq_ignore_ascii_case("bearer") {
-        true => Ok(token.trim()),
-        false => Err(Refusal::no_token()),
+        let checked = match message.tool() {
+            // That there is no such tool is for the protocol to say.
+            Some(tool) if self.scopes.of(tool).is_none() => self.scopes.check_any(principal),
+            Some(tool) => self.scopes.check(tool, principal),
+            None => self.scopes.check_any(principal),
+        };
+        checked.map_err(|refusal| Box::new(self.refused(message.line(), &refusal)))
     }
 }

@@ -3,10 +3,11 @@
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use axum::{Json, Router, middleware};
+use axum::{Router, middleware};
 use axum_server::Handle;
 use reqwest::Url;
 use rmcp::ServerHandler;
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::admin::{self, Watched};
 use super::audit::{Line, Sink};
-use super::auth::{Challenge, Scopes, Verifier, metadata, metadata_path};
+use super::auth::{Challenge, Metadata, Scopes, Verifier};
 use super::front::{Front, Refuser, front};
 use super::gate::{Gate, gate};
 use super::listener::{self, Door};
@@ -61,7 +62,7 @@ impl Http {
                 .expected("[serve.tls] certificate and key, or an address of this machine alone")
                 .next("where a proxy on the same network ends TLS, say so: --insecure-behind-proxy"));
         }
-        let verifier = Arc::new(Verifier::new(auth, &url, &settings.base)?);
+        let verifier = Arc::new(Verifier::new(auth, url.as_str())?);
         let open = |key: &str, address: SocketAddr| {
             TcpListener::bind(address).map_err(|error| {
                 Fault::new(Kind::Configuration, "the port cannot be opened")
@@ -114,7 +115,11 @@ impl Http {
         }
         // The first call shall not wait for the issuer.
         let verifier = Arc::clone(&self.verifier);
-        tokio::spawn(async move { verifier.is_ready().await });
+        tokio::spawn(async move {
+            if let Err(refusal) = verifier.warm(SystemTime::now()).await {
+                tracing::warn!(%refusal, "no keys to check tokens by yet");
+            }
+        });
         if let Some(admin) = self.admin {
             let watched = Watched {
                 audit: Arc::clone(&self.refuser.audit),
@@ -131,10 +136,12 @@ impl Http {
 
     fn router(&self, handler: impl ServerHandler + Clone, peers: Arc<[Peers]>) -> Result<Router> {
         let limits = &self.settings.limits;
+        let issuer = self.verifier.rules().issuer();
+        let metadata = Metadata::new(self.url.as_str(), issuer, &self.scopes.all())?;
         let gate_state = Gate {
             verifier: Arc::clone(&self.verifier),
             scopes: self.scopes.clone(),
-            challenge: Challenge::new(&self.url),
+            challenge: Challenge::new(&metadata, &self.scopes.least()),
             refuser: self.refuser.clone(),
             body: limits.body_bytes()?,
             body_time: Duration::from_secs(limits.body_seconds),
@@ -146,16 +153,13 @@ impl Http {
             is_encrypted: self.tls.is_some(),
             refuser: self.refuser.clone(),
         };
-        let (_, auth) = self.settings.public()?;
-        let document = metadata(&self.url, &auth.issuer(), &self.scopes.all());
         let protected = Router::new()
             .route_service(self.url.path(), protocol(handler))
             .layer(middleware::from_fn_with_state(Arc::new(gate_state), gate));
-        let document = get(move || std::future::ready(Json(document.clone())));
+        let body = metadata.body().to_owned();
+        let document = get(move || std::future::ready(([(CONTENT_TYPE, "application/json")], body.clone())));
         Ok(Router::new()
-            // A client may look at either place (RFC 9728 §3.1).
-            .route(&metadata_path(&self.url), document.clone())
-            .route("/.well-known/oauth-protected-resource", document)
+            .route(metadata.path(), document)
             .merge(protected)
             .layer(middleware::from_fn_with_state(Arc::new(front_state), front)))
     }

@@ -29,6 +29,7 @@ mod tls;
 mod tools;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -116,7 +117,7 @@ impl Server {
     pub fn new(settings: Settings, config: PathBuf) -> Result<Self> {
         let known: Vec<&str> = tools::all(true).iter().map(|tool| tool.name).collect();
         let offered: Vec<&str> = tools::all(settings.writes).iter().map(|tool| tool.name).collect();
-        let scopes = Scopes::new(&settings.scopes, &offered, &known)?;
+        let scopes = Scopes::new(&settings.scopes, &known, &offered)?;
         Self::with(settings, config, scopes, &known)
     }
 
@@ -126,7 +127,12 @@ impl Server {
     /// As [`Server::new`].
     pub fn for_pipe(config: &std::path::Path) -> Result<Self> {
         let known: Vec<&str> = tools::all(true).iter().map(|tool| tool.name).collect();
-        Self::with(Settings::for_pipe(config)?, config.to_owned(), Scopes::default(), &known)
+        Self::with(
+            Settings::for_pipe(config)?,
+            config.to_owned(),
+            Scopes::new(&BTreeMap::new(), &known, &[])?,
+            &known,
+        )
     }
 
     fn with(settings: Settings, config: PathBuf, scopes: Scopes, known: &[&str]) -> Result<Self> {

@@ -125,7 +125,7 @@ impl Settings {
             fault("[serve.auth]", "nothing says whose tokens are accepted")
                 .expected("a table [serve.auth] with provider")
         })?;
-        auth.check()?;
+        auth.rules(text)?;
         Ok((url, auth))
     }
 }

@@ -149,11 +149,16 @@ fn every_command_in_the_documents_runs() {
 fn served(words: &[String], demo: &Path) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     let serve = blocks("toml serve").into_iter().next().unwrap().1;
-    let serve = serve.replace("https://recon.example.com/mcp\"  ", "http://127.0.0.1:9/mcp\"").replace("\"invoices\", ", "");
+    let serve = serve
+        .replace("https://recon.example.com/mcp\"  ", "http://127.0.0.1:9/mcp\"")
+        .replace("\"invoices\", ", "");
     let config = std::fs::read_to_string(demo.join("tieout.toml")).unwrap();
     std::fs::write(folder.path().join("tieout.toml"), format!("{config}\n{serve}")).unwrap();
     let output = tieout(words, folder.path()).output().unwrap();
-    (output.status.code(), format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+    (
+        output.status.code(),
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
+    )
 }
 
 /// Whether every key of the documents' `[serve]` is one, and all together make a server.

@@ -37,7 +37,7 @@ const PACKAGES: &str = "
         indicatif          → cli
         strsim             → fault
         terminal_size      → cli
-        tracing            → cli operations platform simulator progress
+        tracing            → cli operations serve platform simulator progress
         tracing-subscriber → cli
 
     exact decimals, and time zones
@@ -63,13 +63,13 @@ const PACKAGES: &str = "
         zip                → intake
 
     the platform: SOAP over HTTP, TLS and NTLM
-        base64             → platform simulator
+        base64             → serve platform simulator
         flate2             → platform simulator
         foldhash           → platform normalise sieve judge
         hyper-util         → platform simulator
-        reqwest            → platform
-        rustls-platform-verifier → platform
-        rustls             → platform simulator
+        reqwest            → serve platform
+        rustls-platform-verifier → serve platform
+        rustls             → serve platform simulator
         sspi               → platform
         x509-parser        → platform
 
@@ -101,9 +101,9 @@ const PACKAGES: &str = "
         rayon              → operations matching sieve judge report
 
     care
-        anyhow             → operations report intake platform simulator fault
+        anyhow             → operations serve report intake platform simulator fault
         secrecy            → operations platform secret simulator
-        sha2               → operations config judge intake platform simulator
+        sha2               → operations serve config judge intake platform simulator
         tempfile           → report platform spill
 ";
 

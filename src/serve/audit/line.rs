@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::digest::hexadecimal;
 use crate::fault::shown;
 use crate::period::moment;
-use crate::serve::auth::Principal;
+use crate::serve::auth::{Known, Principal};
 
 /// One line, before it is chained to the one before.
 #[derive(Clone, Debug, Serialize)]
@@ -99,6 +99,15 @@ impl Line {
         self.client_id = principal.client_id().to_owned();
         self.token_id = principal.token_id().to_owned();
         self.scopes = principal.scopes().iter().cloned().collect();
+        self
+    }
+
+    /// Whose token it was that did not hold.
+    #[must_use]
+    pub fn of_known(mut self, known: &Known) -> Self {
+        self.subject = known.subject.clone();
+        self.client_id = known.client_id.clone();
+        self.token_id = known.token_id.clone();
         self
     }
 

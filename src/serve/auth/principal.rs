@@ -1,77 +1,75 @@
 //! Who calls, once his token has been checked.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Who calls. Only a verified token makes one, or the local user of a pipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
-    subject: String,
-    client_id: String,
-    token_id: String,
-    scopes: BTreeSet<String>,
-    groups: BTreeSet<String>,
-    is_local: bool,
+pub struct Principal(Arc<Parts>);
+
+/// What a token says of its bearer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Parts {
+    pub(super) subject: String,
+    pub(super) client_id: String,
+    pub(super) token_id: String,
+    pub(super) username: String,
+    pub(super) scopes: BTreeSet<String>,
+    pub(super) groups: BTreeSet<String>,
+    pub(super) is_local: bool,
 }
 
 impl Principal {
+    /// The bearer of a token that holds.
+    pub(super) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
     /// Whoever started the server, over stdio: what he may do is decided by the operating system.
     #[must_use]
     pub fn local() -> Self {
-        let nothing = BTreeSet::new;
-        Self {
-            subject: "local".to_owned(),
-            client_id: String::new(),
-            token_id: String::new(),
-            scopes: nothing(),
-            groups: nothing(),
-            is_local: true,
-        }
-    }
-
-    /// Whom a token names that has been verified.
-    pub(super) const fn verified(
-        subject: String,
-        client_id: String,
-        token_id: String,
-        scopes: BTreeSet<String>,
-        groups: BTreeSet<String>,
-    ) -> Self {
-        Self { subject, client_id, token_id, scopes, groups, is_local: false }
+        Self::new(Parts { subject: "local".to_owned(), is_local: true, ..Parts::default() })
     }
 
     /// The user, or the client that acts for itself.
     #[must_use]
     pub fn subject(&self) -> &str {
-        &self.subject
+        &self.0.subject
     }
 
     /// The client that he uses.
     #[must_use]
     pub fn client_id(&self) -> &str {
-        &self.client_id
+        &self.0.client_id
     }
 
-    /// The id of the token.
+    /// The id of the token; empty where it has none.
     #[must_use]
     pub fn token_id(&self) -> &str {
-        &self.token_id
+        &self.0.token_id
+    }
+
+    /// The name that he signs in by; empty where the token does not say.
+    #[must_use]
+    pub fn username(&self) -> &str {
+        &self.0.username
     }
 
     /// What the token may be used for.
     #[must_use]
-    pub const fn scopes(&self) -> &BTreeSet<String> {
-        &self.scopes
+    pub fn scopes(&self) -> &BTreeSet<String> {
+        &self.0.scopes
     }
 
     /// The groups that the issuer says he belongs to.
     #[must_use]
-    pub const fn groups(&self) -> &BTreeSet<String> {
-        &self.groups
+    pub fn groups(&self) -> &BTreeSet<String> {
+        &self.0.groups
     }
 
     /// Whether there is no token, since the server is a pipe of his.
     #[must_use]
-    pub const fn is_local(&self) -> bool {
-        self.is_local
+    pub fn is_local(&self) -> bool {
+        self.0.is_local
     }
 }

@@ -266,9 +266,9 @@ impl Doctor {
         }
         let settings = Settings::load(&self.config)?;
         let (url, auth) = settings.public()?;
-        let found =
-            format!("[serve] of {}: {} issues tokens for {url}", self.config.display(), auth.issuer());
-        let value = (url, Some(auth.issuer()));
+        let issuer = auth.rules(url.as_str())?.issuer().to_owned();
+        let found = format!("[serve] of {}: {} issues tokens for {url}", self.config.display(), issuer);
+        let value = (url, Some(issuer));
         match settings.allow_peers.is_empty() {
             false => pass(value, found),
             true => note(

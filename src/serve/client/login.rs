@@ -119,7 +119,7 @@ impl Login {
             None => {
                 let settings = Settings::load(&self.config)?;
                 let (url, auth) = settings.public()?;
-                (url.to_string(), auth.clients().first().cloned())
+                (url.to_string(), auth.clients.first().cloned())
             }
         };
         let url = Url::parse(&url).map_err(|error| {

@@ -71,7 +71,7 @@ impl ClientConfig {
     pub fn run(&self) -> Result<Sheet> {
         let settings = Settings::load(&self.config)?;
         let (url, auth) = settings.public()?;
-        let issuer = auth.issuer();
+        let issuer = auth.rules(url.as_str())?.issuer().to_owned();
         let asked = match self.offline {
             true => None,
             false => {
@@ -95,7 +95,7 @@ impl ClientConfig {
                 .as_ref()
                 .map(|asked| asked.code_challenge_methods_supported.iter().any(|way| way == "S256")),
             issuer,
-            clients: auth.clients().to_vec(),
+            clients: auth.clients.clone(),
             scopes: scopes.collect(),
         })
     }
