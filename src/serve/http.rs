@@ -29,6 +29,9 @@ use super::settings::{Peers, Settings};
 use super::tls::Tls;
 use crate::fault::{Fault, Kind, Result};
 
+/// The signal of Linux for a file that outgrows the limit of its process.
+const SIGXFSZ: i32 = 25;
+
 /// A server of HTTP, with its ports open.
 pub(super) struct Http {
     settings: Settings,
@@ -106,6 +109,8 @@ impl Http {
             metrics: Arc::clone(&self.refuser.metrics),
             turned: turned(&self.refuser),
         };
+        // A file that may not grow is an error like a full disk, and no reason to end (SIGXFSZ would end the process).
+        let _too_large = signal(SignalKind::from_raw(SIGXFSZ));
         let is_stopping = Arc::new(AtomicBool::new(false));
         let handle = Handle::new();
         let grace = Duration::from_secs(limits.grace_seconds);

@@ -154,7 +154,8 @@ fn served(words: &[String], demo: &Path) -> (Option<i32>, String) {
         .replace("\"invoices\", ", "");
     let config = std::fs::read_to_string(demo.join("tieout.toml")).unwrap();
     std::fs::write(folder.path().join("tieout.toml"), format!("{config}\n{serve}")).unwrap();
-    let output = tieout(words, folder.path()).output().unwrap();
+    std::fs::copy(demo.join("vendors.csv"), folder.path().join("vendors.csv")).unwrap();
+    let output = super::support::tieout().args(words).current_dir(folder.path()).output().unwrap();
     (
         output.status.code(),
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),

@@ -88,7 +88,7 @@ impl Issuer {
         json!({
             "iss": self.name(), "sub": "4f1c-analyst", "client_id": "agent", "token_use": "access", "aud": url,
             "scope": scope, "jti": "token-1", "iat": now, "exp": now + 600, "username": "analyst",
-            "cognito:groups": ["gas-desk"], "groups": ["gas-desk"],
+            "cognito:groups": ["gas-desk"],
         })
     }
 

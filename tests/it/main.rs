@@ -32,6 +32,8 @@ mod platform;
 #[cfg(feature = "simulator")]
 mod proxy;
 mod serve;
+mod serve_calls;
+mod serve_door;
 mod served;
 mod service;
 mod simulator;

@@ -89,6 +89,7 @@ admin_bind = "127.0.0.1:0"
 provider = "oidc"
 issuer = "{}"
 clients = ["agent", "nightly"]
+algorithms = ["ES256"]
 machine_clients = ["nightly"]
 {SCOPES}
 "#,
@@ -160,6 +161,25 @@ impl Served {
         }
     }
 
+    /// A request as revision 2026-07-28 has it, whose head says what the message is.
+    pub(crate) fn post_newest(
+        &self,
+        token: &str,
+        message: &Value,
+        method: &str,
+        name: &str,
+    ) -> RequestBuilder {
+        self.client
+            .post(format!("{}/mcp", self.base))
+            .header("Content-Type", "application/json")
+            .header("Accept", "application/json, text/event-stream")
+            .header("MCP-Protocol-Version", "2026-07-28")
+            .header("Mcp-Method", method)
+            .header("Mcp-Name", name)
+            .bearer_auth(token)
+            .body(message.to_string())
+    }
+
     pub(crate) fn send(&self, token: Option<&str>, message: &Value) -> Response {
         self.post(token, message).send().unwrap()
     }
@@ -200,6 +220,10 @@ impl Served {
         let sent =
             Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.child.id().to_string()
     }
 
     /// Waits for the end of the process.

@@ -1,0 +1,209 @@
+//! What calls of tools come to: what is granted is shown and nothing else, files stay below the roots, writes are confirmed.
+
+use serde_json::{Value, json};
+
+use super::issuer::Issuer;
+use super::served::{Served, URL, call, folder, settings};
+
+/// Two desks, each with its vendor, and somebody who sees everything.
+const POLICY: &str = r#"
+[[serve.policy]]
+groups = ["gas-desk"]
+tools = ["list_discrepancies", "explain_discrepancy", "export_report"]
+vendors = ["Prairie"]
+[[serve.policy]]
+groups = ["power-desk"]
+tools = ["list_discrepancies"]
+vendors = ["Mesa"]
+[[serve.policy]]
+groups = ["controllers"]
+tools = ["*"]
+"#;
+
+const ALL: &str = "tieout/read tieout/run tieout/write tieout/platform";
+
+fn of_group(issuer: &Issuer, subject: &str, group: &str) -> String {
+    let mut claims = issuer.claims(URL, ALL);
+    claims["sub"] = json!(subject);
+    claims["cognito:groups"] = json!([group]);
+    issuer.sign(&claims)
+}
+
+fn ids(listing: &Value) -> Vec<String> {
+    let all = listing["structuredContent"]["discrepancies"].as_array().unwrap();
+    all.iter().map(|one| one["discrepancy_id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn text(result: &Value) -> &str {
+    result["content"][0]["text"].as_str().unwrap()
+}
+
+#[test]
+fn everybody_sees_what_he_is_granted_and_no_more() {
+    let issuer = Issuer::start();
+    let folder = folder(&(settings(&issuer, "") + POLICY));
+    let served = Served::start(folder.path());
+    let [gas, power, controller, nobody] =
+        [("g", "gas-desk"), ("p", "power-desk"), ("c", "controllers"), ("n", "none")]
+            .map(|(subject, group)| of_group(&issuer, subject, group));
+    let list = |token: &str| served.call(token, "list_discrepancies", &json!({}));
+    let all = ids(&list(&controller));
+    assert_eq!(all.len(), 2, "{all:?}");
+    let (of_gas, of_power) = (ids(&list(&gas)), ids(&list(&power)));
+    assert_eq!((of_gas.len(), of_power.len()), (1, 1));
+    assert!(of_gas != of_power && all.contains(&of_gas[0]) && all.contains(&of_power[0]));
+
+    // What is not seen is not found either, in the words for what is not there.
+    let explained = |token: &str, id: &str| served.call(token, "explain_discrepancy", &json!({"id": id}));
+    assert_eq!(explained(&gas, &of_gas[0])["isError"], json!(false));
+    let hidden = explained(&gas, &of_power[0]);
+    assert_eq!(hidden["isError"], json!(true));
+    assert!(!text(&hidden).contains("Mesa"), "{}", text(&hidden));
+
+    // A tool outside of the grant, and answers that cannot be narrowed.
+    for (token, tool, arguments) in [
+        (&power, "explain_discrepancy", json!({"id": of_power[0]})),
+        (&gas, "inspect_file", json!({"file": "invoices.csv"})),
+        (&nobody, "list_discrepancies", json!({})),
+    ] {
+        let (answer, lines) = served.lines_of(|| served.call(token, tool, &arguments));
+        assert_eq!(answer["isError"], json!(true), "{tool}");
+        assert_eq!((lines.len(), &lines[0]["reason"]), (1, &json!("policy")), "{tool}");
+    }
+    let tools = |token: &str| -> Vec<String> {
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+        let answer: Value =
+            serde_json::from_slice(&served.send(Some(token), &message).bytes().unwrap()).unwrap();
+        let tools = answer["result"]["tools"].as_array().unwrap();
+        tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(tools(&power), ["list_discrepancies"]);
+    assert!(tools(&nobody).is_empty());
+    // Export only writes, and writing is off.
+    assert_eq!(tools(&controller).len(), 8);
+
+    // Reports hold everything: only who sees everything reads them.
+    let read = |token: &str| -> Value {
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": "tieout://reports/discrepancies.csv"}});
+        serde_json::from_slice(&served.send(Some(token), &message).bytes().unwrap()).unwrap()
+    };
+    assert!(
+        read(&controller)["result"]["contents"][0]["text"].as_str().unwrap().starts_with("discrepancy_id,")
+    );
+    assert!(read(&gas)["error"].is_object());
+}
+
+#[test]
+fn a_cursor_is_good_for_whom_it_was_given() {
+    let issuer = Issuer::start();
+    let folder = folder(&settings(&issuer, ""));
+    let served = Served::start(folder.path());
+    let [first, second] = ["first", "second"].map(|subject| of_group(&issuer, subject, "any"));
+    let page = served.call(&first, "list_discrepancies", &json!({"limit": 1}));
+    let cursor = page["structuredContent"]["next_cursor"].as_str().unwrap().to_owned();
+    let next = served.call(&first, "list_discrepancies", &json!({"limit": 1, "cursor": cursor}));
+    assert_ne!(ids(&page), ids(&next));
+    let (foreign, lines) = served
+        .lines_of(|| served.call(&second, "list_discrepancies", &json!({"limit": 1, "cursor": cursor})));
+    assert_eq!(foreign["isError"], json!(true), "{foreign}");
+    assert_eq!(lines.len(), 1);
+    let other =
+        served.call(&first, "list_discrepancies", &json!({"limit": 1, "cursor": cursor, "vendor": ["Mesa"]}));
+    assert_eq!(other["isError"], json!(true), "{other}");
+}
+
+#[test]
+fn files_stay_below_the_roots() {
+    let issuer = Issuer::start();
+    let folder = folder(&settings(&issuer, "roots = [\"given\"]"));
+    let given = folder.path().join("given");
+    std::fs::create_dir(&given).unwrap();
+    std::fs::copy(folder.path().join("invoices.csv"), given.join("ours.csv")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", given.join("link.csv")).unwrap();
+    std::os::unix::fs::symlink("/etc", given.join("folder")).unwrap();
+    let served = Served::start(folder.path());
+    let token = of_group(&issuer, "a", "any");
+    let inspect = |path: &str| served.call(&token, "inspect_file", &json!({"file": path}));
+    let seen = inspect("ours.csv");
+    assert_eq!(seen["isError"], json!(false), "{seen}");
+    for path in [
+        "../tieout.toml",
+        "/etc/passwd",
+        "link.csv",
+        "folder/passwd",
+        "./../invoices.csv",
+        "ours.csv\u{0}",
+        "given/../../x",
+        "",
+    ] {
+        let (refused, lines) = served.lines_of(|| inspect(path));
+        assert_eq!(refused["isError"], json!(true), "{path:?}");
+        assert!(!text(&refused).contains("root:"), "{path:?}");
+        assert_eq!((lines.len(), &lines[0]["reason"]), (1, &json!("path")), "{path:?}");
+    }
+}
+
+#[test]
+fn a_write_is_confirmed_for_exactly_this_call_and_once() {
+    let issuer = Issuer::start();
+    let folder = folder(&settings(&issuer, "writes = true"));
+    let served = Served::start(folder.path());
+    let [token, other] = ["first", "second"].map(|subject| of_group(&issuer, subject, "any"));
+    let arguments = json!({"output": "out.csv"});
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+    });
+    let send = |token: &str, arguments: &Value, more: &[(&str, Value)]| -> Value {
+        let mut message = call("export_report", arguments);
+        message["params"]["_meta"] = meta.clone();
+        for (name, value) in more {
+            message["params"][name] = value.clone();
+        }
+        let bytes = served
+            .post_newest(token, &message, "tools/call", "export_report")
+            .send()
+            .unwrap()
+            .bytes()
+            .unwrap();
+        serde_json::from_slice::<Value>(&bytes)
+            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&bytes)))["result"]
+            .clone()
+    };
+    let yes = json!({"confirm": {"action": "accept", "content": {"confirm": true}}});
+    let asked = send(&token, &arguments, &[]);
+    assert_eq!(asked["resultType"], "input_required", "{asked}");
+    assert!(asked["inputRequests"]["confirm"]["params"]["message"].as_str().unwrap().contains("out.csv"));
+    assert!(!folder.path().join("out.csv").exists(), "nothing is written before the yes");
+    let state = asked["requestState"].clone();
+    let with =
+        |state: &Value, answer: &Value| [("requestState", state.clone()), ("inputResponses", answer.clone())];
+    let refused = |result: &Value, lines: &[Value], reason: &str| {
+        assert_eq!(result["isError"], json!(true), "{reason}: {result}");
+        assert_eq!((lines.len(), &lines[0]["reason"]), (1, &json!(reason)));
+        assert!(!folder.path().join("out.csv").exists(), "{reason}");
+    };
+    let (result, lines) = served.lines_of(|| send(&other, &arguments, &with(&state, &yes)));
+    refused(&result, &lines, "confirmation");
+    let (result, lines) =
+        served.lines_of(|| send(&token, &json!({"output": "other.csv"}), &with(&state, &yes)));
+    refused(&result, &lines, "confirmation");
+    let (result, lines) = served.lines_of(|| send(&token, &arguments, &with(&json!("forged"), &yes)));
+    refused(&result, &lines, "confirmation");
+
+    let done = send(&token, &arguments, &with(&state, &yes));
+    assert_eq!(done["isError"], json!(false), "{done}");
+    assert!(std::fs::read_to_string(folder.path().join("out.csv")).unwrap().starts_with("discrepancy_id,"));
+    std::fs::remove_file(folder.path().join("out.csv")).unwrap();
+    let (result, lines) = served.lines_of(|| send(&token, &arguments, &with(&state, &yes)));
+    refused(&result, &lines, "confirmation");
+
+    let state = send(&token, &arguments, &[])["requestState"].clone();
+    let no = json!({"confirm": {"action": "decline"}});
+    let (result, lines) = served.lines_of(|| send(&token, &arguments, &with(&state, &no)));
+    refused(&result, &lines, "declined");
+    // A client of the older revision cannot be asked without a session.
+    let (result, lines) = served.lines_of(|| served.call(&token, "export_report", &arguments));
+    refused(&result, &lines, "cannot-confirm");
+}
