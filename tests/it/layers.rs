@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// below it, and from no others.
 const ROOMS: &str = "
     cli         → serve operations report progress fault
-    serve       → operations config period money secret progress digest fault
+    serve       → operations config period money progress digest fault
     operations  → config simulator report sieve judge matching normalise intake platform period money secret progress digest fault
     config      → report judge matching normalise intake platform period money digest fault
     simulator   → fault
@@ -32,7 +32,7 @@ const ROOMS: &str = "
 /// Every package that Cargo.toml depends on, by what it is for, and the rooms that it lives in.
 const PACKAGES: &str = "
     what a person types and sees
-        clap               → cli operations
+        clap               → cli operations serve
         comfy-table        → report
         indicatif          → cli
         strsim             → fault
@@ -47,7 +47,7 @@ const PACKAGES: &str = "
     text that becomes types, and types that become text
         csv                → operations report normalise simulator
         rust_xlsxwriter    → operations report
-        schemars           → operations report platform money
+        schemars           → operations report platform money serve
         serde              → cli operations serve config report judge matching normalise intake platform period secret money
         serde_json         → serve report platform simulator
         toml               → config
@@ -66,26 +66,28 @@ const PACKAGES: &str = "
         base64             → serve platform simulator
         flate2             → platform simulator
         foldhash           → platform normalise sieve judge
-        hyper-util         → platform simulator
+        hyper-util         → platform simulator serve
         reqwest            → serve platform
         rustls-platform-verifier → serve platform
         rustls             → serve platform simulator
         sspi               → platform
-        x509-parser        → platform
+        x509-parser        → platform serve
 
     agents, over HTTP and a pipe
         axum               → serve
         axum-server        → serve
+        getrandom          → serve
         governor           → serve
         ipnet              → serve
         jsonwebtoken       → serve
         prometheus-client  → serve
         rmcp               → serve
         tokio-util         → serve
+        tower-service      → serve
 
     the platform's other end, for the demo and the tests
         hmac               → simulator
-        http-body-util     → simulator
+        http-body-util     → simulator serve
         hyper              → simulator
         md-5               → simulator
         md4                → simulator
@@ -102,7 +104,7 @@ const PACKAGES: &str = "
 
     care
         anyhow             → operations serve report intake platform simulator fault
-        secrecy            → operations platform secret simulator
+        secrecy            → operations platform secret simulator serve
         sha2               → operations serve config judge intake platform simulator
         tempfile           → report platform spill
 ";
