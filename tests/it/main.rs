@@ -20,6 +20,7 @@ mod explain;
 mod gas_statement;
 mod intake;
 mod interop;
+mod issuer;
 mod large;
 mod laws;
 mod layers;
@@ -30,6 +31,7 @@ mod periods;
 mod platform;
 #[cfg(feature = "simulator")]
 mod proxy;
+mod serve_auth;
 mod service;
 mod simulator;
 #[cfg(all(feature = "simulator", target_os = "linux"))]

@@ -225,3 +225,159 @@ impl Share {
                 .is_none_or(|most| facts.amount.is_some_and(|amount| amount.abs() <= most))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::serve::auth::principal::Parts;
+
+    const KNOWN: [&str; 3] = ["explain_discrepancy", "list_discrepancies", "reconcile"];
+
+    /// 2026-11-26T00:00:00Z
+    const NOW: u64 = 1_795_651_200;
+
+    fn now() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(NOW)
+    }
+
+    fn policy(text: &str) -> Result<Policy, String> {
+        #[derive(Deserialize)]
+        struct Table {
+            #[serde(default)]
+            policy: Vec<Grant>,
+        }
+        let table: Table = toml::from_str(text).unwrap();
+        Policy::new(&table.policy, &KNOWN, &Zone::utc(), now()).map_err(|fault| fault.to_string())
+    }
+
+    fn somebody(subject: &str, client_id: &str, groups: &[&str]) -> Principal {
+        Principal::new(Parts {
+            subject: subject.to_owned(),
+            client_id: client_id.to_owned(),
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            ..Parts::default()
+        })
+    }
+
+    fn facts(vendor: &'static str, day: i64, amount: &str) -> Facts<'static> {
+        let start = Instant(i64::try_from(NOW).unwrap() + day * 86_400);
+        Facts {
+            vendor: Some(vendor),
+            account: Some("G-1"),
+            start: Some(start),
+            end: Some(Instant(start.0 + 86_400)),
+            amount: Some(Decimal::from_str_exact(amount).unwrap()),
+        }
+    }
+
+    const DESK: &str = r#"
+        [[policy]]
+        groups = ["gas-desk"]
+        tools = ["list_discrepancies"]
+        vendors = ["ALFA GAS"]
+        accounts = ["G-1"]
+        periods = ["2026-10", "this month"]
+        most_amount = "1000.00"
+        [[policy]]
+        subjects = ["ana", "machine"]
+        tools = ["explain_discrepancy"]
+        vendors = ["BETA"]
+        [[policy]]
+        groups = ["audit"]
+        tools = ["*"]
+    "#;
+
+    #[test]
+    fn without_entries_everybody_sees_everything_and_with_some_who_has_none_sees_nothing() {
+        let nothing = policy("").unwrap();
+        let desk = policy(DESK).unwrap();
+        let stranger = somebody("eve", "client", &["power-desk"]);
+        let all = |entitlement: &Entitlement| {
+            [
+                entitlement.allows_tool("reconcile"),
+                entitlement.sees(&Facts::default()),
+                entitlement.is_unlimited(),
+                entitlement.for_tool("reconcile").is_unlimited(),
+            ]
+        };
+        assert_eq!(all(&Entitlement::of(&nothing, &stranger, now())), [true; 4]);
+        assert_eq!(all(&Entitlement::of(&desk, &stranger, now())), [false; 4]);
+        assert_eq!(all(&Entitlement::of(&desk, &Principal::local(), now())), [true; 4]);
+        assert_eq!(all(&Entitlement::of(&desk, &somebody("", "", &["audit"]), now())), [true; 4]);
+    }
+
+    #[test]
+    fn a_line_is_seen_within_all_limits_of_an_entry() {
+        let desk = Entitlement::of(&policy(DESK).unwrap(), &somebody("bo", "client", &["gas-desk"]), now());
+        assert!(desk.allows_tool("list_discrepancies") && !desk.allows_tool("reconcile"));
+        assert!(!desk.is_unlimited());
+        let within = facts("ALFA GAS", 0, "-1000");
+        assert!(desk.sees(&within));
+        let last = facts("ALFA GAS", 4, "0");
+        for (what, line) in [
+            ("another vendor", facts("BETA", 0, "0")),
+            ("no vendor", Facts { vendor: None, ..within }),
+            ("another account", Facts { account: Some("G-2"), ..within }),
+            ("before the periods", facts("ALFA GAS", -60, "0")),
+            ("behind them", facts("ALFA GAS", 5, "0")),
+            ("over their end", Facts { end: last.end.map(|end| Instant(end.0 + 1)), ..last }),
+            ("no start", Facts { start: None, ..within }),
+            ("too large", facts("ALFA GAS", 0, "1000.01")),
+            ("too large, to the other side", facts("ALFA GAS", 0, "-1000.01")),
+            ("no amount", Facts { amount: None, ..within }),
+        ] {
+            assert!(!desk.sees(&line), "{what}");
+        }
+        assert!(desk.sees(&last));
+        assert!(desk.sees(&facts("ALFA GAS", -30, "0")), "the other period");
+        assert!(desk.sees(&Facts { end: None, ..within }));
+    }
+
+    #[test]
+    fn several_entries_add_up_but_lend_each_other_nothing() {
+        let policy = policy(DESK).unwrap();
+        for somebody in [somebody("ana", "client", &["gas-desk"]), somebody("x", "machine", &["gas-desk"])] {
+            let both = Entitlement::of(&policy, &somebody, now());
+            let (alfa, beta) = (facts("ALFA GAS", 0, "1"), facts("BETA", 99, "99999"));
+            assert!(both.sees(&alfa) && both.sees(&beta) && !both.is_unlimited());
+            let list = both.for_tool("list_discrepancies");
+            assert!(list.sees(&alfa) && !list.sees(&beta), "the other vendor is another tool's");
+            let explain = both.for_tool("explain_discrepancy");
+            assert!(!explain.sees(&alfa) && explain.sees(&beta));
+            assert!(!both.for_tool("reconcile").sees(&alfa));
+        }
+    }
+
+    #[test]
+    fn periods_that_are_told_by_today_move_with_it() {
+        let policy = policy(DESK).unwrap();
+        let bo = somebody("bo", "client", &["gas-desk"]);
+        let december = Entitlement::of(&policy, &bo, now() + Duration::from_secs(10 * 86_400));
+        assert!(december.sees(&facts("ALFA GAS", 5, "0")) && !december.sees(&facts("ALFA GAS", 0, "0")));
+    }
+
+    #[test]
+    fn entries_that_make_no_sense_are_named() {
+        let entry = |more: &str| {
+            policy(&format!("[[policy]]\ngroups = [\"a\"]\ntools = [\"*\"]\n{more}")).map(|_| ())
+        };
+        assert_eq!(entry(""), Ok(()));
+        for (more, said) in [
+            ("vendors = []", "[[serve.policy]] 1, vendors: this list is empty"),
+            ("periods = [\"next week\"]", "[[serve.policy]] 1, periods: this is not a period"),
+            ("most_amount = \"a lot\"", "[[serve.policy]] 1, most_amount: this is not an amount"),
+            ("most_amount = \"-1\"", "[[serve.policy]] 1, most_amount: this is not an amount"),
+            ("most_amount = \"USD 1\"", "[[serve.policy]] 1, most_amount: this is not an amount"),
+            ("[[policy]]\ntools = [\"*\"]", "[[serve.policy]] 2, groups: this entry is for nobody"),
+            ("[[policy]]\nsubjects = [\"a\"]", "[[serve.policy]] 2, tools: this entry allows nothing"),
+        ] {
+            let fault = entry(more).unwrap_err();
+            assert!(fault.starts_with(said), "{more}\n{fault}");
+        }
+        let unknown = policy("[[policy]]\ngroups = [\"a\"]\ntools = [\"reconcil\"]").unwrap_err();
+        assert!(unknown.ends_with("next: did you mean reconcile?"), "{unknown}");
+    }
+}
