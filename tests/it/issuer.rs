@@ -1,149 +1,273 @@
-//! An issuer of tokens on this machine: signs whatever a test wants signed, shows its keys, exchanges them, goes away.
+//! An issuer of tokens on loopback, like a user pool of Cognito: signs whatever it is asked to, changes its keys, goes
+//! away, and counts who asks for what. Its keys are made when the tests run.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
+use jsonwebtoken::{Algorithm, EncodingKey};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
+use rsa::pkcs1::{EncodeRsaPrivateKey as _, EncodeRsaPublicKey as _};
+use rsa::traits::PublicKeyParts as _;
 use serde_json::{Value, json};
 
-/// A key and the name that it is shown by.
-pub(crate) struct Key {
-    pub(crate) kid: String,
-    pair: KeyPair,
+/// The client that tokens are issued to, unless a test says otherwise.
+pub(super) const CLIENT: &str = "client-of-analysts";
+
+/// A client that acts for itself.
+pub(super) const MACHINE: &str = "client-of-the-night";
+
+/// A key pair.
+pub(super) struct Pair {
+    secret: EncodingKey,
+    /// The public half as DER (PKCS #1), or as a point.
+    public: Vec<u8>,
+    jwk: Value,
 }
 
-impl Key {
-    pub(crate) fn new(kid: &str) -> Self {
-        Self { kid: kid.to_owned(), pair: KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap() }
+impl Pair {
+    fn rsa() -> Self {
+        let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap();
+        let encoded = |number: &rsa::BigUint| URL_SAFE_NO_PAD.encode(number.to_bytes_be());
+        Self {
+            secret: EncodingKey::from_rsa_der(key.to_pkcs1_der().unwrap().as_bytes()),
+            public: key.to_public_key().to_pkcs1_der().unwrap().as_bytes().to_vec(),
+            jwk: json!({ "kty": "RSA", "n": encoded(key.n()), "e": encoded(key.e()) }),
+        }
     }
 
-    /// The public half, as RFC 7517 writes it.
-    pub(crate) fn public(&self) -> Value {
-        // An uncompressed point: 4, x, y.
-        let raw = self.pair.public_key_raw();
-        let (x, y) = raw[1..].split_at(32);
-        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        json!({"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": self.kid, "x": text(x), "y": text(y)})
+    fn ec(curve: &str) -> Self {
+        let algorithm = if curve == "P-256" { &PKCS_ECDSA_P256_SHA256 } else { &PKCS_ECDSA_P384_SHA384 };
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let point = key.public_key_raw().to_vec();
+        let (x, y) = point[1..].split_at(point.len() / 2);
+        let encoded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        Self {
+            secret: EncodingKey::from_ec_der(&key.serialize_der()),
+            jwk: json!({ "kty": "EC", "crv": curve, "x": encoded(x), "y": encoded(y) }),
+            public: point.clone(),
+        }
     }
 
-    /// The public half in PEM, as somebody would have it who mistakes it for a shared secret.
-    pub(crate) fn public_pem(&self) -> String {
-        self.pair.public_key_pem()
+    /// The public half as it is published, under an id.
+    pub(super) fn jwk(&self, id: &str) -> Value {
+        let mut jwk = self.jwk.clone();
+        jwk["kid"] = json!(id);
+        jwk["use"] = json!("sig");
+        jwk
     }
 
-    pub(crate) fn sign(&self, claims: &Value) -> String {
-        let header = Header { kid: Some(self.kid.clone()), typ: None, ..Header::new(Algorithm::ES256) };
-        self.sign_as(&header, claims)
-    }
-
-    pub(crate) fn sign_as(&self, header: &Header, claims: &Value) -> String {
-        let key = EncodingKey::from_ec_pem(self.pair.serialize_pem().as_bytes()).unwrap();
-        jsonwebtoken::encode(header, claims, &key).unwrap()
+    /// The public half, as somebody would use it for a secret who confuses the two.
+    pub(super) fn public(&self) -> &[u8] {
+        &self.public
     }
 }
 
-/// The issuer.
-pub(crate) struct Issuer {
-    pub(crate) address: SocketAddr,
-    pub(crate) keys: Arc<Mutex<Vec<Key>>>,
-    /// Whether it answers nothing but errors.
-    pub(crate) is_down: Arc<AtomicBool>,
-    /// How often its keys were asked for.
-    pub(crate) asked: Arc<AtomicUsize>,
+/// The keys that all tests share: making one takes a second.
+pub(super) struct Pairs {
+    pub(super) rsa: Pair,
+    pub(super) other_rsa: Pair,
+    pub(super) p256: Pair,
+    pub(super) p384: Pair,
 }
+
+pub(super) fn pairs() -> &'static Pairs {
+    static PAIRS: OnceLock<Pairs> = OnceLock::new();
+    PAIRS.get_or_init(|| {
+        let other = std::thread::spawn(Pair::rsa);
+        let rsa = Pair::rsa();
+        let [p256, p384] = ["P-256", "P-384"].map(Pair::ec);
+        Pairs { rsa, other_rsa: other.join().unwrap(), p256, p384 }
+    })
+}
+
+/// `header` and `claims`, signed: any texts, whether they make sense or not.
+pub(super) fn signed(header: &str, claims: &str, algorithm: Algorithm, secret: &EncodingKey) -> String {
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), secret, algorithm).unwrap();
+    format!("{message}.{signature}")
+}
+
+/// How it answers.
+#[derive(Clone)]
+pub(super) enum Mode {
+    /// As it should.
+    Up,
+    /// Not at all.
+    Down,
+    /// With this status, this further header, and this body, to everything.
+    With(u16, String, String),
+}
+
+struct State {
+    name: String,
+    mode: Mode,
+    /// What stands in the set of keys.
+    keys: Vec<Value>,
+    /// How often the keys have changed.
+    rotations: usize,
+    /// The paths that were asked for.
+    asked: Vec<String>,
+}
+
+/// An issuer, until the test ends.
+pub(super) struct Issuer(Arc<Mutex<State>>);
 
 impl Issuer {
-    pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let issuer = Self {
-            address: listener.local_addr().unwrap(),
-            keys: Arc::new(Mutex::new(vec![Key::new("first")])),
-            is_down: Arc::default(),
-            asked: Arc::default(),
-        };
-        let (name, keys) = (issuer.name(), Arc::clone(&issuer.keys));
-        let (is_down, asked) = (Arc::clone(&issuer.is_down), Arc::clone(&issuer.asked));
+    /// Starts one, with one RSA key.
+    pub(super) fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(Mutex::new(State {
+            name: format!("http://{address}/pool"),
+            mode: Mode::Up,
+            keys: Vec::new(),
+            rotations: 0,
+            asked: Vec::new(),
+        }));
+        let shared = Arc::clone(&state);
+        // It ends with the process: the connections of a test are few.
         std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                answer(stream, &name, &keys, &is_down, &asked);
+            for connection in listener.incoming() {
+                let shared = Arc::clone(&shared);
+                // Whoever goes away before he has his answer is nobody's concern.
+                std::thread::spawn(move || connection.and_then(|connection| serve(&connection, &shared)));
             }
         });
+        let issuer = Self(state);
+        issuer.publish(&[(&issuer.key_id(), &pairs().rsa)]);
         issuer
     }
 
-    /// What its tokens call it: with a path, as a user pool has it.
-    pub(crate) fn name(&self) -> String {
-        format!("http://{}/us-east-1_Test", self.address)
+    /// Its name, as tokens have it.
+    pub(super) fn name(&self) -> String {
+        self.0.lock().unwrap().name.clone()
     }
 
-    /// What a good token says, for the server at `url`.
-    pub(crate) fn claims(&self, url: &str, scope: &str) -> Value {
-        let now = now();
+    /// `[serve.auth]` for its tokens, in the manner of Cognito.
+    pub(super) fn cognito(&self) -> String {
+        format!(
+            "provider = \"cognito\"\nissuer = \"{}\"\nclients = [\"{CLIENT}\"]\nmachine_clients = [\"{MACHINE}\"]\n",
+            self.name()
+        )
+    }
+
+    /// The id of the key that signs now.
+    pub(super) fn key_id(&self) -> String {
+        format!("key-{}", self.0.lock().unwrap().rotations)
+    }
+
+    fn pair(&self) -> &'static Pair {
+        if self.0.lock().unwrap().rotations.is_multiple_of(2) { &pairs().rsa } else { &pairs().other_rsa }
+    }
+
+    /// Puts `keys` into the set, in the place of all others.
+    pub(super) fn publish(&self, keys: &[(&str, &Pair)]) {
+        self.0.lock().unwrap().keys = keys.iter().map(|(id, pair)| pair.jwk(id)).collect();
+    }
+
+    /// Signs with another key from now on, and publishes that one alone.
+    pub(super) fn rotate(&self) {
+        self.0.lock().unwrap().rotations += 1;
+        self.publish(&[(&self.key_id(), self.pair())]);
+    }
+
+    /// Answers in another way from now on.
+    pub(super) fn set(&self, mode: Mode) {
+        self.0.lock().unwrap().mode = mode;
+    }
+
+    /// The paths that were asked for so far.
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.0.lock().unwrap().asked.clone()
+    }
+
+    /// How often the keys were asked for.
+    pub(super) fn asked_for_keys(&self) -> usize {
+        self.asked().iter().filter(|path| path.ends_with("jwks.json")).count()
+    }
+
+    /// Claims that hold for `audience`, for an hour.
+    pub(super) fn claims(&self, audience: &str) -> Value {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         json!({
-            "iss": self.name(), "sub": "4f1c-analyst", "client_id": "agent", "token_use": "access", "aud": url,
-            "scope": scope, "jti": "token-1", "iat": now, "exp": now + 600, "username": "analyst",
+            "iss": self.name(),
+            "sub": "11111111-2222-3333-4444-555555555555",
+            "username": "ana",
             "cognito:groups": ["gas-desk"],
+            "client_id": CLIENT,
+            "aud": audience,
+            "token_use": "access",
+            "scope": "openid tieout/read",
+            "jti": "token-1",
+            "auth_time": now,
+            "iat": now,
+            "exp": now + 3600,
         })
     }
 
-    /// A good token.
-    pub(crate) fn token(&self, url: &str, scope: &str) -> String {
-        self.sign(&self.claims(url, scope))
+    /// The header of its tokens: as Cognito's, without a type.
+    pub(super) fn header(&self) -> Value {
+        json!({ "kid": self.key_id(), "alg": "RS256" })
     }
 
-    pub(crate) fn sign(&self, claims: &Value) -> String {
-        self.keys.lock().unwrap()[0].sign(claims)
+    /// A token of these claims.
+    pub(super) fn token(&self, claims: &Value) -> String {
+        self.token_with(&self.header(), claims)
+    }
+
+    /// A token of these claims, with this header, signed by RS256 whatever it says.
+    pub(super) fn token_with(&self, header: &Value, claims: &Value) -> String {
+        Self::signed_by(self.pair(), Algorithm::RS256, header, claims)
+    }
+
+    /// A token whose claims are this text, JSON or not.
+    pub(super) fn token_of(&self, claims: &str) -> String {
+        signed(&self.header().to_string(), claims, Algorithm::RS256, &self.pair().secret)
+    }
+
+    /// A token, signed by `pair`.
+    pub(super) fn signed_by(pair: &Pair, algorithm: Algorithm, header: &Value, claims: &Value) -> String {
+        signed(&header.to_string(), &claims.to_string(), algorithm, &pair.secret)
     }
 }
 
-pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
-}
-
-fn answer(
-    mut stream: TcpStream,
-    name: &str,
-    keys: &Mutex<Vec<Key>>,
-    is_down: &AtomicBool,
-    asked: &AtomicUsize,
-) {
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut first = String::new();
-    let mut line = String::new();
-    while reader.read_line(&mut line).is_ok_and(|count| count > 2) {
-        if first.is_empty() {
-            first.clone_from(&line);
+fn serve(connection: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+    let mut lines = BufReader::new(connection).lines();
+    let first = lines.next().transpose()?.unwrap_or_default();
+    for line in lines.by_ref() {
+        if line?.is_empty() {
+            break;
         }
-        line.clear();
     }
-    let path = first.split(' ').nth(1).unwrap_or_default();
-    let body = match path {
-        _ if is_down.load(Ordering::SeqCst) => None,
-        "/us-east-1_Test/.well-known/openid-configuration" => Some(json!({
-            "issuer": name, "jwks_uri": format!("{name}/keys"),
-            "authorization_endpoint": format!("{name}/authorize"), "token_endpoint": format!("{name}/token"),
-        })),
-        "/us-east-1_Test/keys" => {
-            asked.fetch_add(1, Ordering::SeqCst);
-            let keys: Vec<Value> = keys.lock().unwrap().iter().map(Key::public).collect();
-            Some(json!({ "keys": keys }))
+    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+    let (status, header, body) = {
+        let mut state = state.lock().unwrap();
+        let body = match path.as_str() {
+            "/pool/.well-known/openid-configuration" => Some(json!({
+                "issuer": state.name,
+                "jwks_uri": format!("{}/.well-known/jwks.json", state.name),
+                "authorization_endpoint": format!("{}/authorize", state.name),
+                "token_endpoint": format!("{}/token", state.name),
+            })),
+            "/pool/.well-known/jwks.json" => Some(json!({ "keys": state.keys })),
+            _ => None,
+        };
+        state.asked.push(path);
+        match (&state.mode, body) {
+            (Mode::Down, _) => return Ok(()),
+            (Mode::With(status, header, body), _) => (*status, header.clone(), body.clone()),
+            (Mode::Up, Some(body)) => (200, String::new(), body.to_string()),
+            (Mode::Up, None) => (404, String::new(), String::new()),
         }
-        _ => None,
     };
-    let (status, body) = match body {
-        Some(body) => ("200 OK", body.to_string()),
-        None => ("503 Service Unavailable", String::new()),
-    };
-    let _ = write!(
-        stream,
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+    let mut connection = connection;
+    write!(
+        connection,
+        "HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n{header}\r\n{body}",
         body.len()
-    );
+    )
 }

@@ -32,6 +32,7 @@ mod platform;
 #[cfg(feature = "simulator")]
 mod proxy;
 mod serve;
+mod serve_auth;
 mod serve_calls;
 mod serve_door;
 mod served;

@@ -2,15 +2,19 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
-use super::issuer::{Issuer, Key, now};
-use super::served::{Served, URL, call, folder, settings};
+use super::issuer::{Issuer, MACHINE, pairs, signed};
+use super::served::{Served, call, claims, folder, settings, token};
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
 
 fn changed(claims: &Value, name: &str, value: Value) -> Value {
     let mut claims = claims.clone();
@@ -29,19 +33,17 @@ fn every_token_that_is_no_good_is_refused_with_one_line() {
     let issuer = Issuer::start();
     let folder = folder(&settings(&issuer, ""));
     let served = Served::start(folder.path());
-    let good = issuer.claims(URL, "tieout/read");
-    let sign = |claims: &Value| issuer.sign(claims);
-    let (kid, public_pem) = {
-        let keys = issuer.keys.lock().unwrap();
-        (keys[0].kid.clone(), keys[0].public_pem())
-    };
+    let good = claims(&issuer, "tieout/read");
+    let sign = |claims: &Value| issuer.token(claims);
+    let kid = issuer.key_id();
     let with_head = |head: Value, signature: &str| {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         format!("{}.{}.{signature}", part(&head), part(&good))
     };
+    // Signed with the public key as if it were a secret that the two share.
     let hs256 = {
-        let header = Header { kid: Some(kid.clone()), ..Header::new(Algorithm::HS256) };
-        jsonwebtoken::encode(&header, &good, &EncodingKey::from_secret(public_pem.as_bytes())).unwrap()
+        let secret = EncodingKey::from_secret(pairs().rsa.public());
+        signed(&json!({"alg": "HS256", "kid": kid}).to_string(), &good.to_string(), Algorithm::HS256, &secret)
     };
     let tampered = {
         let token = sign(&good);
@@ -50,10 +52,8 @@ fn every_token_that_is_no_good_is_refused_with_one_line() {
         let more = changed(&good, "scope", json!("tieout/read tieout/run tieout/write"));
         format!("{head}.{}.{signature}", URL_SAFE_NO_PAD.encode(more.to_string()))
     };
-    let named = |kid: &str| {
-        let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::ES256) };
-        issuer.keys.lock().unwrap()[0].sign_as(&header, &good)
-    };
+    let named = |kid: &str| issuer.token_with(&json!({"alg": "RS256", "kid": kid}), &good);
+    let foreign = Issuer::signed_by(&pairs().other_rsa, Algorithm::RS256, &issuer.header(), &good);
     let rows: Vec<(&str, Option<String>)> = vec![
         ("no-token", None),
         ("malformed", Some("garbage".to_owned())),
@@ -72,13 +72,13 @@ fn every_token_that_is_no_good_is_refused_with_one_line() {
         ("algorithm", Some(with_head(json!({"alg": "none"}), ""))),
         ("algorithm", Some(with_head(json!({"alg": "NONE", "kid": kid}), "AAAA"))),
         ("algorithm", Some(hs256)),
-        ("malformed", Some(with_head(json!({"alg": "ES256", "kid": kid, "crit": ["x"]}), "AAAA"))),
+        ("malformed", Some(with_head(json!({"alg": "RS256", "kid": kid, "crit": ["x"]}), "AAAA"))),
         ("unknown-key", Some(named("nobody"))),
         ("unknown-key", Some(named("../../../../dev/null"))),
         ("unknown-key", Some(named("first' OR '1'='1"))),
-        ("unknown-key", Some(with_head(json!({"alg": "ES256"}), "AAAA"))),
+        ("unknown-key", Some(with_head(json!({"alg": "RS256"}), "AAAA"))),
         ("signature", Some(tampered)),
-        ("signature", Some(Key::new("first").sign(&good))),
+        ("signature", Some(foreign)),
         ("client-not-listed", Some(sign(&changed(&good, "client_id", json!("somebody"))))),
         ("client-not-listed", Some(sign(&without(&good, "client_id")))),
     ];
@@ -104,7 +104,7 @@ fn every_token_that_is_no_good_is_refused_with_one_line() {
         served.send(Some(&sign(claims)), &json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})).status()
     };
     assert_eq!(answered(&good), 200);
-    assert_eq!(answered(&without(&changed(&good, "client_id", json!("nightly")), "aud")), 200);
+    assert_eq!(answered(&without(&changed(&good, "client_id", json!(MACHINE)), "aud")), 200);
     let verified = std::process::Command::new(env!("CARGO_BIN_EXE_tieout"))
         .args(["audit", "verify"])
         .arg(folder.path().join(".tieout/audit/audit.jsonl"))
@@ -118,7 +118,7 @@ fn every_request_that_is_not_as_it_should_be_is_refused_with_one_line() {
     let issuer = Issuer::start();
     let folder = folder(&settings(&issuer, "[serve.limits]\nbody = \"64KiB\"\nbody_seconds = 1\n"));
     let served = Served::start(folder.path());
-    let token = issuer.token(URL, "tieout/read");
+    let token = token(&issuer, "tieout/read");
     let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
     let rows = [
         ("scope-missing", 403, served.post(Some(&token), &call("reconcile", &json!({})))),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::issuer::Issuer;
-use super::served::{Served, URL, call, folder, settings};
+use super::served::{Served, call, claims, folder, settings};
 
 /// Two desks, each with its vendor, and somebody who sees everything.
 const POLICY: &str = r#"
@@ -23,10 +23,10 @@ tools = ["*"]
 const ALL: &str = "tieout/read tieout/run tieout/write tieout/platform";
 
 fn of_group(issuer: &Issuer, subject: &str, group: &str) -> String {
-    let mut claims = issuer.claims(URL, ALL);
+    let mut claims = claims(issuer, ALL);
     claims["sub"] = json!(subject);
     claims["cognito:groups"] = json!([group]);
-    issuer.sign(&claims)
+    issuer.token(&claims)
 }
 
 fn ids(listing: &Value) -> Vec<String> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::issuer::Issuer;
-use super::served::{Served, URL, call, client, folder, settings};
+use super::served::{Served, call, client, folder, settings, token};
 
 fn list() -> serde_json::Value {
     json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
@@ -78,7 +78,7 @@ fn a_new_certificate_is_taken_and_a_broken_one_is_not() {
     let (chain, key, first) = certificate();
     put(&chain, &key);
     let served = Served::start_with(folder.path(), &[], "https");
-    let token = issuer.token("https://127.0.0.1/mcp", "tieout/read");
+    let token = issuer.token(&issuer.claims("https://127.0.0.1/mcp"));
     let status = |root: &[u8]| {
         let client = client(&[root.to_vec()]);
         let request = client.post(format!("{}/mcp", served.base)).bearer_auth(&token);
@@ -138,7 +138,7 @@ fn a_server_that_is_told_to_stop_finishes_and_says_so() {
     let issuer = Issuer::start();
     let folder = folder(&settings(&issuer, "[serve.limits]\ngrace_seconds = 5\n"));
     let served = Served::start(folder.path());
-    let token = issuer.token(URL, "tieout/read");
+    let token = token(&issuer, "tieout/read");
     assert_eq!(served.send(Some(&token), &list()).status(), 200);
     let (status, ready) = served.page("/readyz");
     assert_eq!(status, 200, "{ready}");
@@ -160,7 +160,7 @@ fn nothing_is_answered_that_cannot_be_written_down() {
     let issuer = Issuer::start();
     let folder = folder(&settings(&issuer, ""));
     let served = Served::start(folder.path());
-    let token = issuer.token(URL, "tieout/read");
+    let token = token(&issuer, "tieout/read");
     let ask = || served.send(Some(&token), &call("list_discrepancies", &json!({})));
     assert!(ask().text().unwrap().contains("structuredContent"));
     // As if the disk were full: no file of this process may grow any more.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use super::issuer::Issuer;
+use super::issuer::{CLIENT, Issuer, MACHINE};
 
 /// What clients call; without a port in it any port will do.
 pub(crate) const URL: &str = "http://127.0.0.1/mcp";
@@ -88,13 +88,24 @@ admin_bind = "127.0.0.1:0"
 [serve.auth]
 provider = "oidc"
 issuer = "{}"
-clients = ["agent", "nightly"]
-algorithms = ["ES256"]
-machine_clients = ["nightly"]
+clients = ["{CLIENT}", "{MACHINE}"]
+machine_clients = ["{MACHINE}"]
 {SCOPES}
 "#,
         issuer.name()
     )
+}
+
+/// What a good token for these scopes says.
+pub(crate) fn claims(issuer: &Issuer, scope: &str) -> Value {
+    let mut claims = issuer.claims(URL);
+    claims["scope"] = json!(scope);
+    claims
+}
+
+/// A good token for these scopes.
+pub(crate) fn token(issuer: &Issuer, scope: &str) -> String {
+    issuer.token(&claims(issuer, scope))
 }
 
 /// A running server.

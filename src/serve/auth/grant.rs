@@ -176,3 +176,133 @@ impl Entitlement {
         (!sights.is_empty()).then_some(View { owner, sights })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::operations::Facts;
+    use crate::serve::auth::principal::Parts;
+
+    const KNOWN: [&str; 3] = ["explain_discrepancy", "list_discrepancies", "reconcile"];
+
+    /// 2026-11-26T00:00:00Z
+    const NOW: u64 = 1_795_651_200;
+
+    fn now() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(NOW)
+    }
+
+    fn policy(text: &str) -> Result<Policy, String> {
+        #[derive(Deserialize)]
+        struct Table {
+            #[serde(default)]
+            policy: Vec<Grant>,
+        }
+        let table: Table = toml::from_str(text).unwrap();
+        Policy::new(&table.policy, &KNOWN, &Zone::utc(), now()).map_err(|fault| fault.to_string())
+    }
+
+    fn somebody(subject: &str, client_id: &str, groups: &[&str]) -> Principal {
+        Principal::new(Parts {
+            subject: subject.to_owned(),
+            client_id: client_id.to_owned(),
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            ..Parts::default()
+        })
+    }
+
+    fn facts(vendor: &'static str, start: &'static str) -> Facts<'static> {
+        Facts { vendor, account: "G-1", start, end: "", amount: Some(Decimal::ONE) }
+    }
+
+    fn view(policy: &Policy, principal: &Principal, tool: &str) -> Option<View> {
+        Entitlement::of(policy, principal, now()).view(tool)
+    }
+
+    const DESK: &str = r#"
+        [[policy]]
+        groups = ["gas-desk"]
+        tools = ["list_discrepancies"]
+        vendors = ["ALFA GAS"]
+        accounts = ["G-1"]
+        periods = ["2026-10", "this month"]
+        most_amount = "1000.00"
+        [[policy]]
+        subjects = ["ana", "machine"]
+        tools = ["explain_discrepancy"]
+        vendors = ["BETA"]
+        [[policy]]
+        groups = ["audit"]
+        tools = ["*"]
+    "#;
+
+    #[test]
+    fn without_entries_everybody_sees_everything_and_with_some_who_has_none_sees_nothing() {
+        let nothing = policy("").unwrap();
+        let desk = policy(DESK).unwrap();
+        let stranger = somebody("eve", "client", &["power-desk"]);
+        let is_everything = |policy: &Policy, principal: &Principal| {
+            view(policy, principal, "reconcile").map(|view| view.is_unlimited())
+        };
+        assert_eq!(is_everything(&nothing, &stranger), Some(true));
+        assert_eq!(is_everything(&desk, &stranger), None);
+        assert_eq!(is_everything(&desk, &Principal::local()), Some(true));
+        assert_eq!(is_everything(&desk, &somebody("", "", &["audit"])), Some(true));
+        assert_eq!(is_everything(&desk, &somebody("bo", "client", &["gas-desk"])), None);
+    }
+
+    #[test]
+    fn several_entries_add_up_but_lend_each_other_nothing() {
+        let policy = policy(DESK).unwrap();
+        let (alfa, beta) = (facts("ALFA GAS", "2026-10-05"), facts("BETA", "2020-01-01"));
+        for somebody in [somebody("ana", "client", &["gas-desk"]), somebody("x", "machine", &["gas-desk"])] {
+            let list = view(&policy, &somebody, "list_discrepancies").unwrap();
+            assert!(list.sees(&alfa) && !list.sees(&beta), "the other vendor is another tool's");
+            assert!(!list.is_unlimited());
+            assert_eq!(list.owner, somebody.subject());
+            let explain = view(&policy, &somebody, "explain_discrepancy").unwrap();
+            assert!(!explain.sees(&alfa) && explain.sees(&beta));
+            assert!(view(&policy, &somebody, "reconcile").is_none());
+        }
+    }
+
+    #[test]
+    fn periods_that_are_told_by_today_move_with_it() {
+        let policy = policy(DESK).unwrap();
+        let bo = somebody("bo", "client", &["gas-desk"]);
+        let sees = |days: u64, start| {
+            let later = now() + Duration::from_secs(days * 86_400);
+            Entitlement::of(&policy, &bo, later)
+                .view("list_discrepancies")
+                .unwrap()
+                .sees(&facts("ALFA GAS", start))
+        };
+        assert!(sees(0, "2026-11-26") && !sees(0, "2026-12-01"));
+        assert!(sees(10, "2026-12-01") && !sees(10, "2026-11-26"));
+    }
+
+    #[test]
+    fn entries_that_make_no_sense_are_named() {
+        let entry = |more: &str| {
+            policy(&format!("[[policy]]\ngroups = [\"a\"]\ntools = [\"*\"]\n{more}")).map(|_| ())
+        };
+        assert_eq!(entry(""), Ok(()));
+        for (more, said) in [
+            ("vendors = []", "[[serve.policy]] 1, vendors: this list is empty"),
+            ("periods = [\"next week\"]", "[[serve.policy]] 1, periods: this is not a period"),
+            ("most_amount = \"a lot\"", "[[serve.policy]] 1, most_amount: this is not an amount"),
+            ("most_amount = \"-1\"", "[[serve.policy]] 1, most_amount: this is not an amount"),
+            ("most_amount = \"USD 1\"", "[[serve.policy]] 1, most_amount: this is not an amount"),
+            ("[[policy]]\ntools = [\"*\"]", "[[serve.policy]] 2, groups: this entry is for nobody"),
+            ("[[policy]]\nsubjects = [\"a\"]", "[[serve.policy]] 2, tools: this entry allows nothing"),
+        ] {
+            let fault = entry(more).unwrap_err();
+            assert!(fault.starts_with(said), "{more}\n{fault}");
+        }
+        let unknown = policy("[[policy]]\ngroups = [\"a\"]\ntools = [\"reconcil\"]").unwrap_err();
+        assert!(unknown.ends_with("next: did you mean reconcile?"), "{unknown}");
+    }
+}
