@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use self::print::Printer;
 use crate::fault::{Fault, Kind, Result};
-use crate::operations::{Context, Explain, Fetch, Finding, Reconcile};
+use crate::operations::{Context, Explain, Fetch, Finding, Reconcile, Unlimited};
 use crate::progress::{Progress, Silent};
 
 /// Does what the vendors billed tie out to what the settlement platform recorded, and where it does not, exactly why, to the cent?
@@ -112,7 +112,7 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
     } else {
         Box::new(watch::Bars::default())
     };
-    let context = Context { progress: &*watcher, now: SystemTime::now() };
+    let context = Context { progress: &*watcher, now: SystemTime::now(), platform_calls: &Unlimited };
     match &cli.command {
         Command::Reconcile(operation) => {
             let finding = operation.run(&context, &mut |report, files| {
@@ -146,11 +146,11 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
             Ok(diagnosis.exit_code())
         }
         Command::Platform(PlatformCommand::Operations(operation)) => {
-            printer.described(&operation.run()?, operation)?;
+            printer.described(&operation.run(&context)?, operation)?;
             Ok(0)
         }
         Command::Platform(PlatformCommand::Call(operation)) => {
-            printer.asked(operation.run()?, operation.json, operation.limit)?;
+            printer.asked(operation.run(&context)?, operation.json, operation.limit)?;
             Ok(0)
         }
         #[cfg(feature = "simulator")]

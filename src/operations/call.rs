@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Context;
 use crate::config;
 use crate::fault::{Fault, Kind, Result};
 use crate::platform::wsdl::{Source, Wsdl};
@@ -113,7 +114,7 @@ impl Call {
     ///
     /// # Errors
     /// Whatever is wrong with the request, the sign-in or the answer.
-    pub fn run(&self) -> Result<Asked> {
+    pub fn run(&self, context: &Context<'_>) -> Result<Asked> {
         let (settings, base) = config::platform(&self.config)?;
         // Before the platform is asked for anything, be it its WSDL.
         settings.may_call(&self.operation)?;
@@ -124,7 +125,7 @@ impl Call {
             notes.push("the parameters are not checked: the WSDL would have to be asked for, and nothing is sent; [platform] wsdl may name a file".to_owned());
             None
         } else {
-            match Wsdl::read(&source, Some((&settings, &base))) {
+            match Wsdl::read(&source, Some((&settings, &base)), context.platform_calls) {
                 Ok(wsdl) => Some(wsdl),
                 // Services exist that do not publish it. What is configured must be right, and a refused password is final.
                 Err(fault) if settings.wsdl.is_none() && fault.kind() == Kind::Platform => {
@@ -143,7 +144,7 @@ impl Call {
             return request(&settings, &prepared, notes);
         }
         let platform = Platform::new(&settings, &base)?;
-        let called = platform.call(&prepared)?;
+        let called = platform.call(&prepared, context.platform_calls)?;
         let answer = prepared.read(&called.bytes).and_then(|answer| match called.status {
             200..300 => Ok(answer),
             status => Err(Fault::new(

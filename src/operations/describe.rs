@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Context;
 use crate::config;
 use crate::fault::Result;
 use crate::platform::wsdl::{Answers, Element, Operation, Source, Wsdl};
@@ -54,17 +55,18 @@ impl Operations {
     ///
     /// # Errors
     /// Whatever keeps it from being read, and an operation that it does not have.
-    pub fn run(&self) -> Result<Described> {
+    pub fn run(&self, context: &Context<'_>) -> Result<Described> {
+        let allowance = context.platform_calls;
         let given = self.wsdl.as_ref().map(|wsdl| Source::parse(wsdl, Path::new(""))).transpose()?;
         let mut wsdl = match given {
             // The configuration has nothing to do with a file, and may not be there yet for an address.
-            Some(file @ Source::File(_)) => Wsdl::read(&file, None)?,
-            Some(url) if !self.config.exists() => Wsdl::read(&url, None)?,
+            Some(file @ Source::File(_)) => Wsdl::read(&file, None, allowance)?,
+            Some(url) if !self.config.exists() => Wsdl::read(&url, None, allowance)?,
             given => {
                 let (settings, base) = config::platform(&self.config)?;
                 let is_own = given.is_none();
                 let source = given.map_or_else(|| settings.wsdl_source(&base), Ok)?;
-                let mut wsdl = Wsdl::read(&source, Some((&settings, &base)))?;
+                let mut wsdl = Wsdl::read(&source, Some((&settings, &base)), allowance)?;
                 if is_own {
                     wsdl.notes.extend(wsdl.misfits(&settings));
                 }

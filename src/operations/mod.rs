@@ -30,6 +30,7 @@ pub use self::platform_doctor::{Diagnosis, PlatformDoctor};
 pub use self::reconcile::{Finding, Reconcile};
 #[cfg(feature = "simulator")]
 pub use self::simulate::Simulate;
+pub use crate::allowance::{Allowance, Unlimited};
 pub use crate::platform::wsdl::Operation;
 
 fn default_config() -> PathBuf {
@@ -43,4 +44,6 @@ pub struct Context<'a> {
     pub progress: &'a dyn Progress,
     /// What relative periods are seen from.
     pub now: SystemTime,
+    /// Asked before each call of the platform.
+    pub platform_calls: &'a dyn Allowance,
 }
