@@ -1,6 +1,7 @@
 //! In: arguments. Out: an exit code, and everything that a person sees: results to stdout, all else to
 //! stderr. Never: lets another room print, or decides what a run came to.
 
+mod audit;
 mod print;
 mod service;
 mod watch;
@@ -55,6 +56,14 @@ enum Command {
     /// Work with the settlement platform
     #[command(subcommand)]
     Platform(PlatformCommand),
+    /// Work with the audit log of a server
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+#[derive(Subcommand)]
+enum AuditCommand {
+    Verify(audit::AuditVerify),
 }
 
 #[derive(Subcommand)]
@@ -140,6 +149,7 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
             operation.run(&context, &mut |shown| printer.demo(shown, operation.limit))?;
             Ok(0)
         }
+        Command::Audit(AuditCommand::Verify(asked)) => asked.run(printer),
         Command::Platform(PlatformCommand::Doctor(operation)) => {
             let diagnosis = operation.run(&context);
             printer.diagnosis(&diagnosis, operation.json)?;

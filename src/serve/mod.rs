@@ -3,8 +3,11 @@
 
 pub mod audit;
 pub mod auth;
-mod limits;
+pub mod confirm;
+pub mod limits;
+pub mod roots;
 mod settings;
+mod size;
 mod tls;
 
 pub use self::settings::Settings;

@@ -38,7 +38,7 @@ const PACKAGES: &str = "
         indicatif          → cli
         strsim             → fault
         terminal_size      → cli
-        tracing            → cli operations platform simulator progress
+        tracing            → cli operations serve platform simulator progress
         tracing-subscriber → cli
 
     exact decimals, and time zones
@@ -69,7 +69,7 @@ const PACKAGES: &str = "
         hyper-util         → platform simulator
         reqwest            → platform
         rustls-platform-verifier → platform
-        rustls             → platform simulator
+        rustls             → platform serve simulator
         sspi               → platform
         x509-parser        → platform
 
@@ -102,9 +102,9 @@ const PACKAGES: &str = "
         rayon              → operations matching sieve judge report
 
     care
-        anyhow             → operations report intake platform simulator fault
+        anyhow             → serve operations report intake platform simulator fault
         secrecy            → operations platform secret simulator
-        sha2               → operations config judge intake platform simulator
+        sha2               → serve operations config judge intake platform simulator
         tempfile           → report platform spill
 ";
 

@@ -30,6 +30,9 @@ mod periods;
 mod platform;
 #[cfg(feature = "simulator")]
 mod proxy;
+mod serve_audit;
+mod serve_confirm;
+mod serve_roots;
 mod service;
 mod simulator;
 #[cfg(all(feature = "simulator", target_os = "linux"))]

@@ -1,8 +1,20 @@
 //! The audit log: one line of JSON for each call, allowed or denied, each with the hash of the one before.
 
-use std::path::PathBuf;
+mod chain;
+mod line;
+mod sink;
+mod verify;
+
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+use super::size;
+use crate::fault::Result;
+
+pub use self::line::{Decision, Line, arguments_sha256, redacted};
+pub use self::sink::Sink;
+pub use self::verify::{Place, Trouble, TroubleKind, Verified, verify};
 
 /// `[serve.audit]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -17,5 +29,16 @@ pub struct AuditSettings {
 impl Default for AuditSettings {
     fn default() -> Self {
         Self { file: ".tieout/audit/audit.jsonl".into(), rotate_bytes: "64MiB".to_owned() }
+    }
+}
+
+impl AuditSettings {
+    /// Opens the log.
+    ///
+    /// # Errors
+    /// [`crate::fault::Kind::Configuration`] for a size that is none, and as [`Sink::open`].
+    pub fn open(&self, base: &Path) -> Result<Sink> {
+        let rotate_bytes = size::bytes(&self.rotate_bytes, "[serve.audit] rotate_bytes")?;
+        Sink::open(&base.join(&self.file), rotate_bytes)
     }
 }
