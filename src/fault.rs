@@ -6,6 +6,7 @@
 //! order, one to a line. The alternate form (`{:#}`) goes on with the detail, which may be long.
 
 use std::fmt;
+use std::time::Duration;
 
 /// The answer to "whose turn is it": what a caller may branch on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum Kind {
     Platform,
     /// The platform refused who we are.
     SignIn,
+    /// More was asked for than may be asked for in a while; later it can be had.
+    Busy,
     /// A report could not be written.
     Output,
     /// Whoever asked may not see that.
@@ -51,6 +54,7 @@ impl Kind {
             Self::Denied => (2, 403, true),
             Self::Input => (3, 422, true),
             Self::Platform | Self::SignIn => (4, 502, true),
+            Self::Busy => (4, 429, true),
             Self::Bug => (70, 500, false),
             // 128 + SIGINT, as a shell has it. No status says that nobody listens; 503 comes nearest.
             Self::Cancelled => (130, 503, false),
@@ -81,6 +85,7 @@ struct Parts {
     detail: Option<String>,
     cause: Option<anyhow::Error>,
     may_pass: bool,
+    retry_after: Option<Duration>,
 }
 
 /// What every station returns.
@@ -101,6 +106,7 @@ impl Fault {
             detail: None,
             cause: None,
             may_pass: false,
+            retry_after: None,
         }))
     }
 
@@ -173,6 +179,20 @@ impl Fault {
         self.0.may_pass
     }
 
+    /// Says after how long the same may be had, and what the reader should do: wait for so many seconds.
+    #[must_use]
+    pub fn again_in(mut self, time: Duration) -> Self {
+        let seconds = whole_seconds(time);
+        self.0.retry_after = Some(Duration::from_secs(seconds));
+        self.and_next(format!("try again in {seconds} second{}", if seconds == 1 { "" } else { "s" }))
+    }
+
+    /// After how long the same may be had, in whole seconds, where that is known: `Retry-After` (RFC 9110 §10.2.3).
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
     /// What kind of fault this is.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -197,6 +217,13 @@ impl Fault {
     pub fn what(&self) -> &str {
         &self.0.what
     }
+}
+
+/// Seconds that are no less than `time`, and at least one.
+const fn whole_seconds(time: Duration) -> u64 {
+    let begun = if time.subsec_nanos() > 0 { 1 } else { 0 };
+    let seconds = time.as_secs().saturating_add(begun);
+    if seconds == 0 { 1 } else { seconds }
 }
 
 /// `text` as it may stand in a message: at most 120 characters, nothing that moves a terminal's cursor.

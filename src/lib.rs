@@ -8,6 +8,7 @@
 //! hands on. [`operations`] strings the stations together, once for every
 //! command and tool; `tests/it/layers.rs` holds who may import whom.
 
+pub mod allowance;
 pub mod cli;
 pub mod config;
 pub mod digest;

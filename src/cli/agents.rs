@@ -2,9 +2,8 @@
 
 use super::McpCommand;
 use super::print::Printer;
-use crate::fault::{Kind, Result, shown_lines};
+use crate::fault::{Result, shown_lines};
 use crate::report::{table, to_json};
-use crate::serve::audit::Verified;
 
 /// Runs a command of `tieout mcp`.
 pub(super) fn dispatch(command: &McpCommand, printer: &mut Printer) -> Result<u8> {
@@ -76,31 +75,5 @@ pub(super) fn dispatch(command: &McpCommand, printer: &mut Printer) -> Result<u8
             printer.line(&text);
             Ok(0)
         }
-    }
-}
-
-impl Printer {
-    /// Whether an audit log is whole.
-    pub(super) fn verified(&mut self, verified: &Verified, as_json: bool) -> Result<u8> {
-        if as_json {
-            self.line(&to_json(verified)?);
-        } else {
-            for fault in &verified.faults {
-                self.line(fault);
-            }
-            if verified.more_faults > 0 {
-                self.line(&format!("… and {} more", verified.more_faults));
-            }
-            let span = match (&verified.first, &verified.last) {
-                (Some(first), Some(last)) => format!(", {first} to {last}"),
-                _ => String::new(),
-            };
-            let verdict = if verified.is_whole { "the chain is whole" } else { "the chain is broken" };
-            self.line(&format!("{verdict}: {} lines{span}", verified.lines));
-            if let Some(hash) = &verified.last_hash {
-                self.line(&format!("last hash: {hash}"));
-            }
-        }
-        Ok(if verified.is_whole { 0 } else { Kind::Input.exit_code() })
     }
 }

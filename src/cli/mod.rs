@@ -2,6 +2,7 @@
 //! stderr. Never: lets another room print, or decides what a run came to.
 
 mod agents;
+mod audit;
 mod listing;
 mod print;
 mod service;
@@ -16,7 +17,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use self::print::Printer;
 use crate::fault::{Fault, Kind, Result};
 use crate::operations::{
-    Context, Discrepancies, Explain, Export, Fetch, Finding, Inspect, Reconcile, Tool as _, View,
+    Context, Discrepancies, Explain, Export, Fetch, Finding, Inspect, Reconcile, Tool as _, Unlimited, View,
 };
 use crate::progress::{Progress, Silent};
 
@@ -80,7 +81,7 @@ enum McpCommand {
 
 #[derive(Subcommand)]
 enum AuditCommand {
-    Verify(crate::serve::audit::Verify),
+    Verify(audit::AuditVerify),
 }
 
 #[derive(Subcommand)]
@@ -138,7 +139,12 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
     } else {
         Box::new(watch::Bars::default())
     };
-    let context = Context { progress: &*watcher, now: SystemTime::now(), view: &View::everything() };
+    let context = Context {
+        progress: &*watcher,
+        now: SystemTime::now(),
+        view: &View::everything(),
+        platform_calls: &Unlimited,
+    };
     match &cli.command {
         Command::Reconcile(operation) if operation.json => {
             let reconciled = operation.perform(&context)?;
@@ -190,21 +196,21 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
             operation.run(&context, &mut |shown| printer.demo(shown, operation.limit))?;
             Ok(0)
         }
+        Command::Audit(AuditCommand::Verify(asked)) => asked.run(printer),
         Command::Platform(PlatformCommand::Doctor(operation)) => {
             let diagnosis = operation.run(&context);
             printer.diagnosis(&diagnosis, operation.json)?;
             Ok(diagnosis.exit_code())
         }
         Command::Platform(PlatformCommand::Operations(operation)) => {
-            printer.described(&operation.run()?, operation)?;
+            printer.described(&operation.run(&context)?, operation)?;
             Ok(0)
         }
         Command::Platform(PlatformCommand::Call(operation)) => {
-            printer.asked(operation.run()?, operation.json, operation.limit)?;
+            printer.asked(operation.run(&context)?, operation.json, operation.limit)?;
             Ok(0)
         }
         Command::Mcp(command) => agents::dispatch(command, printer),
-        Command::Audit(AuditCommand::Verify(verify)) => printer.verified(&verify.run()?, verify.json),
         #[cfg(feature = "simulator")]
         Command::Platform(PlatformCommand::Simulate(operation)) => {
             operation.run(&mut |line| printer.line(line))?;

@@ -335,7 +335,7 @@ pub fn bytes(text: &str) -> Result<usize> {
         let number: usize = text.trim().strip_suffix(unit)?.trim_end().parse().ok()?;
         number.checked_mul(1 << shift)
     });
-    size.ok_or_else(|| {
+    size.filter(|&size| size > 0).ok_or_else(|| {
         Fault::new(Kind::Configuration, "this is no size")
             .value(text)
             .expected("a whole number of KiB, MiB or GiB, such as 64MiB")

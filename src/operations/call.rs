@@ -123,7 +123,7 @@ impl Tool for Call {
 
     fn perform(&self, context: &Context<'_>) -> Result<Asked> {
         context.progress.check()?;
-        self.run()
+        self.run(context)
     }
 
     fn files(&mut self) -> Vec<FileArgument<'_>> {
@@ -140,7 +140,7 @@ impl Call {
     ///
     /// # Errors
     /// Whatever is wrong with the request, the sign-in or the answer.
-    pub fn run(&self) -> Result<Asked> {
+    pub fn run(&self, context: &Context<'_>) -> Result<Asked> {
         let (settings, base) = config::platform(&self.config)?;
         // Before the platform is asked for anything, be it its WSDL.
         settings.may_call(&self.operation)?;
@@ -151,7 +151,7 @@ impl Call {
             notes.push("the parameters are not checked: the WSDL would have to be asked for, and nothing is sent; [platform] wsdl may name a file".to_owned());
             None
         } else {
-            match Wsdl::read(&source, Some((&settings, &base))) {
+            match Wsdl::read(&source, Some((&settings, &base)), context.platform_calls) {
                 Ok(wsdl) => Some(wsdl),
                 // Services exist that do not publish it. What is configured must be right, and a refused password is final.
                 Err(fault) if settings.wsdl.is_none() && fault.kind() == Kind::Platform => {
@@ -170,7 +170,7 @@ impl Call {
             return request(&settings, &prepared, notes);
         }
         let platform = Platform::new(&settings, &base)?;
-        let called = platform.call(&prepared)?;
+        let called = platform.call(&prepared, context.platform_calls)?;
         let answer = prepared.read(&called.bytes).and_then(|answer| match called.status {
             200..300 => Ok(answer),
             status => Err(Fault::new(

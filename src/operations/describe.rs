@@ -60,8 +60,8 @@ impl Tool for Operations {
     const EFFECT: Effect = Effect::AsksPlatform;
     type Output = Described;
 
-    fn perform(&self, _: &Context<'_>) -> Result<Described> {
-        self.run()
+    fn perform(&self, context: &Context<'_>) -> Result<Described> {
+        self.run(context)
     }
 
     fn files(&mut self) -> Vec<FileArgument<'_>> {
@@ -79,17 +79,18 @@ impl Operations {
     ///
     /// # Errors
     /// Whatever keeps it from being read, and an operation that it does not have.
-    pub fn run(&self) -> Result<Described> {
+    pub fn run(&self, context: &Context<'_>) -> Result<Described> {
+        let allowance = context.platform_calls;
         let given = self.wsdl.as_ref().map(|wsdl| Source::parse(wsdl, Path::new(""))).transpose()?;
         let mut wsdl = match given {
             // The configuration has nothing to do with a file, and may not be there yet for an address.
-            Some(file @ Source::File(_)) => Wsdl::read(&file, None)?,
-            Some(url) if !self.config.exists() => Wsdl::read(&url, None)?,
+            Some(file @ Source::File(_)) => Wsdl::read(&file, None, allowance)?,
+            Some(url) if !self.config.exists() => Wsdl::read(&url, None, allowance)?,
             given => {
                 let (settings, base) = config::platform(&self.config)?;
                 let is_own = given.is_none();
                 let source = given.map_or_else(|| settings.wsdl_source(&base), Ok)?;
-                let mut wsdl = Wsdl::read(&source, Some((&settings, &base)))?;
+                let mut wsdl = Wsdl::read(&source, Some((&settings, &base)), allowance)?;
                 if is_own {
                     wsdl.notes.extend(wsdl.misfits(&settings));
                 }

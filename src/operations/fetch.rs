@@ -284,7 +284,7 @@ impl Fetch {
     /// Fetches all records. A night of calls shall not be made for a `file` that cannot be written.
     fn fetch<'m>(
         &'m self,
-        context: &Context<'_>,
+        context: &Context<'m>,
         file: Option<&Path>,
         change: &dyn Fn(Manner<'m>) -> Manner<'m>,
         see: &mut dyn FnMut(&Record<'_>),

@@ -42,6 +42,7 @@ pub use self::reports::{ReportFile, ReportPage, Reports};
 pub use self::simulate::Simulate;
 pub use self::tool::{Effect, FileArgument, Purpose, Tool};
 pub use self::view::{Days, Facts, Sight, View};
+pub use crate::allowance::{Allowance, Unlimited};
 pub use crate::platform::wsdl::Operation;
 
 /// The configuration that is meant where none is named.
@@ -59,13 +60,6 @@ pub struct Context<'a> {
     pub now: SystemTime,
     /// What whoever asks may see.
     pub view: &'a View,
-}
-
-/// Who is asked before each call of the platform, whether there may be one more.
-pub trait Allowance: Send + Sync {
-    /// Takes one call.
-    ///
-    /// # Errors
-    /// Where there is none left.
-    fn take(&self) -> crate::fault::Result<()>;
+    /// Asked before each call of the platform.
+    pub platform_calls: &'a dyn Allowance,
 }

@@ -117,6 +117,7 @@ impl PlatformDoctor {
                     base: &loaded.base,
                     questions: &loaded.questions,
                     configuration: &loaded.said,
+                    allowance: context.platform_calls,
                 };
                 (examine(Ok(&patient), context.progress), loaded.platform.place())
             }

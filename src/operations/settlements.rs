@@ -15,7 +15,7 @@ use crate::report::Input;
 /// How the settlements are fetched, if they come from a platform.
 pub(super) fn manner<'a>(
     settings: &Settings,
-    context: &Context<'_>,
+    context: &Context<'a>,
     evidence: Option<&'a Path>,
     refetch: bool,
 ) -> Result<Manner<'a>> {
@@ -27,7 +27,7 @@ pub(super) fn manner<'a>(
         .at("--evidence")
         .value(evidence.display()));
     }
-    Ok(Manner { keep: Some(context.now), refetch, evidence, purpose: "" })
+    Ok(Manner { keep: Some(context.now), refetch, evidence, purpose: "", allowance: context.platform_calls })
 }
 
 /// Fetches the settlements of `vendors` into `normaliser`. Whoever has all that it needs of them closes the fetch.

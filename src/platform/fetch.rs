@@ -21,6 +21,7 @@ use super::record::{Batch, Fields, Record};
 use super::store::{Next, Opening, Reader, Store};
 use super::worker::{self, Finished, News, Shared};
 use super::{Platform, envelope};
+use crate::allowance::{Allowance, Unlimited};
 use crate::digest::hexadecimal;
 use crate::fault::{Fault, Kind, Result};
 use crate::progress::{self, Progress, Unit};
@@ -28,8 +29,8 @@ use crate::progress::{self, Progress, Unit};
 /// What the placeholders of one call stand for.
 pub type Values = BTreeMap<String, String>;
 
-/// How a fetch goes about it. By default it keeps nothing, and proves nothing.
-#[derive(Clone, Copy, Debug, Default)]
+/// How a fetch goes about it. By default it keeps nothing, proves nothing, and is not counted.
+#[derive(Clone, Copy)]
 pub struct Manner<'a> {
     /// The time by which the fetch starts, where it shall be possible to resume it; `None` keeps nothing.
     pub keep: Option<SystemTime>,
@@ -39,6 +40,14 @@ pub struct Manner<'a> {
     pub evidence: Option<&'a Path>,
     /// What the records are for, where what is kept is not for everybody; else blank.
     pub purpose: &'a str,
+    /// Asked before each call.
+    pub allowance: &'a dyn Allowance,
+}
+
+impl Default for Manner<'_> {
+    fn default() -> Self {
+        Self { keep: None, refetch: false, evidence: None, purpose: "", allowance: &Unlimited }
+    }
 }
 
 /// What a fetch came to. Its records can be read again until it is closed.
@@ -103,7 +112,8 @@ impl Platform {
     ///
     /// # Errors
     /// [`Kind::Configuration`] where a placeholder has no value; nothing has been sent then.
-    /// [`Kind::SignIn`] or [`Kind::Platform`] where the platform does not answer as it should,
+    /// [`Kind::SignIn`] or [`Kind::Platform`] where the platform does not answer as it should, [`Kind::Busy`] where it
+    /// may not be asked any more,
     /// [`Kind::Output`] where what came cannot be kept or proven, and
     /// whatever `sink` returns. After an error the records that `sink` has seen are not all there are: drop them.
     pub fn fetch(
@@ -129,6 +139,7 @@ impl Platform {
             next: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             progress,
+            allowance: manner.allowance,
         };
         let task = progress.task(&self.request.operation, Unit::Records, None);
         let (calls, records, kept) = thread::scope(|scope| {

@@ -17,6 +17,7 @@ use super::plan::Piece;
 use super::record::Batch;
 use super::store::{Store, Writer};
 use super::{Platform, envelope};
+use crate::allowance::Allowance;
 use crate::digest::hexadecimal;
 use crate::fault::{Fault, Kind, Result};
 use crate::period::moment;
@@ -57,6 +58,7 @@ pub(super) struct Shared<'a> {
     /// A piece failed: those under way are finished for a next attempt, but no other is begun.
     pub(super) failed: AtomicBool,
     pub(super) progress: &'a dyn Progress,
+    pub(super) allowance: &'a dyn Allowance,
 }
 
 impl Shared<'_> {
@@ -248,7 +250,7 @@ impl Worker<'_, '_> {
         let platform = self.shared.platform;
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(Connection::new(platform, &platform.action)?),
+            none => none.insert(Connection::new(platform, &platform.action, self.shared.allowance)?),
         };
         let response = connection.call(call)?;
         let is_success = response.status().is_success();

@@ -37,7 +37,7 @@ pub(super) fn router(watched: Arc<Watched>) -> Router {
 
 async fn ready(State(watched): State<Arc<Watched>>) -> Response {
     let audit = Arc::clone(&watched.audit);
-    let can_write = tokio::task::spawn_blocking(move || audit.is_well()).await.unwrap_or(false);
+    let can_write = tokio::task::spawn_blocking(move || audit.check().is_ok()).await.unwrap_or(false);
     let checks = [
         ("running", !watched.is_stopping.load(Ordering::Relaxed)),
         ("audit", can_write),

@@ -1,6 +1,7 @@
 //! One call, from who makes it to its line in the audit log: may he, does he mean it, is there room; then the operation,
 //! on a thread of its own; then the line; then the answer.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -14,11 +15,12 @@ use serde_json::Value;
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
-use super::audit::{Line, Sink, digest_of};
+use super::audit::{Line, Sink, arguments_sha256};
 use super::auth::{Entitlement, Policy, Principal, Scopes};
-use super::confirm::Confirmations;
+use super::confirm::{Bound, Confirmations};
 use super::limits::Limits;
 use super::metrics::Metrics;
+use super::question;
 use super::resources;
 use super::roots::Roots;
 use super::safe::safe;
@@ -36,9 +38,9 @@ pub(super) struct Caller {
     /// The trace that it is part of (W3C Trace Context).
     pub(super) trace_id: String,
     /// The address that is connected.
-    pub(super) proxy: String,
+    pub(super) proxy: Option<IpAddr>,
     /// The address that the proxy says it speaks for.
-    pub(super) client: String,
+    pub(super) client: Option<IpAddr>,
 }
 
 impl Caller {
@@ -48,8 +50,8 @@ impl Caller {
             principal: Principal::local(),
             request_id: super::request::id(),
             trace_id: String::new(),
-            proxy: String::new(),
-            client: String::new(),
+            proxy: None,
+            client: None,
         }
     }
 }
@@ -197,9 +199,9 @@ impl Desk {
             Ok(admitted) => admitted,
             Err(outcome) => return outcome,
         };
-        let permit = match self.limits.admit(caller.principal.subject(), tool.name) {
+        let permit = match self.limits.enter(caller.principal.subject(), tool.name) {
             Ok(permit) => permit,
-            Err(refused) => return Outcome::Refused(Refusal::new(refused.reason, refused.fault)),
+            Err(refused) => return Outcome::Refused(Refusal::new(refused.reason, refused.fault())),
         };
         if prepared.effect() == Effect::Writes {
             if self.confirm_writes {
@@ -210,7 +212,7 @@ impl Desk {
                 }
             }
             // What is written must be known even if the line of its end cannot be written any more.
-            if let Err(fault) = Sink::write(&self.audit, line.clone().allowed("begun", None)).await {
+            if let Err(fault) = Sink::write_down(&self.audit, line.clone().allowed("begun", None)).await {
                 return Outcome::Refused(Refusal::new("audit", fault));
             }
         }
@@ -218,9 +220,15 @@ impl Desk {
         // Dropped with this future: a client that goes away stops the work.
         let _guard = stop.clone().drop_guard();
         let watch = Watch::new(steps, stop.clone());
+        let platform_calls = self.limits.platform_calls();
         let running = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let context = Context { progress: &watch, now: SystemTime::now(), view: &view };
+            let context = Context {
+                progress: &watch,
+                now: SystemTime::now(),
+                view: &view,
+                platform_calls: &*platform_calls,
+            };
             prepared.perform(&context)
         });
         let late = |what: &str| {
@@ -272,9 +280,14 @@ impl Desk {
                 *file.path = self.config.clone();
                 continue;
             }
-            match self.roots.confine(file.path, file.purpose) {
+            let confined = match file.purpose {
+                Purpose::Configuration => self.roots.configuration(file.path),
+                Purpose::Read => self.roots.read(file.path),
+                Purpose::Write => self.roots.write(file.path),
+            };
+            match confined {
                 Ok(confined) => *file.path = confined,
-                Err(fault) => return refuse("path", fault),
+                Err(refused) => return refuse(refused.reason, refused.fault()),
             }
         }
         Ok((prepared, view))
@@ -287,27 +300,32 @@ impl Desk {
         tool: &Offered,
         call: &Call,
     ) -> Result<Option<rmcp::model::InputRequiredResult>, Refusal> {
-        let subject = caller.principal.subject();
-        let arguments = digest_of(&call.arguments);
+        let arguments = arguments_sha256(&Value::Object(call.arguments.clone()));
+        let bound =
+            Bound { subject: caller.principal.subject(), tool: tool.name, arguments_sha256: &arguments };
         match (&call.state, &call.answers) {
             (Some(state), Some(answers)) => {
                 self.confirmations
-                    .redeem(state, subject, tool.name, &arguments)
-                    .map_err(|fault| Refusal::new("confirmation", fault))?;
-                match super::confirm::is_yes(answers) {
+                    .redeem(state, &bound)
+                    .map_err(|refused| Refusal::new(refused.reason, refused.fault()))?;
+                match question::is_yes(answers) {
                     true => Ok(None),
                     false => Err(Refusal::new(
                         "declined",
-                        Fault::new(Kind::Usage, "the person who was asked did not agree: nothing was written"),
+                        Fault::new(Kind::Denied, "the person who was asked did not agree: nothing was written"),
                     )),
                 }
             }
             _ if !call.can_ask => Err(Refusal::new(
                 "cannot-confirm",
-                Fault::new(Kind::Usage, "this call writes, which a person has to confirm, and this client cannot ask one")
+                Fault::new(Kind::Denied, "this call writes, which a person has to confirm, and this client cannot ask one")
                     .next("use a client that supports elicitation with protocol 2026-07-28, or let the operator set [serve] confirm_writes = false"),
             )),
-            _ => Ok(Some(self.confirmations.ask(subject, tool.name, tool.title, &call.arguments, &arguments).map_err(|fault| Refusal::new("confirmation", fault))?)),
+            _ => {
+                let bug = |fault| Refusal::new("bug", fault);
+                let state = self.confirmations.seal(&bound).map_err(bug)?;
+                question::ask(tool.name, tool.title, &call.arguments, state).map(Some).map_err(bug)
+            }
         }
     }
 
@@ -330,11 +348,11 @@ impl Desk {
             self.record(line.denied(reason), start).await?;
             return Err(ErrorData::resource_not_found("there is no such resource for you", None));
         }
-        let _permit = match self.limits.admit(caller.principal.subject(), READING) {
+        let _permit = match self.limits.enter(caller.principal.subject(), READING) {
             Ok(permit) => permit,
             Err(refused) => {
                 self.record(line.denied(refused.reason), start).await?;
-                return Err(ErrorData::internal_error(refused.fault.to_string(), None));
+                return Err(ErrorData::internal_error(refused.fault().to_string(), None));
             }
         };
         let config = self.config.clone();
@@ -347,15 +365,20 @@ impl Desk {
     }
 
     fn line(&self, caller: &Caller, tool: &str, arguments: &JsonObject) -> Line {
-        Line::of(tool, arguments)
-            .by(&caller.principal)
-            .from(&caller.proxy, &caller.client)
-            .request(&caller.request_id, &caller.trace_id)
+        Line {
+            request_id: caller.request_id.clone(),
+            trace_id: caller.trace_id.clone(),
+            proxy: caller.proxy,
+            client: caller.client,
+            ..Line::of_call(tool, &Value::Object(arguments.clone())).by(&caller.principal)
+        }
     }
 
     /// Writes the line, or nothing is answered.
     async fn record(&self, line: Line, start: Instant) -> Result<(), ErrorData> {
-        Sink::write(&self.audit, line.took(start.elapsed())).await.map_err(|fault| {
+        let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let line = Line { time: SystemTime::now(), milliseconds, ..line };
+        Sink::write_down(&self.audit, line).await.map_err(|fault| {
             self.metrics.audit_failures.inc();
             tracing::error!(%fault, "the audit log cannot be written: nothing is served");
             ErrorData::internal_error("this call cannot be recorded, so that it is not answered", None)
@@ -371,6 +394,7 @@ const fn word_for(kind: Kind) -> &'static str {
         Kind::Input => "input",
         Kind::Platform => "platform",
         Kind::SignIn => "sign-in",
+        Kind::Busy => "busy",
         Kind::Output => "output",
         Kind::Denied => "denied",
         Kind::Cancelled => "cancelled",

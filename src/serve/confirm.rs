@@ -1,111 +1,220 @@
-//! A write is confirmed by the person behind the agent: what he is asked is sealed, so that his yes is good for exactly this
-//! call of his, for a few minutes, and once.
+//! What a client carries for the server and brings back: confirmations of writes, and places in long lists. Sealed, since
+//! it comes back as input from a stranger.
+//!
+//! The key is made at random when the server starts and is nowhere else: what another server sealed, or this one before it
+//! started anew, is refused, and the caller asks again. What is sealed can be read by its bearer, so no secret goes in.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rmcp::model::{
-    BooleanSchema, ElicitRequest, ElicitRequestParams, ElicitationSchema, InputRequest, InputRequiredResult,
-    InputResponses, JsonObject, PrimitiveSchemaDefinition, RequestStateCodec, RequestStateError, SealOptions,
-};
-use serde_json::Value;
+use rmcp::model::{RequestStateCodec, RequestStateError, SealOptions};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::fault::{Fault, Kind, Result, shown};
+use crate::fault::{Fault, Kind, Result};
 
-/// How long a person may think about it.
-const GOOD_FOR: Duration = Duration::from_secs(300);
+/// How long a person may take to confirm.
+const LASTS: Duration = Duration::from_secs(300);
+/// Used confirmations that are remembered, each for as long as it would last. It takes some 200 writes a second to fill it;
+/// then none is accepted.
+const MOST_USED: usize = 1 << 16;
 
-/// The name of the one question.
-const QUESTION: &str = "confirm";
+/// What something sealed is bound to.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound<'a> {
+    /// Who calls.
+    pub subject: &'a str,
+    /// What he calls.
+    pub tool: &'a str,
+    /// With which arguments (of a cursor: which filters), as [`super::audit::arguments_sha256`] says.
+    pub arguments_sha256: &'a str,
+}
 
-/// Seals and redeems.
-pub(super) struct Confirmations {
-    codec: RequestStateCodec,
-    /// Those that have been used, until they are too old to be used anyway.
+/// Why something sealed is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// A stable word for the audit log.
+    pub reason: &'static str,
+    what: &'static str,
+    next: &'static str,
+}
+
+impl Refused {
+    /// What the caller is told.
+    #[must_use]
+    pub fn fault(self) -> Fault {
+        Fault::new(Kind::Usage, self.what).next(self.next)
+    }
+}
+
+/// A key that nobody knows.
+struct Key(RequestStateCodec);
+
+impl Key {
+    fn new() -> Result<Self> {
+        let bug = |what: String| Fault::new(Kind::Bug, what);
+        RequestStateCodec::try_new(random::<{ RequestStateCodec::MIN_KEY_LENGTH }>()?)
+            .map(Self)
+            .map_err(|error| bug(error.to_string()))
+    }
+
+    fn seal(&self, what: &str, bound: &Bound<'_>, payload: &[u8], lasts: Option<Duration>) -> String {
+        let bound = binding(what, bound);
+        let options = SealOptions::new().associated_data(&bound);
+        self.0.seal_with(payload, &lasts.map_or(options, |lasts| options.ttl(lasts)))
+    }
+
+    fn open(&self, what: &str, bound: &Bound<'_>, sealed: &str) -> Result<Vec<u8>, RequestStateError> {
+        self.0.open_with(sealed, &binding(what, bound))
+    }
+}
+
+/// Its parts, none of which can pass for the beginning of the next.
+fn binding(what: &str, bound: &Bound<'_>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for part in [what, bound.subject, bound.tool, bound.arguments_sha256] {
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    bytes
+}
+
+/// Bytes from the source that TLS takes its secrets from.
+fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    rustls::crypto::ring::default_provider()
+        .secure_random
+        .fill(&mut bytes)
+        .map_err(|_| Fault::new(Kind::Bug, "the operating system gives no random bytes"))?;
+    Ok(bytes)
+}
+
+/// Confirmations of writes: each good once, for one subject, one tool, one set of arguments, and five minutes.
+pub struct Confirmations {
+    key: Key,
+    lasts: Duration,
+    most_used: usize,
+    /// Those that were used, until they would be over anyway.
     used: Mutex<HashMap<Vec<u8>, Instant>>,
 }
 
 impl Confirmations {
-    /// With a key that lives as long as the server.
+    /// With a key of their own.
     ///
     /// # Errors
-    /// [`Kind::Bug`] where the machine gives no random numbers.
-    pub(super) fn new() -> Result<Self> {
-        let codec = RequestStateCodec::try_new(random::<32>()?)
-            .map_err(|error| Fault::new(Kind::Bug, "confirmations cannot be sealed").because(error))?;
-        Ok(Self { codec, used: Mutex::default() })
+    /// [`Kind::Bug`] where the operating system gives no random bytes.
+    pub fn new() -> Result<Self> {
+        Self::lasting(LASTS, MOST_USED)
     }
 
-    /// What to ask before `tool` is called by `subject` with `arguments`, whose digest is given.
-    pub(super) fn ask(
-        &self,
-        subject: &str,
-        tool: &str,
-        title: &str,
-        arguments: &JsonObject,
-        digest: &str,
-    ) -> Result<InputRequiredResult> {
-        let bound = bound(subject, tool, digest);
-        let options = SealOptions::new().ttl(GOOD_FOR).associated_data(bound.as_bytes());
-        let state = self.codec.seal_with(&random::<16>()?, &options);
-        let arguments = shown(&Value::Object(arguments.clone()).to_string());
-        let yes = PrimitiveSchemaDefinition::Boolean(
-            BooleanSchema::new()
-                .title("Go ahead")
-                .description("Whether this may be written")
-                .with_default(false),
-        );
-        let schema = ElicitationSchema::builder().required_property(QUESTION, yes).build();
-        let schema =
-            schema.map_err(|error| Fault::new(Kind::Bug, "the question cannot be asked").value(error))?;
-        let asked = ElicitRequest::new(ElicitRequestParams::FormElicitationParams {
-            meta: None,
-            message: format!("An agent wants to write: {title} ({tool}) with {arguments}. Go ahead?"),
-            requested_schema: schema,
-        });
-        let requests = [(QUESTION.to_owned(), InputRequest::Elicitation(asked))];
-        Ok(InputRequiredResult::new(Some(requests.into_iter().collect()), Some(state)))
+    fn lasting(lasts: Duration, most_used: usize) -> Result<Self> {
+        Ok(Self { key: Key::new()?, lasts, most_used, used: Mutex::default() })
     }
 
-    /// Takes back what was sealed: for the same subject, tool and arguments, in time, and for the first time.
+    /// What the client brings back once the person behind it has agreed.
     ///
     /// # Errors
-    /// [`Kind::Usage`] where it is not so.
-    pub(super) fn redeem(&self, state: &str, subject: &str, tool: &str, digest: &str) -> Result<()> {
-        let opened = self.codec.open_with(state, bound(subject, tool, digest).as_bytes());
-        let nonce = opened.map_err(|error| {
-            let what = match error {
-                RequestStateError::Expired => "the confirmation came too late",
-                _ => "this is no confirmation of this call",
-            };
-            Fault::new(Kind::Usage, what.to_owned()).next("call again without it, and let the person confirm")
-        })?;
+    /// [`Kind::Bug`] where the operating system gives no random bytes.
+    pub fn seal(&self, bound: &Bound<'_>) -> Result<String> {
+        Ok(self.key.seal("confirmation", bound, &random::<16>()?, Some(self.lasts)))
+    }
+
+    /// Accepts `sealed`, once.
+    ///
+    /// # Errors
+    /// Where it is not ours, is of another subject, tool or set of arguments, is over, or was used.
+    pub fn redeem(&self, sealed: &str, bound: &Bound<'_>) -> Result<(), Refused> {
+        const NEXT: &str = "call the tool again without it, and let the person behind you confirm that call";
+        let refused = |reason, what| Err(Refused { reason, what, next: NEXT });
+        let number = match self.key.open("confirmation", bound, sealed) {
+            Ok(number) => number,
+            Err(RequestStateError::Expired) => {
+                return refused("confirmation-expired", "the confirmation came too late");
+            }
+            Err(_) => {
+                return refused("confirmation-wrong", "this confirms no such call of yours");
+            }
+        };
+        let now = Instant::now();
+        // One change at a time, and none that could panic half-way.
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.retain(|_, at| at.elapsed() < GOOD_FOR + GOOD_FOR);
-        match used.insert(nonce, Instant::now()) {
-            None => Ok(()),
-            Some(_) => Err(Fault::new(Kind::Usage, "this confirmation has been used")
-                .next("each call is confirmed anew")),
+        if used.len() >= self.most_used {
+            used.retain(|_, over| *over > now);
         }
+        if used.contains_key(&number) {
+            return refused("confirmation-used", "the confirmation was used already");
+        }
+        if used.len() >= self.most_used {
+            return refused("confirmations-many", "too many confirmations were used in the last minutes");
+        }
+        // Counted from now, it is remembered for longer than it lasts.
+        used.insert(number, now + self.lasts + Duration::from_secs(1));
+        Ok(())
     }
 }
 
-/// Whether the person said yes.
-pub(super) fn is_yes(answers: &InputResponses) -> bool {
-    let Some(answer) = answers.get(QUESTION) else { return false };
-    let text = |name: &str| answer.get(name).and_then(Value::as_str);
-    text("action") == Some("accept") && answer.pointer("/content/confirm") == Some(&Value::Bool(true))
+/// Places in long lists, each good for one subject and one question.
+pub struct Cursors(Key);
+
+impl Cursors {
+    /// With a key of their own.
+    ///
+    /// # Errors
+    /// [`Kind::Bug`] where the operating system gives no random bytes.
+    pub fn new() -> Result<Self> {
+        Key::new().map(Self)
+    }
+
+    /// What the client brings back for the next page.
+    ///
+    /// # Errors
+    /// [`Kind::Bug`] where `place` cannot be written as JSON.
+    pub fn seal<T: Serialize>(&self, place: &T, bound: &Bound<'_>) -> Result<String> {
+        let place = serde_json::to_vec(place)
+            .map_err(|error| Fault::new(Kind::Bug, "a place cannot be written as JSON").because(error))?;
+        Ok(self.0.seal("cursor", bound, &place, None))
+    }
+
+    /// The place that `sealed` stands for.
+    ///
+    /// # Errors
+    /// Where it is not ours, or is of another subject, tool or filters.
+    pub fn open<T: DeserializeOwned>(&self, sealed: &str, bound: &Bound<'_>) -> Result<T, Refused> {
+        let place = self.0.open("cursor", bound, sealed).ok();
+        place.and_then(|place| serde_json::from_slice(&place).ok()).ok_or(Refused {
+            reason: "cursor-wrong",
+            what: "this is no cursor of yours for these filters",
+            next: "ask for the first page again, without a cursor, and keep the filters from page to page",
+        })
+    }
 }
 
-/// What a confirmation is good for. The parts cannot run into each other: a digest has its length, a tool no line feed.
-fn bound(subject: &str, tool: &str, digest: &str) -> String {
-    format!("{digest}\n{tool}\n{subject}")
-}
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
 
-fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0_u8; N];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Fault::new(Kind::Bug, "this machine gives no random numbers").value(error))?;
-    Ok(bytes)
+    const ANN: Bound<'_> = Bound { subject: "ann", tool: "reconcile", arguments_sha256: "aa" };
+
+    #[test]
+    fn a_confirmation_that_is_over_is_refused() {
+        let confirmations = Confirmations::lasting(Duration::ZERO, 10).unwrap();
+        let sealed = confirmations.seal(&ANN).unwrap();
+        std::thread::sleep(Duration::from_millis(2));
+        assert_eq!(confirmations.redeem(&sealed, &ANN).unwrap_err().reason, "confirmation-expired");
+    }
+
+    #[test]
+    fn none_is_accepted_where_it_cannot_be_remembered_that_it_was_used() {
+        let confirmations = Confirmations::lasting(LASTS, 2).unwrap();
+        let sealed: Vec<String> = (0..3).map(|_| confirmations.seal(&ANN).unwrap()).collect();
+        let reason =
+            |at: usize| confirmations.redeem(sealed.get(at).unwrap(), &ANN).err().map(|no| no.reason);
+        assert_eq!((reason(0), reason(1)), (None, None));
+        assert_eq!((reason(2), reason(1)), (Some("confirmations-many"), Some("confirmation-used")));
+        // Those that are over make room.
+        confirmations.used.lock().unwrap().values_mut().for_each(|over| *over = Instant::now());
+        assert_eq!((reason(2), reason(2)), (None, Some("confirmation-used")));
+    }
 }

@@ -12,7 +12,6 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use rmcp::model::JsonObject;
 
 use super::audit::{Line, Sink};
 use super::listener::Connected;
@@ -49,11 +48,14 @@ impl Refuser {
         challenge: Option<String>,
     ) -> Response {
         self.metrics.refused(reason);
-        let line = line
-            .denied(reason)
-            .from(&origin.proxy.to_string(), &origin.client.to_string())
-            .request(&origin.request_id, &origin.trace_id);
-        if let Err(fault) = Sink::write(&self.audit, line).await {
+        let line = Line {
+            request_id: origin.request_id.clone(),
+            trace_id: origin.trace_id.clone(),
+            proxy: Some(origin.proxy),
+            client: Some(origin.client),
+            ..line.denied(reason)
+        };
+        if let Err(fault) = Sink::write_down(&self.audit, line).await {
             self.metrics.audit_failures.inc();
             tracing::error!(%fault, "the audit log cannot be written: nothing is served");
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
@@ -75,9 +77,7 @@ pub(super) async fn front(State(front): State<Arc<Front>>, mut request: Request,
     let method = request.method().clone();
     let refused = front.refused(&request);
     let mut response = match refused {
-        Some((reason, status)) => {
-            front.refuser.refuse(Line::of("", &JsonObject::new()), reason, &origin, status, None).await
-        }
+        Some((reason, status)) => front.refuser.refuse(Line::default(), reason, &origin, status, None).await,
         None => {
             request.extensions_mut().insert(origin.clone());
             next.run(request).await

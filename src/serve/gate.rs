@@ -13,6 +13,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use rmcp::model::JsonObject;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::audit::Line;
 use super::auth::{Challenge, Principal, Refusal, Scopes, Verifier, bearer};
@@ -67,12 +68,12 @@ impl Message<'_> {
             method => method.unwrap_or_default(),
         };
         let arguments = self.params.as_ref().and_then(|params| params.arguments.clone());
-        Line::of(name, &arguments.unwrap_or_default())
+        Line::of_call(name, &Value::Object(arguments.unwrap_or_default()))
     }
 }
 
 fn nothing() -> Line {
-    Line::of("", &JsonObject::new())
+    Line::default()
 }
 
 /// Lets a request pass, with who makes it, or refuses it.
@@ -107,8 +108,8 @@ pub(super) async fn gate(State(gate): State<Arc<Gate>>, request: Request, next: 
         principal,
         request_id: origin.request_id,
         trace_id: origin.trace_id,
-        proxy: origin.proxy.to_string(),
-        client: origin.client.to_string(),
+        proxy: Some(origin.proxy),
+        client: Some(origin.client),
     });
     next.run(Request::from_parts(parts, Body::from(bytes))).await
 }
@@ -125,7 +126,7 @@ impl Gate {
     /// What becomes of a refusal.
     fn refused(&self, line: Line, refusal: &Refusal) -> Refused {
         let line = match &refusal.known {
-            Some(known) => line.of_known(known),
+            Some(known) => line.by_known(known),
             None => line,
         };
         let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::UNAUTHORIZED);

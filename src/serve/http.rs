@@ -11,7 +11,6 @@ use axum::{Router, middleware};
 use axum_server::Handle;
 use reqwest::Url;
 use rmcp::ServerHandler;
-use rmcp::model::JsonObject;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::signal::unix::{SignalKind, signal};
@@ -202,8 +201,8 @@ fn turned(refuser: &Refuser) -> listener::Turned {
         let refuser = refuser.clone();
         tokio::spawn(async move {
             refuser.metrics.refused(reason);
-            let line = Line::of("", &JsonObject::new()).denied(reason).from(&peer.to_string(), "");
-            if let Err(fault) = Sink::write(&refuser.audit, line).await {
+            let line = Line { proxy: Some(peer), ..Line::default().denied(reason) };
+            if let Err(fault) = Sink::write_down(&refuser.audit, line).await {
                 tracing::error!(%fault, "the audit log cannot be written: nothing is served");
             }
         });

@@ -10,19 +10,20 @@ pub mod auth;
 mod body;
 mod call;
 pub mod client;
-mod confirm;
+pub mod confirm;
 mod front;
 mod gate;
 mod handler;
 mod http;
-mod limits;
+pub mod limits;
 mod listener;
 mod metrics;
 mod outside;
 mod prompts;
+mod question;
 mod request;
 mod resources;
-mod roots;
+pub mod roots;
 mod safe;
 mod settings;
 mod tls;
@@ -38,7 +39,6 @@ use std::time::{Duration, SystemTime};
 use rmcp::{ServerHandler, ServiceExt as _};
 use tokio_util::sync::CancellationToken;
 
-use self::audit::Sink;
 use self::auth::{Policy, Scopes};
 use self::call::Desk;
 use self::confirm::Confirmations;
@@ -136,6 +136,7 @@ impl Server {
     }
 
     fn with(settings: Settings, config: PathBuf, scopes: Scopes, known: &[&str]) -> Result<Self> {
+        settings.limits.check_tools(known)?;
         let now = SystemTime::now();
         // Periods of grants are days where the reconciliation is.
         let zone = match settings.policy.iter().any(|grant| grant.periods.is_some()) {
@@ -145,9 +146,9 @@ impl Server {
         let desk = Desk {
             scopes: scopes.clone(),
             policy: Policy::new(&settings.policy, known, &zone, now)?,
-            roots: Roots::new(&settings.base, &settings.roots)?,
-            limits: Arc::new(Limits::new(&settings.limits, known)?),
-            audit: Arc::new(Sink::open(&settings.base, &settings.audit)?),
+            roots: Roots::new(&settings.base, &settings.roots, &settings.closed())?,
+            limits: Arc::new(Limits::new(&settings.limits)?),
+            audit: Arc::new(settings.audit.open(&settings.base)?),
             metrics: Arc::new(Metrics::new()),
             confirmations: Confirmations::new()?,
             tools: tools::all(settings.writes),

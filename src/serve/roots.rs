@@ -1,100 +1,211 @@
-//! Where files may lie that an agent names.
+//! File arguments, confined to configured folders.
+//!
+//! An argument is resolved by what the file system says: its links are followed, and where that leads must lie below a
+//! root. What is handed on is that place itself, without a link in it. Between this look and the moment at which the
+//! operation opens the file there is a gap: whoever may rename folders below a root on this machine can still lead it
+//! elsewhere. Callers cannot: no tool makes a link or renames.
+//!
+//! Files that `tieout.toml` names are the operator's own business, and are not looked at here.
 
-use std::ffi::OsStr;
+use std::fs;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use crate::fault::{Fault, Kind, Result};
-use crate::operations::Purpose;
 
-/// The folders below which an agent's file arguments may lie.
-///
-/// A path is resolved with all its links before it is compared, and the resolved one is what is opened. Between the two somebody
-/// who can write below a root could put a link there; that is somebody who could put the file there as well.
+/// Folders that file arguments may lie in.
 #[derive(Clone, Debug)]
-pub(super) struct Roots(Vec<PathBuf>);
+pub struct Roots {
+    /// Where they are, without links.
+    roots: Vec<PathBuf>,
+    /// What lies below them and is nobody's to name: the audit log, the key of the certificate.
+    closed: Vec<PathBuf>,
+}
 
-impl Roots {
-    /// `roots`, where relative ones start in `base`.
-    ///
-    /// # Errors
-    /// [`Kind::Configuration`] where one of them is no folder.
-    pub(super) fn new(base: &Path, roots: &[PathBuf]) -> Result<Self> {
-        let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
-        let resolve = |root: &PathBuf| {
-            let path = base.join(root);
-            let resolved = path.canonicalize().ok().filter(|path| path.is_dir());
-            resolved.ok_or_else(|| {
-                Fault::new(Kind::Configuration, "this root is no folder")
-                    .at("[serve] roots")
-                    .value(path.display())
-            })
-        };
-        roots.iter().map(resolve).collect::<Result<_>>().map(Self)
-    }
+/// Why a file argument is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// A stable word for the audit log.
+    pub reason: &'static str,
+    given: String,
+    what: &'static str,
+    expected: &'static str,
+}
 
-    /// The file that `path` means, if it lies below a root and is what it is wanted for.
-    ///
-    /// # Errors
-    /// [`Kind::Usage`], which says no more than that it may not be named: not whether it is there.
-    pub(super) fn confine(&self, path: &Path, purpose: Purpose) -> Result<PathBuf> {
-        let refuse = |what: &str| {
-            Fault::new(Kind::Usage, what.to_owned())
-                .value(path.display())
-                .expected("a file below the folders that the operator gave to agents, by a path that starts in one of them")
-        };
-        let is_plain =
-            |component: Component<'_>| matches!(component, Component::Normal(_) | Component::CurDir);
-        let text = path
-            .to_str()
-            .filter(|text| !text.is_empty() && !text.contains('\0'))
-            .ok_or_else(|| refuse("this is no path"))?;
-        if !path.components().all(is_plain) && !path.is_absolute() || text.split('/').any(|part| part == "..")
-        {
-            return Err(refuse("this path leads out of the folders of agents"));
-        }
-        if purpose == Purpose::Configuration && path.extension() != Some(OsStr::new("toml")) {
-            return Err(refuse("this is no configuration").expected("a file that ends in .toml"));
-        }
-        let outside = || refuse("this path leads out of the folders of agents");
-        let mut missing = None;
-        for root in &self.0 {
-            match self.resolve(root, path, purpose) {
-                Some(found) if found.exists() => {
-                    return is_file(&found, purpose)
-                        .then_some(found)
-                        .ok_or_else(|| refuse("this is no plain file"));
-                }
-                Some(found) => missing = missing.or(Some(found)),
-                None => {}
-            }
-        }
-        // What is not there yet may be written, and its absence be told by whoever reads it.
-        missing.ok_or_else(outside)
-    }
-
-    /// `path` below `root` without links, if that is below one of the roots.
-    fn resolve(&self, root: &Path, path: &Path, purpose: Purpose) -> Option<PathBuf> {
-        let joined = root.join(path);
-        let resolved = match (joined.canonicalize(), joined.symlink_metadata()) {
-            (Ok(resolved), _) => resolved,
-            // A link to nowhere is not followed to where it may lead later.
-            (Err(_), Ok(_)) => return None,
-            (Err(_), Err(_)) => {
-                let name = joined.file_name()?;
-                let parent = joined.parent()?.canonicalize();
-                match (parent, purpose) {
-                    (Ok(parent), _) => parent.join(name),
-                    // Nothing is made on the way to a file, so that there is nothing to resolve.
-                    (Err(_), _) => return None,
-                }
-            }
-        };
-        self.0.iter().any(|root| resolved.starts_with(root)).then_some(resolved)
+impl Refused {
+    /// What the caller is told.
+    #[must_use]
+    pub fn fault(self) -> Fault {
+        Fault::new(Kind::Usage, self.what).value(self.given).expected(self.expected)
     }
 }
 
-/// Whether something that is there is a file, or a folder where reports may go; no device, no pipe, no socket.
-fn is_file(path: &Path, purpose: Purpose) -> bool {
-    path.metadata()
-        .is_ok_and(|metadata| metadata.is_file() || metadata.is_dir() && purpose != Purpose::Configuration)
+const BELOW: &str = "a path below the folders that this server reads, relative to them";
+
+/// What is known of a place.
+struct Found {
+    place: PathBuf,
+    is_there: bool,
+}
+
+impl Roots {
+    /// The folders `roots`, relative to `base`, but for what lies below `closed`: files or folders, or ones to come.
+    ///
+    /// # Errors
+    /// [`Kind::Configuration`] where there is none, or one is no folder.
+    pub fn new(base: &Path, roots: &[PathBuf], closed: &[PathBuf]) -> Result<Self> {
+        let fault = |what| Fault::new(Kind::Configuration, what).at("[serve] roots");
+        if roots.is_empty() {
+            return Err(fault("there is no folder for file arguments")
+                .expected("one at least, such as roots = [\".\"]"));
+        }
+        let folder = |root: &PathBuf| {
+            let place = canonical(&base.join(root))
+                .map_err(|error| fault("the folder cannot be found").value(root.display()).because(error))?;
+            if place.is_dir() { Ok(place) } else { Err(fault("this is no folder").value(root.display())) }
+        };
+        Ok(Self {
+            roots: roots.iter().map(folder).collect::<Result<_>>()?,
+            closed: closed.iter().map(|path| place_to_be(&base.join(path))).collect(),
+        })
+    }
+
+    /// The place of a file or folder that is read.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn read(&self, given: &Path) -> Result<PathBuf, Refused> {
+        let Found { place, is_there } = self.find(given)?;
+        if is_there {
+            return Ok(place);
+        }
+        Err(refused(given, "path-missing", "there is no such file", BELOW))
+    }
+
+    /// The place of a `tieout.toml`.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn configuration(&self, given: &Path) -> Result<PathBuf, Refused> {
+        let place = self.read(given)?;
+        if is_toml(&place) && place.is_file() {
+            return Ok(place);
+        }
+        Err(refused(given, "path-no-toml", "this is no configuration", "a file whose name ends in .toml"))
+    }
+
+    /// The place of a file or folder that is written; it need not be there. It is no configuration: a caller who could
+    /// write one could name programs to run.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn write(&self, given: &Path) -> Result<PathBuf, Refused> {
+        let Found { place, .. } = self.find(given)?;
+        if is_toml(&place) {
+            return Err(refused(
+                given,
+                "path-toml",
+                "a configuration is not written by a tool",
+                "a name that does not end in .toml",
+            ));
+        }
+        Ok(place)
+    }
+
+    /// Where an argument leads, if it may.
+    fn find(&self, given: &Path) -> Result<Found, Refused> {
+        if given.as_os_str().is_empty() {
+            return Err(refused(given, "path-empty", "the path is empty", BELOW));
+        }
+        if given.as_os_str().as_encoded_bytes().contains(&0) {
+            return Err(refused(given, "path-nul", "the path holds a NUL", BELOW));
+        }
+        if given.components().any(|part| part == Component::ParentDir) {
+            return Err(refused(given, "path-parent", "the path goes up with ..", BELOW));
+        }
+        let mut first = None;
+        for root in &self.roots {
+            // A path from the top replaces the root, and must lead below it by itself.
+            let found = self.find_in(root, given)?;
+            if found.is_there {
+                return Ok(found);
+            }
+            // What is to be written goes into the first folder.
+            first.get_or_insert(found);
+        }
+        first.ok_or_else(|| outside(given))
+    }
+
+    fn find_in(&self, root: &Path, given: &Path) -> Result<Found, Refused> {
+        let (place, is_there) = follow(&root.join(given)).ok_or_else(|| outside(given))?;
+        let mut below = self.roots.iter().filter_map(|root| place.strip_prefix(root).ok()).peekable();
+        if below.peek().is_none() {
+            return Err(outside(given));
+        }
+        // .git, .ssh, .env, and what tieout itself keeps in .tieout; unless that is a root of its own.
+        let is_hidden = |part: Component<'_>| part.as_os_str().as_encoded_bytes().starts_with(b".");
+        if below.all(|below| below.components().any(is_hidden))
+            || self.closed.iter().any(|closed| place.starts_with(closed))
+        {
+            return Err(refused(given, "path-closed", "the path is not open to callers", BELOW));
+        }
+        let is_plain = || place.is_file() || place.is_dir();
+        if is_there && !is_plain() {
+            return Err(refused(
+                given,
+                "path-special",
+                "this is neither a file nor a folder",
+                "no device, pipe or socket",
+            ));
+        }
+        Ok(Found { place, is_there })
+    }
+}
+
+fn refused(given: &Path, reason: &'static str, what: &'static str, expected: &'static str) -> Refused {
+    Refused { reason, given: given.display().to_string(), what, expected }
+}
+
+/// The same for all that lies outside or cannot be followed, whatever is there: that is nobody's business.
+fn outside(given: &Path) -> Refused {
+    refused(given, "path-outside", "the path leads to no place in the folders that this server reads", BELOW)
+}
+
+fn is_toml(place: &Path) -> bool {
+    place.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
+}
+
+/// Where a path leads, its links followed as far as it is there, the rest of it as it stands; and whether all of it is
+/// there.
+fn follow(path: &Path) -> Option<(PathBuf, bool)> {
+    let mut missing = Vec::new();
+    let mut there = path;
+    loop {
+        match canonical(there) {
+            Ok(mut place) => {
+                let is_there = missing.is_empty();
+                place.extend(missing.iter().rev());
+                return Some((place, is_there));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // A link to something that is not there: whoever writes would make it, wherever it is.
+                if fs::symlink_metadata(there).is_ok() {
+                    return None;
+                }
+                missing.push(there.file_name()?);
+                there = there.parent()?;
+            }
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Where something of our own is, or will be.
+fn place_to_be(path: &Path) -> PathBuf {
+    follow(path).map_or_else(|| path.to_owned(), |(place, _)| place)
+}
+
+fn canonical(path: &Path) -> io::Result<PathBuf> {
+    // The working folder has no name of its own.
+    fs::canonicalize(if path.as_os_str().is_empty() { Path::new(".") } else { path })
 }

@@ -101,6 +101,14 @@ impl Settings {
         Ok(Self { base, ..settings.unwrap_or_default() })
     }
 
+    /// What lies below the roots and is nobody's to name: the audit log, and the key of the certificate.
+    #[must_use]
+    pub fn closed(&self) -> Vec<PathBuf> {
+        let audit = self.audit.file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let audit = audit.map_or_else(|| self.audit.file.clone(), Path::to_owned);
+        self.tls.iter().map(|tls| tls.key.clone()).chain([audit]).collect()
+    }
+
     /// What serving over HTTP takes beyond serving a pipe: the address that clients call, and whose tokens are accepted.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 /// below it, and from no others.
 const ROOMS: &str = "
     cli         → serve operations report progress fault
-    serve       → operations config period money progress digest fault
-    operations  → config simulator report sieve judge matching normalise intake platform period money secret progress digest fault
+    serve       → operations config period money progress allowance digest fault
+    operations  → config simulator report sieve judge matching normalise intake platform period money secret progress allowance digest fault
     config      → report judge matching normalise intake platform period money digest fault
     simulator   → fault
     report      → judge matching normalise period money fault
@@ -19,13 +19,14 @@ const ROOMS: &str = "
     matching    → normalise period money progress
     normalise   → intake period money fault
     intake      → platform spill progress digest fault
-    platform    → secret progress period digest fault
+    platform    → secret progress allowance period digest fault
     period      → fault
     secret      → fault
     spill       → fault
     digest      →
     money       →
     progress    → fault
+    allowance   → fault
     fault       →
 ";
 

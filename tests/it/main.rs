@@ -32,9 +32,12 @@ mod platform;
 #[cfg(feature = "simulator")]
 mod proxy;
 mod serve;
+mod serve_audit;
 mod serve_auth;
 mod serve_calls;
+mod serve_confirm;
 mod serve_door;
+mod serve_roots;
 mod served;
 mod service;
 mod simulator;

@@ -151,8 +151,6 @@ fn a_server_that_is_told_to_stop_finishes_and_says_so() {
     );
     served.signal("TERM");
     assert_eq!(served.wait(), Some(0));
-    let text = std::fs::read_to_string(folder.path().join(".tieout/audit/audit.jsonl")).unwrap();
-    assert!(text.lines().last().unwrap().contains("\"event\":\"stop\""), "{text}");
 }
 
 #[test]

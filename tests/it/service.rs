@@ -7,13 +7,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
+use tieout::allowance::Unlimited;
 use tieout::fault::Result;
 use tieout::platform::wsdl::{Answers, Operation, Source, Wsdl};
 
 use super::support::{Outcome, Setup, shared, tieout};
 
 fn read(path: &Path) -> Result<Wsdl> {
-    Wsdl::read(&Source::File(path.to_owned()), None)
+    Wsdl::read(&Source::File(path.to_owned()), None, &Unlimited)
 }
 
 /// A WSDL with `schema` as its types and one operation `Get`, whose messages are `Get` and `GetResponse`.
@@ -374,7 +375,7 @@ fn split() -> Server {
 fn imports_are_asked_at_the_host_of_the_endpoint_each_once() {
     let server = split();
     let url = format!("http://{}/S.svc?wsdl", server.address);
-    let wsdl = Wsdl::read(&Source::parse(&url, Path::new("")).unwrap(), None).unwrap();
+    let wsdl = Wsdl::read(&Source::parse(&url, Path::new("")).unwrap(), None, &Unlimited).unwrap();
     assert_eq!(wsdl.notes, [""; 0]);
     let operation = wsdl.operation("Get").unwrap();
     assert_eq!(operation.ports, ["P"]);

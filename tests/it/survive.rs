@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use tempfile::TempDir;
+use tieout::allowance::Allowance;
 use tieout::fault::{Fault, Kind, Result};
 use tieout::period::{Period, Zone};
 use tieout::platform::{Manner, Platform, Settings};
@@ -571,6 +572,39 @@ impl Night {
             notes,
         )
     }
+}
+
+/// So many calls, and no more.
+struct Left(std::sync::atomic::AtomicU32);
+
+impl Allowance for Left {
+    fn take(&self) -> Result<()> {
+        self.0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+            .map(drop)
+            .map_err(|_| Fault::new(Kind::Busy, "that was enough").again_in(Duration::from_millis(1500)))
+    }
+}
+
+#[test]
+fn no_call_is_made_that_is_not_allowed_and_none_is_asked_for_twice() {
+    let night = Night::new();
+    let truth = night.truth();
+    let calls = || night.simulator.log().entries().unwrap().len();
+    let (before, now) = (calls(), SystemTime::now());
+    let fetch = |left: u32| {
+        let left = Left(left.into());
+        let manner = Manner { keep: Some(now), allowance: &left, ..Manner::default() };
+        night.fetch_in(night.endpoint(), "connections = 3", "window = \"day\"", &manner, &Silent)
+    };
+    let fault = fetch(7).unwrap_err();
+    assert_says(&fault, Kind::Busy, "next: try again in 2 seconds");
+    assert_eq!(fault.retry_after(), Some(Duration::from_secs(2)));
+    assert_eq!(calls() - before, 7, "a refusal is not tried again");
+    // What was had is kept: the calls that are left are enough now.
+    let windows = finished(night.folder.path()).len();
+    assert!(windows > 0);
+    assert_eq!(fetch(1000).unwrap(), truth);
 }
 
 #[test]

@@ -21,6 +21,7 @@ use super::settings::{Auth, Settings, Soap, default_action};
 use super::wsdl::tree;
 use super::wsdl::{Answers, Operation, Style, Wsdl};
 use super::{Platform, envelope};
+use crate::allowance::Allowance;
 use crate::fault::{Fault, Kind, Result, nearest};
 
 /// Bytes of an answer that is looked at; fetches are for more.
@@ -310,9 +311,9 @@ impl Platform {
     /// Makes the call.
     ///
     /// # Errors
-    /// [`Kind::SignIn`] or [`Kind::Platform`] where no answer in SOAP comes.
-    pub fn call(&self, prepared: &Prepared) -> Result<Called> {
-        let mut connection = Connection::new(self, &prepared.action)?;
+    /// [`Kind::SignIn`] or [`Kind::Platform`] where no answer in SOAP comes; [`Kind::Busy`] where none may be asked for.
+    pub fn call(&self, prepared: &Prepared, allowance: &dyn Allowance) -> Result<Called> {
+        let mut connection = Connection::new(self, &prepared.action, allowance)?;
         let call = Call::new(prepared.body.clone(), self.correlation());
         let of_call = |fault: Fault| self.of_call(fault, &call);
         let response = connection.call(&call).map_err(of_call)?;

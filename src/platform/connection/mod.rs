@@ -28,6 +28,7 @@ use super::pace::Halt;
 use super::settings::Soap;
 use super::sign::Sign;
 use super::trouble::is_broken;
+use crate::allowance::Allowance;
 use crate::fault::{Fault, Kind, Result};
 use crate::period::http_date;
 
@@ -113,13 +114,14 @@ pub(super) struct Connection<'p> {
     way: Way,
     /// Whether a call has succeeded over this connection: the platform may have closed it since.
     is_used: bool,
+    allowance: &'p dyn Allowance,
 }
 
 /// What went wrong in sending, before it is put into words.
 type Sent = std::result::Result<Response, reqwest::Error>;
 
 impl<'p> Connection<'p> {
-    pub(super) fn new(platform: &'p Platform, action: &str) -> Result<Self> {
+    pub(super) fn new(platform: &'p Platform, action: &str, allowance: &'p dyn Allowance) -> Result<Self> {
         Ok(Self {
             platform,
             client: platform.client()?,
@@ -130,6 +132,7 @@ impl<'p> Connection<'p> {
                 _ => Way::Ntlm,
             },
             is_used: false,
+            allowance,
         })
     }
 
@@ -178,10 +181,19 @@ impl<'p> Connection<'p> {
     }
 
     /// Makes the call. The answer may be anything that HTTP servers say, but no 401.
+    ///
+    /// It counts as one call, however many messages the sign-in takes.
     pub(super) fn signed(&mut self, call: &Call) -> Result<Response> {
+        self.allowance.take()?;
         let response = self.sign_and_send(call)?;
         self.is_used = true;
         Ok(response)
+    }
+
+    /// Sends a request without a body, whatever is answered. It is counted as a call, too.
+    pub(super) fn probe(&self, call: &Call, authorization: Option<HeaderValue>) -> Result<Response> {
+        self.allowance.take()?;
+        self.post(call, false, authorization).map_err(|error| self.platform.unreached(error))
     }
 
     /// A call without a handshake.
@@ -205,7 +217,7 @@ impl<'p> Connection<'p> {
     }
 
     /// Sends the call as it is, without its body for the first message of a handshake.
-    pub(super) fn post(&self, call: &Call, with_body: bool, authorization: Option<HeaderValue>) -> Sent {
+    fn post(&self, call: &Call, with_body: bool, authorization: Option<HeaderValue>) -> Sent {
         let mut headers = if call.document.is_some() { HeaderMap::new() } else { self.headers.clone() };
         if self.platform.compression {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(CODINGS));

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::connection::Connection;
 use super::settings::{Auth, Settings};
 use super::{Platform, Values};
+use crate::allowance::Allowance;
 use crate::fault::{Fault, Kind};
 use crate::progress::{Progress, Unit};
 use sheet::{Checked, Finding, Sheet};
@@ -125,6 +126,8 @@ pub struct Patient<'s> {
     pub questions: &'s Questions,
     /// What is said of the configuration that they come from.
     pub configuration: &'s str,
+    /// Asked before each call.
+    pub allowance: &'s dyn Allowance,
 }
 
 /// Examines a platform; or only says what is wrong with the configuration, where there is none to go by.
@@ -144,7 +147,7 @@ pub fn examine(patient: Result<&Patient<'_>, Fault>, progress: &dyn Progress) ->
 }
 
 fn walk(patient: &Patient<'_>, sheet: &mut Sheet<'_>) -> Option<()> {
-    let Patient { settings, questions, .. } = patient;
+    let Patient { settings, questions, allowance, .. } = *patient;
     let signing = sheet.check(Step::Credentials, || credentials(patient));
     // Most of the way to a platform can be walked without a password.
     let platform = &match signing {
@@ -172,9 +175,9 @@ fn walk(patient: &Patient<'_>, sheet: &mut Sheet<'_>) -> Option<()> {
         }
     }
 
-    let wants = sheet.check(Step::Offers, || sign_in::offers(platform, settings.auth))?;
+    let wants = sheet.check(Step::Offers, || sign_in::offers(platform, settings.auth, allowance))?;
     if wants.sign_in && !matches!(settings.auth, Auth::Basic | Auth::None) {
-        let token = sheet.check(Step::Kept, || sign_in::kept(platform, &wants))?;
+        let token = sheet.check(Step::Kept, || sign_in::kept(platform, &wants, allowance))?;
         sheet.check(Step::Challenge, || sign_in::challenge(&token))?;
     } else {
         let because = if wants.sign_in { "only NTLM depends on it" } else { "nobody asks who we are" };
@@ -182,11 +185,12 @@ fn walk(patient: &Patient<'_>, sheet: &mut Sheet<'_>) -> Option<()> {
         sheet.skip(Step::Challenge, because);
     }
     if is_anonymous && wants.sign_in {
-        let mut connection = Connection::new(platform, &platform.action).ok()?;
+        let mut connection = Connection::new(platform, &platform.action, allowance).ok()?;
         sheet.check(Step::Wsdl, || calls::public_wsdl(platform, &mut connection));
         return None;
     }
-    let mut connection = sheet.check(Step::SignIn, || sign_in::sign_in(platform, &wants, over_tls))?;
+    let mut connection =
+        sheet.check(Step::SignIn, || sign_in::sign_in(platform, &wants, over_tls, allowance))?;
     sheet.check(Step::Protection, || sign_in::protection(platform, &wants, over_tls));
 
     // What the WSDL says and what the service does are two things: both are worth knowing.

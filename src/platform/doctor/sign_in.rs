@@ -10,6 +10,7 @@ use reqwest::{StatusCode, Version};
 
 use super::challenge::{Challenge, NEGOTIATE, wrapped};
 use super::sheet::{Checked, Finding};
+use crate::allowance::Allowance;
 use crate::fault::{Fault, Kind, shown};
 use crate::platform::Platform;
 use crate::platform::connection::{Call, Connection, closes, drain, local_end};
@@ -43,10 +44,9 @@ const fn schemes(auth: Auth) -> &'static [&'static str] {
 }
 
 /// Asks without saying who we are, and looks at what comes.
-pub(super) fn offers(platform: &Platform, auth: Auth) -> Checked<Wants> {
-    let connection = Connection::new(platform, &platform.action)?;
-    let response =
-        connection.post(&probe(platform), false, None).map_err(|error| platform.unreached(error))?;
+pub(super) fn offers(platform: &Platform, auth: Auth, allowance: &dyn Allowance) -> Checked<Wants> {
+    let connection = Connection::new(platform, &platform.action, allowance)?;
+    let response = connection.probe(&probe(platform), None)?;
     let status = response.status();
     let offers = Offers::of(response.headers());
     let header =
@@ -110,18 +110,16 @@ pub(super) fn offers(platform: &Platform, auth: Auth) -> Checked<Wants> {
 
 /// Sends the first message of an NTLM sign-in, which names nobody, then sees whether the connection is
 /// still there: the second message would have to travel on it (MS-NTHT §1.3.1).
-pub(super) fn kept(platform: &Platform, wants: &Wants) -> Checked<Vec<u8>> {
+pub(super) fn kept(platform: &Platform, wants: &Wants, allowance: &dyn Allowance) -> Checked<Vec<u8>> {
     let scheme = wants.scheme;
     // Under Negotiate some want SPNEGO, some take NTLM as it is.
     let raw = NEGOTIATE.to_vec();
     let messages = if scheme == "NTLM" { vec![raw] } else { vec![wrapped(), raw] };
     let mut failed = None;
     for message in messages {
-        let connection = Connection::new(platform, &platform.action)?;
+        let connection = Connection::new(platform, &platform.action, allowance)?;
         let first = authorization(scheme, &BASE64.encode(message))?;
-        let response = connection
-            .post(&probe(platform), false, Some(first))
-            .map_err(|error| platform.unreached(error))?;
+        let response = connection.probe(&probe(platform), Some(first))?;
         let (status, offers) = (response.status(), Offers::of(response.headers()));
         let token = offers.token(scheme).and_then(|token| BASE64.decode(token).ok());
         match token.filter(|_| status == StatusCode::UNAUTHORIZED) {
@@ -157,7 +155,7 @@ fn outlives(
     }
     drained.map_err(|error| fault("the challenge broke off").because(error).next(around))?;
     // Nobody is named here either: at worst the platform forgets the challenge.
-    let again = connection.post(&probe(platform), false, None).ok();
+    let again = connection.probe(&probe(platform), None).ok();
     if here.is_none() || again.as_ref().and_then(local_end) != here {
         return Err(fault(
             "the connection is closed after the challenge without a word, so NTLM cannot work",
@@ -210,8 +208,13 @@ fn period(seconds: i64) -> String {
 }
 
 /// Signs in, once, with a request that no service can take for a call.
-pub(super) fn sign_in<'p>(platform: &'p Platform, wants: &Wants, over_tls: bool) -> Checked<Connection<'p>> {
-    let mut connection = Connection::new(platform, &platform.action)?;
+pub(super) fn sign_in<'p>(
+    platform: &'p Platform,
+    wants: &Wants,
+    over_tls: bool,
+    allowance: &'p dyn Allowance,
+) -> Checked<Connection<'p>> {
+    let mut connection = Connection::new(platform, &platform.action, allowance)?;
     if !wants.sign_in {
         return Ok(Finding::skip(connection, "nobody asks who we are"));
     }

@@ -13,6 +13,7 @@ use serde::{Serialize, Serializer};
 use super::Platform;
 use super::connection::{Call, Connection};
 use super::settings::{Settings, Soap};
+use crate::allowance::Allowance;
 use crate::fault::{Fault, Kind, Result, nearest};
 
 mod answers;
@@ -191,8 +192,12 @@ impl Wsdl {
     ///
     /// # Errors
     /// [`Kind::Configuration`] for a file, [`Kind::Platform`] for an address that holds no WSDL, or one without a
-    /// binding to SOAP; [`Kind::SignIn`] where the service refuses who we are.
-    pub fn read(source: &Source, settings: Option<(&Settings, &Path)>) -> Result<Self> {
+    /// binding to SOAP; [`Kind::SignIn`] where the service refuses who we are, [`Kind::Busy`] where it may not be asked.
+    pub fn read(
+        source: &Source,
+        settings: Option<(&Settings, &Path)>,
+        allowance: &dyn Allowance,
+    ) -> Result<Self> {
         match source {
             Source::File(_) => Self::of(source, &mut |source, most| match source {
                 Source::File(path) => documents::read_file(path, most),
@@ -204,7 +209,7 @@ impl Wsdl {
                 let (settings, base) =
                     own.unwrap_or((&stranger, settings.map_or(Path::new(""), |(_, base)| base)));
                 let platform = Platform::new(settings, base)?;
-                Self::over(&mut Connection::new(&platform, "")?, &platform, source)
+                Self::over(&mut Connection::new(&platform, "", allowance)?, &platform, source)
             }
         }
     }

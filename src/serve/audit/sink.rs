@@ -1,313 +1,513 @@
-//! Where lines are written: appended, chained, and on the disk before the call is answered.
+//! Writes the log: appended, on the disk before anybody hears of it, in a new file each day and whenever one is large.
+//!
+//! Whoever has a line puts it with those that wait, then wants the file. Who gets the file writes all that wait and
+//! waits for the disk once; the others find theirs done when their turn comes.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::ffi::OsString;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::chain::{GENESIS, opened, sealed};
-use super::line::Line;
-use crate::config;
+use super::chain::{self, Link, MOST_BYTES, Seen};
+use super::line::{Decision, Line};
 use crate::digest::hexadecimal;
-use crate::fault::{Fault, Kind, Result, shown};
+use crate::fault::{Fault, Kind, Result};
 use crate::period::moment;
 
-/// `[serve.audit]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct AuditSettings {
-    /// The file, relative to the folder of `tieout.toml`.
-    pub file: PathBuf,
-    /// Bytes after which a new file is begun, such as `64MiB`; each day begins one, too.
-    pub rotate_bytes: String,
-}
+/// Bytes at the end of a file that are looked at first for its last line.
+const TAIL: u64 = 1 << 16;
 
-impl Default for AuditSettings {
-    fn default() -> Self {
-        Self { file: ".tieout/audit/audit.jsonl".into(), rotate_bytes: "64MiB".to_owned() }
-    }
-}
+/// How each line begins.
+const BEGINS: &[u8] = br#"{"number":"#;
 
-/// The log of one server.
+/// The audit log of a server.
 pub struct Sink {
     path: PathBuf,
-    rotate_bytes: u64,
-    open: Mutex<Open>,
-    /// How many lines are surely on the disk; held by whoever waits for the disk, so that one wait serves all.
-    on_disk: Mutex<u64>,
+    waiting: Mutex<Vec<Waiting>>,
+    book: Mutex<Book>,
+    /// What the last attempt to write came to.
     is_well: AtomicBool,
-    /// Held as long as the server lives: two servers would write two chains into one file.
+}
+
+/// A line that somebody waits for.
+struct Waiting {
+    line: Line,
+    /// What became of it: nothing, or what went wrong.
+    outcome: Arc<OnceLock<Option<String>>>,
+}
+
+/// The file that is written, and where in the chain it is.
+struct Book {
+    path: PathBuf,
+    rotate_bytes: u64,
+    /// The file; `None` where there is none yet, or nobody knows what state it is in.
+    file: Option<File>,
+    /// Bytes of it that are on the disk.
+    length: u64,
+    /// When its first line was written, and which that was, for the name that it gets.
+    first: Option<(String, u64)>,
+    end: Link,
+    /// Whether a piece of a line stands at its end: the line that owns up to it belongs into the same file.
+    ends_torn: bool,
+    /// What has kept lines from being written, since when, and how many of them.
+    trouble: Option<Trouble>,
+    /// Held for as long as the server runs.
     _lock: File,
 }
 
-/// The file that is written to.
-struct Open {
-    file: Arc<File>,
-    bytes: u64,
-    /// `2026-11-26`, the day of its first line.
-    day: String,
-    last_hash: String,
-    number: u64,
-    /// Something went wrong in the middle of a line: the file is looked at again before anything is written.
-    is_doubtful: bool,
-}
-
-/// A line as it is chained.
-#[derive(Serialize)]
-struct Chained<'a> {
-    number: u64,
-    #[serde(flatten)]
-    line: &'a Line,
-    previous: &'a str,
+struct Trouble {
+    since: SystemTime,
+    what: String,
+    lost: u64,
 }
 
 impl Sink {
-    /// Opens the log, goes on with its chain, and writes that the server starts.
+    /// Opens the log at `path`, or begins one, and says so in it. What a crash left of a last line stays where it is, and
+    /// a line says what it was.
     ///
     /// # Errors
-    /// [`Kind::Configuration`] where another server writes it, [`Kind::Output`] where it cannot be written or its end is not as it was left.
-    pub fn open(base: &Path, settings: &AuditSettings) -> Result<Self> {
-        let path = base.join(&settings.file);
-        let rotate_bytes = config::bytes(&settings.rotate_bytes)
-            .map_err(|fault| fault.at("[serve.audit] rotate_bytes"))?
-            .max(64 * 1024) as u64;
-        let directory = path.parent().unwrap_or(Path::new(""));
-        fs::create_dir_all(directory).map_err(|error| unwritable(&path, error.into()))?;
-        let lock_path = path.with_extension("lock");
-        let lock = options().open(&lock_path).map_err(|error| unwritable(&lock_path, error.into()))?;
-        lock.try_lock().map_err(|error| {
-            Fault::new(Kind::Configuration, "another server writes this audit log")
+    /// [`Kind::Configuration`] where another server writes it, where it is no audit log, and where it cannot be written.
+    pub fn open(path: &Path, rotate_bytes: u64) -> Result<Self> {
+        let fault = |error: io::Error| {
+            Fault::new(Kind::Configuration, "the audit log cannot be opened")
                 .at(path.display())
                 .because(error)
-                .next("stop it, or give this one a log of its own by [serve.audit] file")
+                .next("check [serve.audit] file, its folder, and who may write there: without the log nothing is served")
+        };
+        create_folder(folder(path)).map_err(fault)?;
+        let lock =
+            options().create(true).write(true).truncate(false).open(with(path, ".lock")).map_err(fault)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                Fault::new(Kind::Configuration, "another server writes this audit log")
+                    .at(path.display())
+                    .next("stop it, or give each server a file of its own in [serve.audit] file")
+            }
+            TryLockError::Error(error) => fault(error),
         })?;
-        let (open, torn) = Open::of(&path)?;
-        let sink = Self {
-            path,
+        let mut book = Book {
+            path: path.to_owned(),
             rotate_bytes,
-            open: Mutex::new(open),
-            on_disk: Mutex::new(0),
-            is_well: AtomicBool::new(true),
+            file: None,
+            length: 0,
+            first: None,
+            end: Link::none(),
+            ends_torn: false,
+            trouble: None,
             _lock: lock,
         };
-        if let Some(torn) = torn {
-            sink.record(&torn)?;
-        }
-        sink.record(&Line::event("start", format!("tieout {}", env!("CARGO_PKG_VERSION"))))?;
-        Ok(sink)
+        let lines = book.take_up().map_err(fault)??;
+        book.commit(&lines).map_err(fault)?;
+        Ok(Self {
+            path: path.to_owned(),
+            waiting: Mutex::default(),
+            book: Mutex::new(book),
+            is_well: AtomicBool::new(true),
+        })
     }
 
-    /// Writes a line from where nothing may wait for a disk.
+    /// Writes a line from where nothing may block.
     ///
     /// # Errors
     /// As [`Sink::record`].
-    pub async fn write(sink: &Arc<Self>, line: Line) -> Result<()> {
+    pub async fn write_down(sink: &Arc<Self>, line: Line) -> Result<()> {
         let writer = Arc::clone(sink);
-        let written = tokio::task::spawn_blocking(move || writer.record(&line)).await;
-        written.unwrap_or_else(|error| Err(unwritable(&sink.path, error.into())))
+        let written = tokio::task::spawn_blocking(move || writer.record(line)).await;
+        written
+            .unwrap_or_else(|error| Err(Fault::new(Kind::Bug, "nobody wrote the audit line").because(error)))
     }
 
-    /// Writes a line; it is on the disk when this returns.
+    /// Writes a line. It is on the disk when this returns. Blocks.
     ///
     /// # Errors
-    /// [`Kind::Output`] where it cannot be written: then nothing is to be answered.
-    pub fn record(&self, line: &Line) -> Result<()> {
-        let written = self.append(line).and_then(|number| self.sync(number));
-        self.is_well.store(written.is_ok(), Ordering::Relaxed);
-        written.map_err(|error| unwritable(&self.path, error))
+    /// [`Kind::Output`] where it cannot be written: then what it is about must not be answered. The next line is tried
+    /// anew, and says how many are missing.
+    pub fn record(&self, line: Line) -> Result<()> {
+        let outcome = Arc::new(OnceLock::new());
+        // Of the two locks, neither leaves anything half done: a panic within has not happened yet where it is taken again.
+        let waiting = || self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting().push(Waiting { line, outcome: Arc::clone(&outcome) });
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        if outcome.get().is_none() {
+            let batch = std::mem::take(&mut *waiting());
+            let lines: Vec<&Line> = batch.iter().map(|waiting| &waiting.line).collect();
+            let trouble = self.write(&mut book, &lines).err();
+            for one in batch {
+                // Set once: it was taken out of those that wait.
+                let _ = one.outcome.set(trouble.clone());
+            }
+        }
+        match outcome.get() {
+            Some(None) => Ok(()),
+            Some(Some(trouble)) => Err(self.fault(trouble)),
+            None => Err(Fault::new(Kind::Bug, "nobody wrote the audit line")),
+        }
     }
 
-    /// Whether the last line could be written; where not, whether one can be now.
-    pub fn is_well(&self) -> bool {
-        self.is_well.load(Ordering::Relaxed)
-            || self
-                .record(&Line::event("recovered", "lines could not be written before this one".to_owned()))
-                .is_ok()
-    }
-
-    fn append(&self, line: &Line) -> anyhow::Result<u64> {
-        let mut open = lock(&self.open);
-        let now = moment(SystemTime::now());
-        let day = now.get(..10).unwrap_or_default();
-        if open.is_doubtful {
-            open.mend()?;
-        }
-        if open.bytes > 0 && (open.bytes >= self.rotate_bytes || open.day != day) {
-            open.rotate(&self.path, &now)?;
-        }
-        let number = open.number + 1;
-        let body = serde_json::to_string(&Chained { number, line, previous: &open.last_hash })?;
-        let (text, hash) = sealed(&body);
-        open.is_doubtful = true;
-        (&*open.file).write_all(text.as_bytes())?;
-        open.is_doubtful = false;
-        open.bytes += text.len() as u64;
-        if open.day.is_empty() {
-            day.clone_into(&mut open.day);
-        }
-        (open.last_hash, open.number) = (hash, number);
-        Ok(number)
-    }
-
-    /// Waits until line `number` is on the disk; whoever comes while somebody waits finds his own line there as well.
-    fn sync(&self, number: u64) -> anyhow::Result<()> {
-        let mut on_disk = lock(&self.on_disk);
-        if *on_disk >= number {
+    /// Whether lines can be written: where the last could not, tries anew. For whoever must know before he begins.
+    ///
+    /// # Errors
+    /// [`Kind::Output`], as for [`Sink::record`].
+    pub fn check(&self) -> Result<()> {
+        if self.is_well() {
             return Ok(());
         }
-        // What is not in this file is on the disk: a file that is put aside is synced before it goes.
-        let (file, written) = {
-            let open = lock(&self.open);
-            (Arc::clone(&open.file), open.number)
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write(&mut book, &[]).map_err(|trouble| self.fault(&trouble))
+    }
+
+    /// Whether the last line could be written. Never blocks.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.is_well.load(Ordering::Acquire)
+    }
+
+    /// Where it writes.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn write(&self, book: &mut Book, lines: &[&Line]) -> Result<(), String> {
+        let lost = u64::try_from(lines.len()).unwrap_or(u64::MAX);
+        let resumed = book.trouble.as_ref().map(Trouble::told);
+        let all = resumed.iter().chain(lines.iter().copied());
+        let outcome = book.commit(all).map_err(|error| error.to_string());
+        match &outcome {
+            Ok(()) => book.trouble = None,
+            Err(what) => {
+                let trouble = book.trouble.get_or_insert_with(|| Trouble {
+                    since: SystemTime::now(),
+                    what: what.clone(),
+                    lost: 0,
+                });
+                trouble.lost = trouble.lost.saturating_add(lost);
+            }
+        }
+        if self.is_well.swap(outcome.is_ok(), Ordering::AcqRel) != outcome.is_ok() {
+            let path = self.path.display();
+            match &outcome {
+                Ok(()) => tracing::warn!(%path, "the audit log can be written again"),
+                Err(what) => {
+                    tracing::error!(%path, what, "the audit log cannot be written: nothing is served")
+                }
+            }
+        }
+        outcome
+    }
+
+    fn fault(&self, trouble: &str) -> Fault {
+        Fault::new(Kind::Output, "the audit log cannot be written, so nothing is answered")
+            .at(self.path.display())
+            .because(anyhow::Error::msg(trouble.to_owned()))
+            .next("make room, or see to the folder; the server goes on by itself when it can")
+    }
+}
+
+impl Trouble {
+    /// What is said of it once it is over.
+    fn told(&self) -> Line {
+        Line {
+            arguments: json!({ "since": moment(self.since), "lines_not_written": self.lost }),
+            reason: self.what.clone(),
+            ..own("resumed")
+        }
+    }
+}
+
+/// A line of the log's own.
+fn own(event: &'static str) -> Line {
+    Line {
+        event,
+        subject: concat!("tieout ", env!("CARGO_PKG_VERSION")).to_owned(),
+        decision: Decision::Allowed,
+        outcome: "ok".to_owned(),
+        ..Line::default()
+    }
+}
+
+impl Book {
+    /// Finds the end of the chain, and gives the lines to begin with.
+    fn take_up(&mut self) -> io::Result<Result<Vec<Line>>> {
+        let mut lines = Vec::new();
+        match tail(&self.path)? {
+            Tail::Missing => {
+                // Where a file was put aside, and the server ended before it began another.
+                if let Some(last) = aside(&self.path)?.pop()
+                    && let Tail::Ends { link, .. } = tail(&last)?
+                {
+                    self.end = link;
+                }
+            }
+            Tail::Ends { link, length, torn, first } => {
+                let mut file = options().append(true).open(&self.path)?;
+                (self.end, self.length, self.first) = (link, length, first);
+                if let Some(Torn { bytes, sha256, needs_line_feed }) = torn {
+                    if needs_line_feed {
+                        file.write_all(b"\n")?;
+                        self.length += 1;
+                    }
+                    // What is whole but for its line feed is no loss.
+                    if bytes > 0 {
+                        self.ends_torn = true;
+                        lines.push(Line {
+                            arguments: json!({ "bytes": bytes, "sha256": sha256 }),
+                            reason: "the line before this one was not written to its end: the server or the machine stopped"
+                                .to_owned(),
+                            ..own("torn")
+                        });
+                    }
+                }
+                self.file = Some(file);
+            }
+            Tail::Foreign => {
+                return Ok(Err(Fault::new(Kind::Configuration, "this is no audit log of tieout")
+                    .at(self.path.display())
+                    .next("nothing was written to it; name another file in [serve.audit] file")));
+            }
+        }
+        lines.push(own(if self.end.number == 0 { "begun" } else { "started" }));
+        Ok(Ok(lines))
+    }
+
+    /// Writes lines to the disk, all or none.
+    fn commit<'l>(&mut self, lines: impl IntoIterator<Item = &'l Line>) -> io::Result<()> {
+        let mut end = self.end.clone();
+        let mut bytes = Vec::new();
+        for line in lines {
+            chain::append(line, &mut end, &mut bytes).map_err(io::Error::other)?;
+        }
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let outcome = self.put(&bytes, &end.day);
+        match outcome {
+            Ok(()) => self.end = end,
+            // After an error nobody knows which bytes there are, nor which are on the disk: the next attempt opens it anew.
+            Err(_) => self.file = None,
+        }
+        outcome
+    }
+
+    fn put(&mut self, bytes: &[u8], today: &str) -> io::Result<()> {
+        let count = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let is_full = self.length.saturating_add(count) > self.rotate_bytes;
+        // Clocks go back, too; a file is for a day and all before it.
+        let is_old = today > self.end.day.as_str();
+        if self.length > 0 && !self.ends_torn && (is_full || is_old) {
+            self.put_aside()?;
+        }
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => self.reopen()?,
         };
+        file.write_all(bytes)?;
         file.sync_data()?;
-        *on_disk = written;
-        Ok(())
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        // The server stops either way.
-        let _ = self.record(&Line::event("stop", String::new()));
-    }
-}
-
-impl Open {
-    /// The file at `path`, and what to say about a line that was cut off when a server before this one ended.
-    fn of(path: &Path) -> Result<(Self, Option<Line>)> {
-        let broken = |error: std::io::Error| unwritable(path, error.into());
-        let mut file = options().read(true).append(true).open(path).map_err(broken)?;
-        let bytes = file.metadata().map_err(broken)?.len();
-        let (mut first, mut last, mut tail) = (String::new(), String::new(), Vec::new());
-        // From its beginning: a file is small enough, and a server starts seldom.
-        let mut reader = BufReader::new(&mut file);
-        loop {
-            tail.clear();
-            let count = reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut tail).map_err(broken)?;
-            if count == 0 || tail.last() != Some(&b'\n') {
-                break;
-            }
-            last = String::from_utf8_lossy(tail.get(..count - 1).unwrap_or_default()).into_owned();
-            if first.is_empty() {
-                first.clone_from(&last);
-            }
+        if self.length == 0 {
+            sync_folder(&self.path)?;
         }
-        let torn = (!tail.is_empty()).then(|| {
-            Line::event(
-                "torn",
-                format!(
-                    "the line before this one was cut off when the server ended: {} bytes, SHA-256 {}: {}",
-                    tail.len(),
-                    hexadecimal(&Sha256::digest(&tail)),
-                    shown(&String::from_utf8_lossy(&tail))
-                ),
-            )
-        });
-        let whole = bytes - tail.len() as u64;
-        if torn.is_some() {
-            file.set_len(whole).map_err(broken)?;
+        if self.first.is_none() {
+            self.first = first_of(bytes);
         }
-        let (number, last_hash) = match last.is_empty() {
-            false => end_of(&last).ok_or_else(|| altered(path))?,
-            // A new file goes on with the chain of the youngest one that was rotated out.
-            true => youngest(path).map_or(Ok((0, GENESIS.to_owned())), |rotated| last_of(&rotated))?,
-        };
-        let day = day_of(&first).unwrap_or_default();
-        let open = Self { file: Arc::new(file), bytes: whole, day, last_hash, number, is_doubtful: false };
-        Ok((open, torn))
-    }
-
-    /// Takes back what was written of a line that failed.
-    fn mend(&mut self) -> anyhow::Result<()> {
-        self.file.set_len(self.bytes)?;
-        (&*self.file).seek(SeekFrom::End(0))?;
-        self.is_doubtful = false;
+        self.length += count;
+        self.ends_torn = false;
+        self.file = Some(file);
         Ok(())
     }
 
-    /// Puts the file aside under a name that says when, and begins a new one, which goes on with the chain.
-    fn rotate(&mut self, path: &Path, now: &str) -> anyhow::Result<()> {
-        self.file.sync_data()?;
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let when: String = now.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
-        let aside = path.with_file_name(format!("{stem}-{when}-{:012}.jsonl", self.number));
-        anyhow::ensure!(!aside.exists(), "{} is there already", aside.display());
-        fs::rename(path, &aside)?;
-        let file = options().read(true).append(true).open(path)?;
-        (self.file, self.bytes) = (Arc::new(file), 0);
-        self.day.clear();
-        // So that the name is on the disk, too.
-        if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-            File::open(directory)?.sync_all()?;
+    /// Opens the file without what an attempt that failed may have left behind: nobody was told that it was written.
+    fn reopen(&self) -> io::Result<File> {
+        let file = options().append(true).create(self.length == 0).open(&self.path)?;
+        if file.metadata()?.len() < self.length {
+            return Err(io::Error::other("the audit log is shorter than what was written to it"));
         }
-        Ok(())
+        file.set_len(self.length)?;
+        file.sync_all()?;
+        Ok(file)
+    }
+
+    /// Gives the file a name by its first line; a new one is begun.
+    fn put_aside(&mut self) -> io::Result<()> {
+        if self.file.is_none() {
+            self.reopen()?;
+        }
+        let (time, number) = self.first.clone().unwrap_or_default();
+        let aside = with_stem(&self.path, &format!("-{}-{number:012}", compact(&time)));
+        // No other server writes here, and no two files begin with the same line.
+        if fs::symlink_metadata(&aside).is_ok() {
+            return Err(io::Error::other(format!("{} is in the way", aside.display())));
+        }
+        fs::rename(&self.path, &aside)?;
+        (self.file, self.length, self.first) = (None, 0, None);
+        sync_folder(&self.path)
     }
 }
 
-/// Bytes of a line that are read; none that this program writes comes near.
-const LONGEST_LINE: u64 = 1024 * 1024;
+/// `2026-11-26T101530Z`: no colon, which some file systems do not take.
+fn compact(time: &str) -> String {
+    format!("{}Z", time.get(..19).unwrap_or_default().replace(':', ""))
+}
 
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    // Whoever else reads it reads whom everybody is and what he does.
-    options.create(true).write(true).truncate(false).mode(0o600);
+/// How a file ends.
+enum Tail {
+    /// There is none, or nothing in it.
+    Missing,
+    /// With this line, and perhaps a part of another.
+    Ends { link: Link, length: u64, torn: Option<Torn>, first: Option<(String, u64)> },
+    /// It is something else.
+    Foreign,
+}
+
+/// What stands behind the last whole line.
+struct Torn {
+    /// Without a last line feed; 0 where the last line lacks that alone.
+    bytes: u64,
+    sha256: String,
+    needs_line_feed: bool,
+}
+
+/// Looks at the end of a file, and at no more of it than it must.
+fn tail(path: &Path) -> io::Result<Tail> {
+    let length = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Tail::Missing),
+        Err(error) => return Err(error),
+        Ok(metadata) if !metadata.is_file() => return Err(io::Error::other("this is no regular file")),
+        Ok(metadata) => metadata.len(),
+    };
+    if length == 0 {
+        return Ok(Tail::Missing);
+    }
+    let mut file = File::open(path)?;
+    let mut many = TAIL.min(length);
+    loop {
+        file.seek(SeekFrom::Start(length - many))?;
+        let mut bytes = Vec::new();
+        (&file).take(many).read_to_end(&mut bytes)?;
+        if let Some((seen, rest, whole)) = last_line(&bytes) {
+            let torn = (!whole || !rest.is_empty()).then(|| torn(rest));
+            return Ok(Tail::Ends { link: seen.link(), length, torn, first: first_line(&mut file)? });
+        }
+        if many == length {
+            // The very first line may have been torn, in its beginning too; a crash may leave zeros behind it.
+            let written =
+                bytes.iter().position(|byte| *byte == 0).and_then(|end| bytes.get(..end)).unwrap_or(&bytes);
+            let is_ours = written.starts_with(BEGINS) || BEGINS.starts_with(written);
+            let before = || -> io::Result<Link> {
+                let last = aside(path)?.pop().map(|last| tail(&last)).transpose()?;
+                Ok(match last {
+                    Some(Tail::Ends { link, .. }) => link,
+                    _ => Link::none(),
+                })
+            };
+            return Ok(if is_ours {
+                Tail::Ends { link: before()?, length, torn: Some(torn(&bytes)), first: None }
+            } else {
+                Tail::Foreign
+            });
+        }
+        many = many.saturating_mul(8).min(length);
+    }
+}
+
+fn torn(rest: &[u8]) -> Torn {
+    let text = rest.strip_suffix(b"\n").unwrap_or(rest);
+    Torn {
+        bytes: u64::try_from(text.len()).unwrap_or(u64::MAX),
+        sha256: hexadecimal(&Sha256::digest(text)),
+        needs_line_feed: !rest.ends_with(b"\n"),
+    }
+}
+
+/// The last line that is whole, what stands behind it, and whether it has its line feed.
+fn last_line(bytes: &[u8]) -> Option<(Seen, &[u8], bool)> {
+    let mut end = bytes.len();
+    loop {
+        let head = bytes.get(..end)?;
+        let text = head.strip_suffix(b"\n").unwrap_or(head);
+        let start = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        if let Ok(seen) = chain::read(text.get(start..)?) {
+            return Some((seen, bytes.get(end..)?, text.len() < head.len()));
+        }
+        if start == 0 {
+            return None;
+        }
+        end = start;
+    }
+}
+
+/// When the first line of a file was written, and its number.
+fn first_line(file: &mut File) -> io::Result<Option<(String, u64)>> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut bytes = Vec::new();
+    io::BufReader::new(file.take(MOST_BYTES)).read_until(b'\n', &mut bytes)?;
+    Ok(first_of(&bytes))
+}
+
+fn first_of(bytes: &[u8]) -> Option<(String, u64)> {
+    let seen = chain::read(bytes.split(|byte| *byte == b'\n').next()?).ok()?;
+    Some((seen.time, seen.number))
+}
+
+/// The files that were put aside, in their order.
+fn aside(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned() + "-";
+    let number = |path: &Path| -> Option<(u64, PathBuf)> {
+        let name = path.file_stem()?.to_str()?.strip_prefix(&stem)?;
+        Some((name.rsplit_once("Z-")?.1.parse().ok()?, path.to_owned()))
+    };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder(path))? {
+        let entry = entry?.path();
+        if entry.extension() == path.extension() {
+            found.extend(number(&entry));
+        }
+    }
+    found.sort_unstable();
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn with(path: &Path, suffix: &str) -> PathBuf {
+    let mut name: OsString = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn with_stem(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(suffix);
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+/// For files that only their owner reads.
+fn options() -> fs::OpenOptions {
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn create_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(folder)
 }
 
-/// The number and the hash of a line.
-fn end_of(line: &str) -> Option<(u64, String)> {
-    let (body, hash) = opened(line)?;
-    let value: serde_json::Value = serde_json::from_str(&body).ok()?;
-    Some((value.get("number")?.as_u64()?, hash.to_owned()))
-}
-
-fn day_of(line: &str) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_str(line).ok()?;
-    value.get("time")?.as_str()?.get(..10).map(ToOwned::to_owned)
-}
-
-/// The file that was put aside last: its name ends with the number of its last line.
-fn youngest(path: &Path) -> Option<PathBuf> {
-    let stem = format!("{}-", path.file_stem()?.to_str()?);
-    let directory =
-        path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let number = |path: &PathBuf| -> Option<u64> {
-        let name = path.file_name()?.to_str()?.strip_suffix(".jsonl")?;
-        name.strip_prefix(&stem)?.rsplit_once('-')?.1.parse().ok()
-    };
-    let files = fs::read_dir(directory).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
-    files.filter(|path| number(path).is_some()).max_by_key(number)
-}
-
-fn last_of(path: &Path) -> Result<(u64, String)> {
-    let file = File::open(path).map_err(|error| unwritable(path, error.into()))?;
-    let mut last = String::new();
-    for line in BufReader::new(file).lines() {
-        last = line.map_err(|error| unwritable(path, error.into()))?;
-    }
-    end_of(&last).ok_or_else(|| altered(path))
-}
-
-fn altered(path: &Path) -> Fault {
-    Fault::new(Kind::Output, "the audit log does not end as it was left: its last line has no hash")
-        .at(path.display())
-        .next("look at it with `tieout audit verify`, put it aside, and find out who wrote into it")
-}
-
-fn unwritable(path: &Path, error: anyhow::Error) -> Fault {
-    Fault::new(Kind::Output, "the audit log cannot be written")
-        .at(path.display())
-        .because(error)
-        .next("make room, or correct [serve.audit] file and its rights: nothing is served without it")
+/// A name is on the disk when its folder is.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder(path))?.sync_all() } else { Ok(()) }
 }
