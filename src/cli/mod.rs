@@ -180,7 +180,7 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
             Ok(0)
         }
         Command::Platform(PlatformCommand::Call(operation)) => {
-            printer.asked(operation.run()?, operation.json, operation.limit)?;
+            printer.asked(operation.run()?, operation.json)?;
             Ok(0)
         }
         #[cfg(feature = "simulator")]

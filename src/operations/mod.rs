@@ -39,7 +39,7 @@ pub use self::reconcile::{Finding, Reconcile, Reconciled};
 #[cfg(feature = "simulator")]
 pub use self::simulate::Simulate;
 pub use self::tool::{Effect, FileArgument, Purpose, Tool};
-pub use self::view::{Days, Facts, Sight, View};
+pub use self::view::{Days, Facts, Keyed, Sight, View};
 pub use crate::platform::wsdl::Operation;
 
 fn default_config() -> PathBuf {

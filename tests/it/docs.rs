@@ -119,7 +119,7 @@ fn every_command_in_the_documents_runs() {
                 let elsewhere = tempfile::tempdir().unwrap();
                 assert!(tieout(&words, elsewhere.path()).output().unwrap().status.success(), "{line}");
             }
-            Some("fetch" | "explain") => {
+            Some("fetch" | "explain" | "discrepancies" | "export" | "inspect") => {
                 let output = tieout(&words, &demo).output().unwrap();
                 assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
             }
