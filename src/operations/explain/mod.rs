@@ -1,14 +1,15 @@
 //! Explain: one discrepancy, from its rows to its variance.
 
+mod seen;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::discrepancies::facts;
 use super::tool::{Effect, FileArgument, Tool};
-use super::view::{Facts, Keyed};
+use super::view::Keyed;
 use super::{Context, reconcile, settlements};
 use crate::config::{self, Overrides, Settings, SideSettings, Source};
 use crate::fault::{self, Fault, Kind, Result};
@@ -247,56 +248,6 @@ struct Wanted {
 }
 
 impl Desk<'_> {
-    /// Whether whoever asks may see a discrepancy, by what the reports say of it and by each of its rows.
-    fn shows(&self, discrepancy: &Discrepancy, outcome: &Outcome) -> bool {
-        let Some(view) = &self.view else { return true };
-        let report = report::Report {
-            name: "",
-            period: "",
-            settings_digest: "",
-            inputs: &[],
-            book: self.book,
-            passes: &self.settings.passes,
-            tolerances: &self.settings.tolerances,
-            minimum: self.settings.minimum,
-            rates: self.settings.rates.as_ref(),
-            outcome,
-        };
-        report::with_line(&report, discrepancy, |line| {
-            let facts = facts(line);
-            view.sees(&facts)
-                && [Side::Invoice, Side::Settlement].into_iter().all(|side| {
-                    let mut entries = discrepancy.entries(side).iter();
-                    entries.all(|&entry| {
-                        // A row that does not say it is the discrepancy's.
-                        let name = |role, said| match self.book.ledger(side).role(role, entry) {
-                            "" => said,
-                            own => own,
-                        };
-                        let vendor = name(Role::Vendor, facts.vendor);
-                        let account = name(Role::Deal, facts.account);
-                        view.sees(&Facts { vendor, account, ..facts })
-                    })
-                })
-        })
-    }
-
-    /// Whether whoever asks may see a row that is none of the discrepancy's.
-    fn shows_row(&self, side: Side, entry: u32) -> bool {
-        let Some(view) = &self.view else { return true };
-        let ledger = self.book.ledger(side);
-        let time = |at: Option<crate::period::Instant>| {
-            at.map(|at| self.settings.zone.show(at, true)).unwrap_or_default()
-        };
-        view.sees(&Facts {
-            vendor: ledger.role(Role::Vendor, entry),
-            account: ledger.role(Role::Deal, entry),
-            start: &time(ledger.start(entry)),
-            end: &time(ledger.end(entry)),
-            amount: ledger.amount(entry),
-        })
-    }
-
     fn side(&self, side: Side) -> &SideSettings {
         match side {
             Side::Invoice => &self.settings.invoices,
