@@ -74,7 +74,8 @@ impl Printer {
         let columns = inspected.columns.iter().map(|column| {
             let mut look = column.looks_like.name().to_owned();
             if !column.decimal.is_empty() {
-                look += &format!(", decimal {}", column.decimal.join(" or "));
+                let marks: Vec<String> = column.decimal.iter().map(|mark| format!("{mark:?}")).collect();
+                look += &format!(", decimal {}", marks.join(" or "));
             }
             if let [form] = column.dates.as_slice() {
                 look += if *form == "none needed" { "" } else { ", " };

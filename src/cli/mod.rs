@@ -207,7 +207,7 @@ fn dispatch(cli: &Cli, printer: &mut Printer) -> Result<u8> {
             Ok(0)
         }
         Command::Platform(PlatformCommand::Call(operation)) => {
-            printer.asked(operation.run(&context)?, operation.json, operation.limit)?;
+            printer.asked(operation.run(&context)?, operation.json)?;
             Ok(0)
         }
         Command::Mcp(command) => agents::dispatch(command, printer),

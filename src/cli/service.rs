@@ -84,7 +84,7 @@ impl Printer {
     }
 
     /// A request or an answer.
-    pub(super) fn asked(&mut self, asked: Asked, as_json: bool, limit: usize) -> Result<()> {
+    pub(super) fn asked(&mut self, asked: Asked, as_json: bool) -> Result<()> {
         let notes = match &asked {
             Asked::Request { notes, .. } | Asked::Raw { notes, .. } | Asked::Answer { notes, .. } => {
                 notes.clone()
@@ -105,9 +105,9 @@ impl Printer {
                 self.line(&format!("(sign-in: {})\n", shown_lines(&sign_in)));
                 self.line(&shown_lines(&body));
             }
-            Asked::Answer { operation, records_at, records, beside, .. } => {
-                let count = records.len();
-                let first: Vec<_> = records.into_iter().take(limit).map(|record| record.0).collect();
+            Asked::Answer { operation, records_at, records, count, beside, .. } => {
+                let first: Vec<_> = records.into_iter().map(|record| record.0).collect();
+                let hidden_records = count - first.len() as u64;
                 if !first.is_empty() {
                     self.line(&records_table(self.width, &first));
                 }
@@ -126,8 +126,8 @@ impl Printer {
                 if hidden > 0 {
                     self.line(&format!("… and {hidden} more values beside the records: --json has all"));
                 }
-                if count > limit {
-                    self.line(&format!("… and {} more: give --limit, or --json for all", count - limit));
+                if hidden_records > 0 {
+                    self.line(&format!("… and {hidden_records} more: give --limit, or --raw for all"));
                 }
             }
         }

@@ -35,7 +35,7 @@ pub struct Call {
     #[serde(default = "super::default_config")]
     pub config: PathBuf,
 
-    /// How many records to show; JSON and --raw have all
+    /// How many records to show; --raw has all
     #[arg(short, long, value_name = "N", default_value_t = DEFAULT_LIMIT)]
     #[serde(default = "default_limit")]
     pub limit: usize,
@@ -100,8 +100,10 @@ pub enum Asked {
         operation: String,
         /// The path of the records; `None` where nothing repeats.
         records_at: Option<String>,
-        /// The records.
+        /// The first records.
         records: Vec<Named>,
+        /// How many there are in all.
+        count: u64,
         /// The single values that stand beside them, such as how many there are in all.
         beside: Named,
         /// The id by which the platform's log knows the call.
@@ -184,11 +186,14 @@ impl Call {
             let fault = answer.err().filter(|_| !(200..300).contains(&called.status));
             return Ok(Asked::Raw { bytes: called.bytes, fault, notes });
         }
-        let Answer { at, records, beside } = answer?;
+        let Answer { at, mut records, beside } = answer?;
+        let count = records.len() as u64;
+        records.truncate(self.limit);
         Ok(Asked::Answer {
             operation: self.operation.clone(),
             records_at: at,
             records,
+            count,
             beside,
             correlation: called.correlation,
             millis: called.millis,

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::tool::{Effect, FileArgument, Tool};
-use super::view::{Facts, View};
+use super::view::{Facts, Keyed, View};
 use super::{Context, reconcile};
-use crate::config::{self, Overrides};
+use crate::config::{self, Overrides, Settings};
 use crate::digest::hexadecimal;
 use crate::fault::{Fault, Kind, Result, nearest};
 use crate::judge;
@@ -164,8 +164,8 @@ impl Tool for Discrepancies {
                 .expected(format!("at most {MOST}"))
                 .next("go on with the cursor, or export them all"));
         }
-        let (mut back, mark) = self.which.open(context)?;
-        let choice = Choice::of(&self.which, context.view)?;
+        let Opened { mut back, mark, settings } = self.which.open(context)?;
+        let choice = Choice::of(&self.which, context.view, settings.as_ref())?;
         let mark = self.mark(&mark, back.length(), context.view);
         let last = self.cursor.as_ref().map(|cursor| place_of(cursor, &mark)).transpose()?;
         let task = context.progress.task("discrepancies", Unit::Entries, None);
@@ -365,11 +365,13 @@ pub(super) struct Choice<'a> {
     to: Option<String>,
     /// The column, and whether the other way round.
     sort: Option<(&'static str, bool)>,
-    view: &'a View,
+    /// What whoever asks may see, where that is not everything.
+    view: Option<Keyed<'a>>,
 }
 
 impl<'a> Choice<'a> {
-    pub(super) fn of(which: &Which, view: &'a View) -> Result<Self> {
+    /// `settings` are there where the view is limited.
+    pub(super) fn of(which: &Which, view: &View, settings: Option<&'a Settings>) -> Result<Self> {
         for kind in &which.kind {
             let known = || judge::Kind::ALL.into_iter().map(judge::Kind::name);
             if !known().any(|name| name.eq_ignore_ascii_case(kind)) {
@@ -408,7 +410,7 @@ impl<'a> Choice<'a> {
             from,
             to,
             sort: sort.transpose()?,
-            view,
+            view: settings.filter(|_| !view.is_unlimited()).map(|settings| view.keyed(&settings.keys)),
         })
     }
 
@@ -429,7 +431,7 @@ impl<'a> Choice<'a> {
             && self.from.as_ref().is_none_or(|from| start() >= from.as_str())
             && self.to.as_ref().is_none_or(|to| !start().is_empty() && start() <= to.as_str())
             && (self.anywhere.is_empty() || line.cells().any(|cell| has(cell, &self.anywhere)))
-            && (self.view.is_unlimited() || self.view.sees(&facts(line)))
+            && self.view.as_ref().is_none_or(|view| view.sees(&facts(line)))
     }
 
     pub(super) fn is_sorted(&self) -> bool {
@@ -507,17 +509,28 @@ fn day(place: &str, text: &str) -> Result<String> {
     day.ok_or_else(|| Fault::new(Kind::Usage, "this is no day").at(place).value(text).expected("2026-10-01"))
 }
 
+/// The reports of a run.
+pub(super) struct Opened {
+    pub(super) back: Back,
+    /// What tells the run from others.
+    mark: String,
+    /// Where they were needed.
+    pub(super) settings: Option<Settings>,
+}
+
 impl Which {
-    /// Opens the reports; with what tells their run from others.
-    pub(super) fn open(&self, context: &Context<'_>) -> Result<(Back, String)> {
-        let directory = match &self.from {
-            Some(directory) => directory.clone(),
-            None => config::load(&self.config, &Overrides::default(), context.now)?.directory,
-        };
+    /// Opens the reports.
+    pub(super) fn open(&self, context: &Context<'_>) -> Result<Opened> {
+        // What names stand for says the configuration.
+        let is_needed = self.from.is_none() || !context.view.is_unlimited();
+        let load = || config::load(&self.config, &Overrides::default(), context.now);
+        let settings = is_needed.then(load).transpose()?;
+        let own = settings.as_ref().map(|settings| &settings.directory);
+        let directory = self.from.as_ref().or(own).cloned().unwrap_or_default();
         let back = Back::open(&directory)?;
         // It has the digests of all inputs and settings; where it is gone, the length of the report must do.
         let summary = std::fs::read(directory.join("summary.json")).unwrap_or_default();
-        Ok((back, hexadecimal(&Sha256::digest(summary))))
+        Ok(Opened { back, mark: hexadecimal(&Sha256::digest(summary)), settings })
     }
 
     pub(super) fn files(&mut self) -> Vec<FileArgument<'_>> {

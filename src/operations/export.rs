@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use super::discrepancies::{Choice, Rank, Tally, Which};
+use super::discrepancies::{Choice, Opened, Rank, Tally, Which};
 use super::tool::{Effect, FileArgument, Tool};
 use crate::fault::{Fault, Kind, Result};
 use crate::progress::Unit;
@@ -70,8 +70,8 @@ impl Tool for Export {
 
     fn perform(&self, context: &Context<'_>) -> Result<Exported> {
         let format = self.form()?;
-        let (mut back, _) = self.which.open(context)?;
-        let choice = Choice::of(&self.which, context.view)?;
+        let Opened { mut back, settings, .. } = self.which.open(context)?;
+        let choice = Choice::of(&self.which, context.view, settings.as_ref())?;
         report::check_file(&self.output)?;
         let task = context.progress.task("discrepancies", Unit::Entries, None);
         let mut tally = Tally::default();

@@ -129,17 +129,6 @@ impl Tool for Fetch {
     type Output = Page;
 
     fn perform(&self, context: &Context<'_>) -> Result<Page> {
-        if !context.view.is_unlimited() {
-            if self.vendor.is_empty() {
-                return Err(Fault::new(
-                    Kind::Denied,
-                    "the records of all vendors may not be seen by whoever asks",
-                )
-                .at("vendor")
-                .next("name a vendor that you may see"));
-            }
-            self.vendor.iter().try_for_each(|vendor| context.view.check_vendor(vendor))?;
-        }
         if self.file().is_some() {
             let Pulled { records, origin, file } = self.run(context, &mut std::io::sink())?;
             return Ok(Page {
@@ -291,6 +280,18 @@ impl Fetch {
     ) -> Result<Done> {
         let overrides = Overrides { period: self.period.clone(), ..Overrides::default() };
         let settings = config::load(&self.config, &overrides, context.now)?;
+        if !context.view.is_unlimited() {
+            if self.vendor.is_empty() {
+                return Err(Fault::new(
+                    Kind::Denied,
+                    "the records of all vendors may not be seen by whoever asks",
+                )
+                .at("vendor")
+                .next("name a vendor that you may see"));
+            }
+            let view = context.view.keyed(&settings.keys);
+            self.vendor.iter().try_for_each(|vendor| view.check_vendor(vendor))?;
+        }
         let manner = change(settlements::manner(&settings, context, self.evidence.as_deref(), self.refetch)?);
         let Source::Platform(platform) = &settings.settlements.source else {
             return Err(Fault::new(

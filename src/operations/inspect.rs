@@ -113,7 +113,7 @@ pub struct Column {
     pub examples: Vec<String>,
     /// What nearly all of them are.
     pub looks_like: Look,
-    /// Which decimal marks the numbers can be read with; both where they do not tell.
+    /// Which settings of `decimal` the numbers can be read with; both where they do not tell.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub decimal: Vec<&'static str>,
     /// Which settings of `dates` the dates can be read with: `none needed`, `day first`, `month first`.
@@ -477,7 +477,7 @@ impl Looker {
             };
             let is_number = matches!(looks_like, Look::Number | Look::NumberOrDate);
             let is_date = matches!(looks_like, Look::Date | Look::NumberOrDate);
-            let marks = ["point", "comma"].into_iter().zip(seen.numbers);
+            let marks = [".", ","].into_iter().zip(seen.numbers);
             let forms = DATES.into_iter().zip(seen.dates);
             let best = |counts: &[u64]| counts.iter().copied().max().unwrap_or_default();
             Column {

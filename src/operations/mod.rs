@@ -41,7 +41,7 @@ pub use self::reports::{ReportFile, ReportPage, Reports};
 #[cfg(feature = "simulator")]
 pub use self::simulate::Simulate;
 pub use self::tool::{Effect, FileArgument, Purpose, Tool};
-pub use self::view::{Days, Facts, Sight, View};
+pub use self::view::{Days, Facts, Keyed, Sight, View};
 pub use crate::allowance::{Allowance, Unlimited};
 pub use crate::platform::wsdl::Operation;
 

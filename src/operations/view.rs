@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::fault::{Fault, Kind, Result};
 use crate::money::Decimal;
+use crate::normalise::{Field, KeyRules, Role};
 use crate::period::{Period, Zone};
 
 /// What is known of a discrepancy, as the reports say it.
@@ -115,16 +116,59 @@ impl View {
         self.sights.iter().any(Sight::is_unlimited)
     }
 
+    /// The same view, by what names are compared as: whoever may see a vendor may see it by each of its names.
+    #[must_use]
+    pub fn keyed<'k>(&self, keys: &'k KeyRules) -> Keyed<'k> {
+        let by_key = |role: Role, names: &Option<BTreeSet<String>>| {
+            names.as_ref().map(|names| names.iter().map(|name| key(keys, role, name)).collect())
+        };
+        let sight = |sight: &Sight| Sight {
+            vendors: by_key(Role::Vendor, &sight.vendors),
+            accounts: by_key(Role::Deal, &sight.accounts),
+            ..sight.clone()
+        };
+        Keyed {
+            view: Self { owner: self.owner.clone(), sights: self.sights.iter().map(sight).collect() },
+            keys,
+        }
+    }
+}
+
+/// A view whose names are what they are compared as.
+pub struct Keyed<'k> {
+    view: View,
+    keys: &'k KeyRules,
+}
+
+fn key(keys: &KeyRules, role: Role, name: &str) -> String {
+    Field::of(role).map_or_else(|| name.to_owned(), |field| keys.key(field, name))
+}
+
+impl Keyed<'_> {
+    /// Whether a discrepancy is seen, or a row.
+    #[must_use]
+    pub fn sees(&self, facts: &Facts<'_>) -> bool {
+        let by_key = |role, said: &str| {
+            said.split("; ").map(|name| key(self.keys, role, name)).collect::<Vec<_>>().join("; ")
+        };
+        self.view.sees(&Facts {
+            vendor: &by_key(Role::Vendor, facts.vendor),
+            account: &by_key(Role::Deal, facts.account),
+            ..*facts
+        })
+    }
+
     /// Whether all that a vendor has is seen, whatever the account, the period and the amount.
     ///
     /// # Errors
     /// [`Kind::Denied`] where it is not.
     pub fn check_vendor(&self, vendor: &str) -> Result<()> {
+        let own = key(self.keys, Role::Vendor, vendor);
         let is_seen = |sight: &Sight| {
-            sight.vendors.as_ref().is_none_or(|vendors| vendors.contains(vendor))
+            sight.vendors.as_ref().is_none_or(|vendors| vendors.contains(&own))
                 && Sight { vendors: None, ..sight.clone() }.is_unlimited()
         };
-        if self.sights.iter().any(is_seen) {
+        if self.view.sights.iter().any(is_seen) {
             return Ok(());
         }
         Err(Fault::new(Kind::Denied, "the records of this vendor may not be seen by whoever asks")
@@ -175,8 +219,10 @@ mod tests {
         let of = |sights| View { owner: String::new(), sights };
         let vendor = Sight { vendors: Some(["A".to_owned()].into()), ..Sight::default() };
         let less = Sight { most_amount: Some(Decimal::ONE), ..vendor.clone() };
-        assert!(of(vec![less.clone(), vendor]).check_vendor("A").is_ok());
-        assert_eq!(of(vec![less]).check_vendor("A").unwrap_err().kind(), Kind::Denied);
-        assert!(View::everything().check_vendor("Z").is_ok());
+        let keys = KeyRules::default();
+        let check = |view: View, vendor: &str| view.keyed(&keys).check_vendor(vendor);
+        assert!(check(of(vec![less.clone(), vendor]), " A ").is_ok());
+        assert_eq!(check(of(vec![less]), "A").unwrap_err().kind(), Kind::Denied);
+        assert!(check(View::everything(), "Z").is_ok());
     }
 }

@@ -56,7 +56,7 @@ const DIGITS: usize = 15;
 pub struct Sheet<'w>(Writer<'w>);
 
 enum Writer<'w> {
-    Csv(::csv::Writer<&'w mut (dyn Write + Send)>),
+    Csv(Box<::csv::Writer<&'w mut (dyn Write + Send)>>),
     /// How many there are.
     Json(&'w mut (dyn Write + Send), u64),
     Xlsx(Box<Workbook>, &'w mut (dyn Write + Send), u32, Vec<Style>),
@@ -72,7 +72,7 @@ impl<'w> Sheet<'w> {
             Form::Csv => {
                 let mut writer = ::csv::Writer::from_writer(out);
                 writer.write_record(COLUMNS)?;
-                Writer::Csv(writer)
+                Writer::Csv(Box::new(writer))
             }
             Form::Json => {
                 out.write_all(b"[")?;

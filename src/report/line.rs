@@ -11,6 +11,9 @@ use crate::period::Instant;
 
 use super::Report;
 
+/// So much of the sources stands in a cell: one of Excel holds 32,767 characters.
+pub(super) const MOST_SOURCES: usize = 32_000;
+
 /// The columns, in order. Columns are only ever added, at the end.
 pub const COLUMNS: [&str; 30] = [
     "discrepancy_id",
@@ -230,14 +233,12 @@ impl View<'_> {
 
     /// All sources of a side, as far as they fit the cell of a spreadsheet; `discrepancies.json` has them all.
     fn sources(&self, side: Side, out: &mut String) {
-        /// A cell of Excel holds 32,767 characters.
-        const MOST: usize = 32_000;
         let first = out.len();
         for (number, entry) in sources(self.discrepancy, side).enumerate() {
             let before = out.len();
             out.push_str(if number > 0 { "; " } else { "" });
             self.book.ledger(side).show_source(entry, out);
-            if out.len() - first > MOST {
+            if out.len() - first > MOST_SOURCES {
                 let rest = sources(self.discrepancy, side).count() - number;
                 out.truncate(before);
                 let _ = write!(out, "; … and {rest} more");

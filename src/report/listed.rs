@@ -9,7 +9,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::line::{self, Cells, Lines};
+use super::line::{self, Cells, Lines, MOST_SOURCES};
 use super::{COLUMNS, RateUsed, Report, rates_used};
 use crate::judge::Discrepancy;
 use crate::money::{self, Decimal, DecimalMark};
@@ -63,13 +63,30 @@ impl<'a> Line<'a> {
             }
         }
         let places = |joined: &str| -> Vec<Place> {
-            let places = joined.split("; ").filter(|place| !place.is_empty());
+            // What a cell had no room for is counted there.
+            let places = joined.split("; ").filter(|place| !place.is_empty() && !place.starts_with('…'));
             places.map(|place| Place { place: place.to_owned(), ..Place::default() }).collect()
         };
         line.invoice_source = places(line.cell("invoice_source"));
         line.settlement_source = places(line.cell("settlement_source"));
         line
     }
+}
+
+/// Places as they stand in the cell of a table, as `Lines` has them.
+fn joined(places: &[Place]) -> String {
+    let mut out = String::new();
+    for (number, place) in places.iter().enumerate() {
+        let before = out.len();
+        out.push_str(if number > 0 { "; " } else { "" });
+        out.push_str(&place.place);
+        if out.len() > MOST_SOURCES {
+            out.truncate(before);
+            out.push_str(&format!("; … and {} more", places.len() - number));
+            break;
+        }
+    }
+    out
 }
 
 /// A text, or null, which is blank.
@@ -122,6 +139,14 @@ impl<'de> Deserialize<'de> for Line<'de> {
                                 None => drop(map.next_value::<IgnoredAny>()?),
                             }
                         }
+                    }
+                }
+                for (name, places) in
+                    [("invoice_source", &line.invoice_source), ("settlement_source", &line.settlement_source)]
+                {
+                    let at = COLUMNS.iter().position(|column| *column == name);
+                    if let Some(cell) = at.and_then(|at| line.cells.get_mut(at)) {
+                        *cell = Cow::Owned(joined(places));
                     }
                 }
                 Ok(line)

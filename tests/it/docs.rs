@@ -124,7 +124,7 @@ fn every_command_in_the_documents_runs() {
                 // Nobody listens for the doctor to find.
                 assert_eq!(code, Some(if is(1, "doctor") { 4 } else { 0 }), "{line}: {said}");
             }
-            Some("fetch" | "explain") => {
+            Some("fetch" | "explain" | "discrepancies" | "export" | "inspect") => {
                 let output = tieout(&words, &demo).output().unwrap();
                 assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
             }

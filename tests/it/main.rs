@@ -46,5 +46,6 @@ mod sizes;
 mod support;
 #[cfg(feature = "simulator")]
 mod survive;
+mod tools;
 mod truth;
 mod versions;

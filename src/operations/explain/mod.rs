@@ -1,14 +1,15 @@
 //! Explain: one discrepancy, from its rows to its variance.
 
+mod seen;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::discrepancies::facts;
 use super::tool::{Effect, FileArgument, Tool};
-use super::view::{Facts, View};
+use super::view::Keyed;
 use super::{Context, reconcile, settlements};
 use crate::config::{self, Overrides, Settings, SideSettings, Source};
 use crate::fault::{self, Fault, Kind, Result};
@@ -80,7 +81,7 @@ struct Desk<'a> {
     /// By side and entry, the pass that took it.
     takers: [Vec<u16>; 2],
     /// What whoever asks may see, where that is not everything.
-    view: Option<&'a View>,
+    view: Option<Keyed<'a>>,
 }
 
 impl Tool for Explain {
@@ -140,10 +141,11 @@ impl Explain {
 
         let inputs = [std::mem::take(&mut invoice.inputs), std::mem::take(&mut settlement.inputs)].concat();
         let view = Some(context.view).filter(|view| !view.is_unlimited());
+        let view = view.map(|view| view.keyed(&settings.keys));
         let desk = Desk { settings: &settings, book: &book, takers, view };
         let known = self.known_inputs(&settings);
         // The names of other files may be no concern of who sees a part.
-        let mut notes = if view.is_some() { Vec::new() } else { changes(&inputs, known.as_deref()) };
+        let mut notes = if desk.view.is_some() { Vec::new() } else { changes(&inputs, known.as_deref()) };
         let found = outcome.discrepancies.iter().find(|known| known.id == self.id);
         let Some(discrepancy) = found.filter(|found| desk.shows(found, &outcome)) else {
             let fault = self.unknown(&desk, &outcome, &notes);
@@ -246,68 +248,6 @@ struct Wanted {
 }
 
 impl Desk<'_> {
-    /// Whether whoever asks may see a discrepancy, by what the reports say of it and by each of its rows.
-    fn shows(&self, discrepancy: &Discrepancy, outcome: &Outcome) -> bool {
-        let Some(view) = self.view else { return true };
-        let report = report::Report {
-            name: "",
-            period: "",
-            settings_digest: "",
-            inputs: &[],
-            book: self.book,
-            passes: &self.settings.passes,
-            tolerances: &self.settings.tolerances,
-            minimum: self.settings.minimum,
-            rates: self.settings.rates.as_ref(),
-            outcome,
-        };
-        report::with_line(&report, discrepancy, |line| {
-            let facts = facts(line);
-            view.sees(&facts)
-                && [Side::Invoice, Side::Settlement].into_iter().all(|side| {
-                    let mut entries = discrepancy.entries(side).iter();
-                    entries.all(|&entry| {
-                        let vendor = self.name(side, Role::Vendor, entry, facts.vendor);
-                        let account = self.name(side, Role::Deal, entry, facts.account);
-                        view.sees(&Facts { vendor, account, ..facts })
-                    })
-                })
-        })
-    }
-
-    /// What a row says of a role; what the discrepancy says, where that stands for the same, or the row says nothing.
-    fn name<'n>(&'n self, side: Side, role: Role, entry: u32, said: &'n str) -> &'n str {
-        let own = self.book.ledger(side).role(role, entry);
-        let Some(field) = Field::of(role) else { return own };
-        let key = |text: &str| self.settings.keys.key(field, text);
-        let own_key = key(own);
-        if own.is_empty() || said.split("; ").any(|said| key(said) == own_key) { said } else { own }
-    }
-
-    /// Whether whoever asks may see a row that is none of the discrepancy's.
-    fn shows_row(&self, side: Side, entry: u32) -> bool {
-        let Some(view) = self.view else { return true };
-        let ledger = self.book.ledger(side);
-        let time = |at: Option<crate::period::Instant>| {
-            at.map(|at| self.settings.zone.show(at, true)).unwrap_or_default()
-        };
-        let facts = Facts {
-            vendor: ledger.role(Role::Vendor, entry),
-            account: ledger.role(Role::Deal, entry),
-            start: &time(ledger.start(entry)),
-            end: &time(ledger.end(entry)),
-            amount: ledger.amount(entry),
-        };
-        let canonical =
-            |role, text| Field::of(role).map_or(text, |field| self.settings.keys.canonical(field, text));
-        view.sees(&facts)
-            || view.sees(&Facts {
-                vendor: canonical(Role::Vendor, facts.vendor),
-                account: canonical(Role::Deal, facts.account),
-                ..facts
-            })
-    }
-
     fn side(&self, side: Side) -> &SideSettings {
         match side {
             Side::Invoice => &self.settings.invoices,
