@@ -13,6 +13,7 @@ mod cases;
 mod cli;
 #[cfg(feature = "simulator")]
 mod demo;
+mod deploy;
 mod docs;
 #[cfg(feature = "simulator")]
 mod doctor;
