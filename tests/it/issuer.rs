@@ -96,6 +96,8 @@ pub(super) fn signed(header: &str, claims: &str, algorithm: Algorithm, secret: &
 pub(super) enum Mode {
     /// As it should.
     Up,
+    /// As an issuer that knows OAuth alone: its metadata stands where RFC 8414 §3.1 puts it.
+    Oauth,
     /// Not at all.
     Down,
     /// With this status, this further header, and this body, to everything.
@@ -246,8 +248,12 @@ fn serve(connection: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
     let (status, header, body) = {
         let mut state = state.lock().unwrap();
+        let metadata = match state.mode {
+            Mode::Oauth => "/.well-known/oauth-authorization-server/pool",
+            _ => "/pool/.well-known/openid-configuration",
+        };
         let body = match path.as_str() {
-            "/pool/.well-known/openid-configuration" => Some(json!({
+            path if path == metadata => Some(json!({
                 "issuer": state.name,
                 "jwks_uri": format!("{}/.well-known/jwks.json", state.name),
                 "authorization_endpoint": format!("{}/authorize", state.name),
@@ -260,8 +266,8 @@ fn serve(connection: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         match (&state.mode, body) {
             (Mode::Down, _) => return Ok(()),
             (Mode::With(status, header, body), _) => (*status, header.clone(), body.clone()),
-            (Mode::Up, Some(body)) => (200, String::new(), body.to_string()),
-            (Mode::Up, None) => (404, String::new(), String::new()),
+            (Mode::Up | Mode::Oauth, Some(body)) => (200, String::new(), body.to_string()),
+            (Mode::Up | Mode::Oauth, None) => (404, String::new(), String::new()),
         }
     };
     let mut connection = connection;

@@ -461,6 +461,13 @@ fn keys_may_be_where_the_settings_say() {
 }
 
 #[test]
+fn an_issuer_may_know_oauth_alone() {
+    let setup = Setup::new();
+    setup.issuer.set(Mode::Oauth);
+    assert_eq!(setup.reason(&setup.issuer.token(&setup.claims())), "accepted");
+}
+
+#[test]
 fn nothing_but_a_token_is_a_token() {
     let setup = Setup::new();
     let good = setup.issuer.token(&setup.claims());

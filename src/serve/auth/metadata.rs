@@ -85,10 +85,14 @@ mod tests {
             let scopes = ["tieout/read".to_owned()].into();
             let metadata = Metadata::new(url, "https://id.example/pool", &scopes).unwrap();
             assert_eq!((metadata.path(), metadata.address()), (path, address));
-            let body: serde_json::Value = serde_json::from_str(metadata.body()).unwrap();
-            assert_eq!(body["resource"], url);
-            assert_eq!(body["authorization_servers"], json!(["https://id.example/pool"]));
-            assert_eq!(body["scopes_supported"], json!(["tieout/read"]));
+            let expected = json!({
+                "resource": url,
+                "authorization_servers": ["https://id.example/pool"],
+                "scopes_supported": ["tieout/read"],
+                "bearer_methods_supported": ["header"],
+                "resource_name": "tieout",
+            });
+            assert_eq!(metadata.body(), expected.to_string());
         }
         assert!(
             Metadata::new("https://recon.example.com/mcp#x", "https://id.example", &BTreeSet::new()).is_err()
