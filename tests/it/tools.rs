@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tieout::fault::{Fault, Kind};
 use tieout::operations::{
     Call, Context, Discrepancies, Effect, Explain, Export, Fetch, Inspect, Operations, PlatformDoctor,
-    Reconcile, Sight, Tool, View,
+    Reconcile, Sight, Tool, Unlimited, View,
 };
 use tieout::progress::{Progress, Silent, Task, Unit};
 
@@ -19,7 +19,7 @@ use super::support::{Outcome, Setup, tieout};
 /// What a tool answers to an agent who sees `view`.
 fn ask<T: Tool>(arguments: Value, view: &View, progress: &dyn Progress) -> Result<Value, Fault> {
     let tool = T::arguments(arguments)?;
-    let context = Context { progress, now: SystemTime::now(), view };
+    let context = Context { progress, now: SystemTime::now(), view, platform_calls: &Unlimited };
     let output = serde_json::to_value(tool.perform(&context)?).unwrap();
     let schema = serde_json::to_value(T::output_schema()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
