@@ -1,14 +1,14 @@
 //! Writes the log: appended, on the disk before anybody hears of it, in a new file each day and whenever one is large.
 //!
-//! Whoever has a line puts it with those that wait, then wants the file. Who gets the file writes all that wait and
-//! waits for the disk once; the others find theirs done when their turn comes.
+//! Whoever has a line puts it with those that wait. Where nobody writes, he writes all that wait, and waits for the disk
+//! once; the others find theirs done, or their turn come.
 
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use serde_json::json;
@@ -29,10 +29,30 @@ const BEGINS: &[u8] = br#"{"number":"#;
 /// The audit log of a server.
 pub struct Sink {
     path: PathBuf,
-    waiting: Mutex<Vec<Waiting>>,
+    queue: Mutex<Queue>,
+    /// Rung when whoever writes is done.
+    turn: Condvar,
     book: Mutex<Book>,
     /// What the last attempt to write came to.
     is_well: AtomicBool,
+}
+
+/// Lines that nobody writes yet.
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Waiting>,
+    /// Whether somebody writes others now.
+    is_written: bool,
+}
+
+/// The turn of one who writes; over when it is dropped, whatever happens in between.
+struct Turn<'s>(&'s Sink);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.queue().is_written = false;
+        self.0.turn.notify_all();
+    }
 }
 
 /// A line that somebody waits for.
@@ -106,7 +126,8 @@ impl Sink {
         book.commit(&lines).map_err(fault)?;
         Ok(Self {
             path: path.to_owned(),
-            waiting: Mutex::default(),
+            queue: Mutex::default(),
+            turn: Condvar::new(),
             book: Mutex::new(book),
             is_well: AtomicBool::new(true),
         })
@@ -130,18 +151,25 @@ impl Sink {
     /// anew, and says how many are missing.
     pub fn record(&self, line: Line) -> Result<()> {
         let outcome = Arc::new(OnceLock::new());
-        // Of the two locks, neither leaves anything half done: a panic within has not happened yet where it is taken again.
-        let waiting = || self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting().push(Waiting { line, outcome: Arc::clone(&outcome) });
-        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        if outcome.get().is_none() {
-            let batch = std::mem::take(&mut *waiting());
+        let mut queue = self.queue();
+        queue.waiting.push(Waiting { line, outcome: Arc::clone(&outcome) });
+        while outcome.get().is_none() {
+            if queue.is_written {
+                queue = self.turn.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            queue.is_written = true;
+            let batch = std::mem::take(&mut queue.waiting);
+            drop(queue);
+            let turn = Turn(self);
             let lines: Vec<&Line> = batch.iter().map(|waiting| &waiting.line).collect();
-            let trouble = self.write(&mut book, &lines).err();
-            for one in batch {
+            let trouble = self.write(&mut self.book(), &lines).err();
+            for one in &batch {
                 // Set once: it was taken out of those that wait.
                 let _ = one.outcome.set(trouble.clone());
             }
+            drop(turn);
+            break;
         }
         match outcome.get() {
             Some(None) => Ok(()),
@@ -158,8 +186,7 @@ impl Sink {
         if self.is_well() {
             return Ok(());
         }
-        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
-        self.write(&mut book, &[]).map_err(|trouble| self.fault(&trouble))
+        self.write(&mut self.book(), &[]).map_err(|trouble| self.fault(&trouble))
     }
 
     /// Whether the last line could be written. Never blocks.
@@ -172,6 +199,15 @@ impl Sink {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    // Neither lock leaves anything half done: what panics while it is held has not changed what it guards.
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self, book: &mut Book, lines: &[&Line]) -> Result<(), String> {
