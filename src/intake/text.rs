@@ -62,10 +62,10 @@ impl Bytes {
     fn read(&mut self, into: &mut [u8]) -> Result<usize> {
         let mut filled = 0;
         while let Some(space) = into.get_mut(filled..).filter(|space| !space.is_empty()) {
+            self.task.check()?;
             match self.file.read(space) {
                 Ok(0) => break,
                 Ok(count) => {
-                    self.task.check()?;
                     if !self.again {
                         self.hashed.add(space.get(..count).unwrap_or_default());
                         self.task.advance(count as u64);

@@ -524,7 +524,11 @@ impl Seen {
         }
         let marks = [DecimalMark::Point, DecimalMark::Comma];
         let numbers = marks.map(|mark| money::parse(text, mark).is_ok());
-        let dates = dates.each_ref().map(|dates| dates.parse(text, Edge::Start).is_ok());
+        // 1000.10 could be a month, but is an amount.
+        let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let is_decimal =
+            text.split_once(['.', ',']).is_some_and(|(whole, part)| is_digits(whole) && is_digits(part));
+        let dates = dates.each_ref().map(|dates| !is_decimal && dates.parse(text, Edge::Start).is_ok());
         for (count, is) in self.numbers.iter_mut().zip(numbers).chain(self.dates.iter_mut().zip(dates)) {
             *count += u64::from(is);
         }

@@ -536,6 +536,7 @@ fn an_export_is_what_the_filters_let_pass_and_overwrites_nothing() {
         (column("variance")["looks_like"].clone(), column("vendor")["examples"].clone()),
         (json!("number"), json!(["'=GAMMA"]))
     );
+    assert_eq!(column("amount_invoiced")["looks_like"], "number", "1000.10 is no month");
     let variances = super::support::column(&table, "variance");
     let shortest = |text: &str| text.parse::<f64>().unwrap().to_string();
     assert_eq!(column("variance")["examples"][0], shortest(variances[0]));
