@@ -89,7 +89,7 @@ impl Settings {
                 .at(path.display())
                 .expected("a [serve] table; docs/serve.md has one to start from")
         })?;
-        Ok(Self { base, ..settings })
+        Self { base, ..settings }.checked()
     }
 
     /// Reads `[serve]` of `path` for a pipe, which can do without it.
@@ -98,14 +98,24 @@ impl Settings {
     /// As [`Settings::load`].
     pub fn for_pipe(path: &Path) -> Result<Self> {
         let (settings, base) = config::serve::<Self>(path)?;
-        Ok(Self { base, ..settings.unwrap_or_default() })
+        Self { base, ..settings.unwrap_or_default() }.checked()
+    }
+
+    fn checked(self) -> Result<Self> {
+        // Its folder is closed to tools, with all that is put aside in it.
+        if self.audit.file.parent().is_none_or(|folder| folder.as_os_str().is_empty()) {
+            return Err(Fault::new(Kind::Configuration, "the audit log has no folder of its own")
+                .at("[serve.audit] file")
+                .value(self.audit.file.display())
+                .expected("a file in a folder that holds nothing else, such as \"audit/audit.jsonl\""));
+        }
+        Ok(self)
     }
 
     /// What lies below the roots and is nobody's to name: the audit log, and the key of the certificate.
     #[must_use]
     pub fn closed(&self) -> Vec<PathBuf> {
-        let audit = self.audit.file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let audit = audit.map_or_else(|| self.audit.file.clone(), Path::to_owned);
+        let audit = self.audit.file.parent().map(Path::to_owned).unwrap_or_default();
         self.tls.iter().map(|tls| tls.key.clone()).chain([audit]).collect()
     }
 

@@ -73,6 +73,10 @@ struct Telling {
 }
 
 impl Task for Telling {
+    fn is_cancelled(&self) -> bool {
+        self.watch.is_cancelled()
+    }
+
     fn advance(&self, done: u64) {
         let own = self.done.fetch_add(done, Ordering::Relaxed) + done;
         self.watch.0.done.fetch_add(done, Ordering::Relaxed);
