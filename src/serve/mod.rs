@@ -39,6 +39,7 @@ use std::time::{Duration, SystemTime};
 use rmcp::{ServerHandler, ServiceExt as _};
 use tokio_util::sync::CancellationToken;
 
+use self::audit::{AuditSettings, Sink};
 use self::auth::{Policy, Scopes};
 use self::call::Desk;
 use self::confirm::Confirmations;
@@ -118,7 +119,8 @@ impl Server {
         let known: Vec<&str> = tools::all(true).iter().map(|tool| tool.name).collect();
         let offered: Vec<&str> = tools::all(settings.writes).iter().map(|tool| tool.name).collect();
         let scopes = Scopes::new(&settings.scopes, &known, &offered)?;
-        Self::with(settings, config, scopes, &known)
+        let audit = settings.audit.open(&settings.base)?;
+        Self::with(settings, config, scopes, &known, audit)
     }
 
     /// For whoever holds the other end of a pipe: as `[serve]` says, if there is one, and without scopes.
@@ -127,15 +129,19 @@ impl Server {
     /// As [`Server::new`].
     pub fn for_pipe(config: &std::path::Path) -> Result<Self> {
         let known: Vec<&str> = tools::all(true).iter().map(|tool| tool.name).collect();
-        Self::with(
-            Settings::for_pipe(config)?,
-            config.to_owned(),
-            Scopes::new(&BTreeMap::new(), &known, &[])?,
-            &known,
-        )
+        let settings = Settings::for_pipe(config)?;
+        let scopes = Scopes::new(&BTreeMap::new(), &known, &[])?;
+        let audit = audit_of_pipe(&settings)?;
+        Self::with(settings, config.to_owned(), scopes, &known, audit)
     }
 
-    fn with(settings: Settings, config: PathBuf, scopes: Scopes, known: &[&str]) -> Result<Self> {
+    fn with(
+        settings: Settings,
+        config: PathBuf,
+        scopes: Scopes,
+        known: &[&str],
+        audit: Sink,
+    ) -> Result<Self> {
         settings.limits.check_tools(known)?;
         let now = SystemTime::now();
         // Periods of grants are days where the reconciliation is.
@@ -148,7 +154,7 @@ impl Server {
             policy: Policy::new(&settings.policy, known, &zone, now)?,
             roots: Roots::new(&settings.base, &settings.roots, &settings.closed())?,
             limits: Arc::new(Limits::new(&settings.limits)?),
-            audit: Arc::new(settings.audit.open(&settings.base)?),
+            audit: Arc::new(audit),
             metrics: Arc::new(Metrics::new()),
             confirmations: Confirmations::new()?,
             tools: tools::all(settings.writes),
@@ -207,6 +213,24 @@ impl Server {
         show(&Listening { url, address: http.address(), admin: http.admin_address() });
         runtime()?.block_on(http.serve(handler, desk.closing.clone()))
     }
+}
+
+/// So many agents may be served by a pipe each, out of one folder.
+const PIPES: usize = 16;
+
+/// The audit log of a pipe. Several agents of one person start a server each, and each needs a chain of its own: the configured
+/// one, or else one in a folder beside it, the first that no other server writes.
+fn audit_of_pipe(settings: &Settings) -> Result<Sink> {
+    let own = settings.audit.open(&settings.base);
+    let (Some(folder), Some(name)) = (settings.audit.file.parent(), settings.audit.file.file_name()) else {
+        return own;
+    };
+    let others = (2..=PIPES).map(|number| AuditSettings {
+        file: folder.join(format!("pipe-{number}")).join(name),
+        ..settings.audit.clone()
+    });
+    // Where none can be had, the reason is that of the first.
+    own.or_else(|fault| others.into_iter().find_map(|other| other.open(&settings.base).ok()).ok_or(fault))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

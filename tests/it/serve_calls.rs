@@ -208,3 +208,36 @@ fn a_write_is_confirmed_for_exactly_this_call_and_once() {
     let (result, lines) = served.lines_of(|| served.call(&token, "export_report", &arguments));
     refused(&result, &lines, "cannot-confirm");
 }
+
+#[test]
+fn several_agents_are_served_out_of_one_folder_each_with_a_chain_of_its_own() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let folder = folder("");
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}});
+    let started: Vec<_> = (0..3)
+        .map(|_| {
+            let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_tieout"))
+                .args(["mcp", "serve", "--stdio"])
+                .current_dir(folder.path())
+                .stdin(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            writeln!(child.stdin.as_mut().unwrap(), "{hello}").unwrap();
+            let mut line = String::new();
+            BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+            assert!(line.contains("\"protocolVersion\":\"2025-11-25\""), "{line}");
+            child
+        })
+        .collect();
+    for mut child in started {
+        drop(child.stdin.take());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    }
+    for log in ["audit.jsonl", "pipe-2/audit.jsonl", "pipe-3/audit.jsonl"] {
+        let log = folder.path().join(".tieout/audit").join(log);
+        let verified = super::support::tieout().args(["audit", "verify"]).arg(&log).output().unwrap();
+        assert_eq!(verified.status.code(), Some(0), "{}", log.display());
+    }
+}
