@@ -45,19 +45,24 @@ pub const COLUMNS: [&str; 30] = [
     "pattern",
 ];
 
-/// The cells of one discrepancy, as many as there are [`COLUMNS`]; reused from one to the next.
+/// The cells of discrepancies, as many of each as there are [`COLUMNS`].
 #[derive(Default)]
 pub(super) struct Cells {
     text: String,
-    /// By column, where its text ends.
+    /// By cell, where its text ends.
     ends: Vec<usize>,
 }
 
 impl Cells {
-    /// The cells, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, &end)| self.text.get(start..end).unwrap_or_default())
+    /// The cells of the discrepancy that was added as that number, in order.
+    pub(super) fn line(&self, number: usize) -> impl Iterator<Item = &str> {
+        let first = number * COLUMNS.len();
+        let mut start = first.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.ends.iter().skip(first).take(COLUMNS.len()).map(move |&end| {
+            let cell = self.text.get(start..end).unwrap_or_default();
+            start = end;
+            cell
+        })
     }
 
     /// Appends a cell: what `fill` appends to the text.
@@ -85,8 +90,8 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Puts the cells of `discrepancy` in the place of those that are there.
-    pub(super) fn fill(&self, cells: &mut Cells, discrepancy: &Discrepancy) {
+    /// Appends the cells of `discrepancy`.
+    pub(super) fn add(&self, cells: &mut Cells, discrepancy: &Discrepancy) {
         let report = self.report;
         let view = View { book: report.book, discrepancy };
         let Figures { amount: amount_invoiced, quantity: quantity_invoiced, price: price_invoiced } =
@@ -94,8 +99,6 @@ impl<'a> Lines<'a> {
         let Figures { amount: amount_settled, quantity: quantity_settled, price: price_settled } =
             discrepancy.figures.settled;
         let with_time = view.has_time();
-        cells.text.clear();
-        cells.ends.clear();
         cells.cell(|text| text.push_str(&discrepancy.id));
         cells.cell(|text| text.push_str(discrepancy.kind.name()));
         cells.cell(|text| text.push_str(discrepancy.cause.as_deref().unwrap_or_default()));

@@ -1,9 +1,10 @@
 //! In: an [`Outcome`] and the [`Book`] it speaks of. Out: bytes. Never: decides
 //! anything, or leaves half a file where a reader could find it.
 //!
-//! To add a format: add a file with a function of the shape of [`Writer`], and a line in [`Format`].
+//! To add a format: add a file with a [`Form`](discrepancies::Form), and a line in [`Format`].
 
 mod csv;
+mod discrepancies;
 mod documents;
 mod explained;
 mod idle;
@@ -16,11 +17,14 @@ mod screen;
 mod summary;
 mod table;
 
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use serde::Serializer;
+use tempfile::NamedTempFile;
 
+use self::discrepancies::Form;
 use crate::fault::{Fault, Kind, Result};
 use crate::judge::{Discrepancy, Outcome, Tolerance};
 use crate::matching::{Book, Pass};
@@ -117,15 +121,13 @@ fn as_text<S: Serializer>(value: &Option<Decimal>, serializer: S) -> Result<S::O
     serializer.serialize_str(&value.map(money::shown).unwrap_or_default())
 }
 
-type Writer = fn(&Report<'_>, &mut dyn Write) -> anyhow::Result<()>;
-
 impl Format {
     const ALL: [Self; 2] = [Self::Csv, Self::Json];
 
-    const fn file(self) -> (&'static str, Writer) {
+    const fn form(self) -> Form {
         match self {
-            Self::Csv => ("discrepancies.csv", csv::write),
-            Self::Json => ("discrepancies.json", json::write),
+            Self::Csv => csv::FORM,
+            Self::Json => json::FORM,
         }
     }
 }
@@ -137,36 +139,43 @@ impl Format {
 /// # Errors
 /// [`Kind::Output`] where a file cannot be written; what stood there before stays as it was.
 pub fn write(report: &Report<'_>, directory: &Path, formats: &[Format]) -> Result<Vec<PathBuf>> {
+    type Writer = fn(&Report<'_>, &mut dyn Write) -> anyhow::Result<()>;
+    const OTHERS: [(&str, Writer); 3] = [
+        ("documents.csv", documents::write),
+        ("rejects.csv", rejects::write),
+        ("summary.json", summary::write),
+    ];
     std::fs::create_dir_all(directory).map_err(|error| {
         Fault::new(Kind::Output, "the output directory cannot be made")
             .at(directory.display())
             .because(error)
             .next("choose another with --output or [report] directory")
     })?;
-    let discrepancies = formats.iter().map(|format| format.file());
-    let files = discrepancies.chain([
-        ("documents.csv", documents::write as Writer),
-        ("rejects.csv", rejects::write as Writer),
-        ("summary.json", summary::write as Writer),
-    ]);
     // All are whole before the first gets its name.
-    let ready = files
-        .map(|(name, writer)| {
-            let path = directory.join(name);
-            let file = write_aside(directory, |out| writer(report, out)).map_err(|error| {
-                Fault::new(Kind::Output, "the report cannot be written")
-                    .at(path.display())
-                    .because(error)
-                    .next("make room, or choose another place with --output; earlier reports were left as they are")
-            })?;
-            Ok((path, file))
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let (discrepancies, others) = rayon::join(
+        || {
+            let forms = formats.iter().map(|format| format.form());
+            let mut files = forms
+                .map(|form| Ok((form, Aside::open(directory, form.file)?)))
+                .collect::<Result<Vec<_>>>()?;
+            discrepancies::write(report, &mut files)?;
+            files.into_par_iter().map(|(_, file)| file.close()).collect::<Result<Vec<_>>>()
+        },
+        || {
+            let write = |(name, writer): (&str, Writer)| {
+                let mut file = Aside::open(directory, name)?;
+                file.add(|out| writer(report, out))?;
+                file.close()
+            };
+            OTHERS.into_par_iter().map(write).collect::<Result<Vec<_>>>()
+        },
+    );
+    let ready = [discrepancies?, others?].into_iter().flatten();
     // What an earlier run wrote and this one does not would contradict it.
     for stale in Format::ALL.iter().filter(|format| !formats.contains(format)) {
-        let path = directory.join(stale.file().0);
+        let path = directory.join(stale.form().file);
         match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(Fault::new(Kind::Output, "the report of an earlier run cannot be removed")
                     .at(path.display())
                     .because(error)
@@ -176,7 +185,6 @@ pub fn write(report: &Report<'_>, directory: &Path, formats: &[Format]) -> Resul
         }
     }
     ready
-        .into_iter()
         .map(|(path, file)| match file.persist(&path) {
             Ok(_) => Ok(path),
             Err(error) => Err(Fault::new(Kind::Output, "the report cannot be put in its place")
@@ -221,7 +229,7 @@ pub fn check_file(path: &Path) -> Result<()> {
         // What is no file is not touched before its time: to open a pipe waits for its reader.
         Ok(existing) if !existing.is_file() && !existing.is_dir() => Ok(()),
         Ok(existing) if existing.is_dir() => {
-            Err(unwritable(path, std::io::Error::from(std::io::ErrorKind::IsADirectory).into()))
+            Err(unwritable(path, io::Error::from(io::ErrorKind::IsADirectory).into()))
         }
         _ => {
             let target = path.canonicalize().unwrap_or_else(|_| path.into());
@@ -263,19 +271,58 @@ fn unwritable(path: &Path, error: anyhow::Error) -> Fault {
 fn write_aside(
     directory: &Path,
     fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>,
-) -> anyhow::Result<tempfile::NamedTempFile> {
+) -> anyhow::Result<NamedTempFile> {
+    let mut out = open_aside(directory)?;
+    fill(&mut out)?;
+    Ok(close_aside(out)?)
+}
+
+fn open_aside(directory: &Path) -> io::Result<BufWriter<NamedTempFile>> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".tieout-").suffix(".partial");
     // Reports are for others to read; the default of temporary files is to hide them.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file = builder.tempfile_in(directory)?;
-    let mut out = BufWriter::new(file.as_file_mut());
-    fill(&mut out)?;
-    out.flush()?;
-    drop(out);
+    builder.tempfile_in(directory).map(BufWriter::new)
+}
+
+fn close_aside(out: BufWriter<NamedTempFile>) -> io::Result<NamedTempFile> {
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.as_file().sync_all()?;
     Ok(file)
+}
+
+/// A report under a temporary name beside its own, until all reports are whole.
+struct Aside {
+    path: PathBuf,
+    out: BufWriter<NamedTempFile>,
+}
+
+impl Aside {
+    fn open(directory: &Path, name: &str) -> Result<Self> {
+        let path = directory.join(name);
+        let out = open_aside(directory).map_err(|error| unwritten(&path, error))?;
+        Ok(Self { path, out })
+    }
+
+    fn add(&mut self, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> Result<()> {
+        fill(&mut self.out).map_err(|error| unwritten(&self.path, error))
+    }
+
+    /// The file, whole, and where it belongs.
+    fn close(self) -> Result<(PathBuf, NamedTempFile)> {
+        match close_aside(self.out) {
+            Ok(file) => Ok((self.path, file)),
+            Err(error) => Err(unwritten(&self.path, error)),
+        }
+    }
+}
+
+fn unwritten(path: &Path, error: impl Into<anyhow::Error>) -> Fault {
+    Fault::new(Kind::Output, "the report cannot be written")
+        .at(path.display())
+        .because(error)
+        .next("make room, or choose another place with --output; earlier reports were left as they are")
 }
 
 #[cfg(all(test, unix))]

@@ -163,10 +163,10 @@ pub(super) fn discrepancy_table(report: &Report<'_>, width: u16, limit: usize) -
     let header: Vec<(&str, CellAlignment)> = header.iter().map(|(name, at)| (name.as_str(), *at)).collect();
     let mut table = bare(width, &header);
     let lines = Lines::of(report);
-    let mut cells = Cells::default();
     for discrepancy in report.listed().take(limit) {
-        lines.fill(&mut cells, discrepancy);
-        let cells: Vec<&str> = cells.iter().collect();
+        let mut cells = Cells::default();
+        lines.add(&mut cells, discrepancy);
+        let cells: Vec<&str> = cells.line(0).collect();
         let [_, kind, cause, vendor, _, deal, charge, location, start, end, .., explanation, _, _] =
             cells.as_slice()
         else {
