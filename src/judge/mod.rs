@@ -11,6 +11,7 @@ mod figures;
 mod identity;
 mod kind;
 mod patterns;
+mod said;
 mod tolerance;
 mod totals;
 mod versions;

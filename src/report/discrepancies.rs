@@ -47,8 +47,8 @@ pub(super) fn write(report: &Report<'_>, files: &mut [(Form, Aside)]) -> Result<
     if files.is_empty() {
         return Ok(());
     }
-    let lines = Lines::of(report);
     let listed: Vec<&Discrepancy> = report.listed().collect();
+    let lines = Lines::of(report, &listed);
     let forms: Vec<Form> = files.iter().map(|(form, _)| *form).collect();
     let in_words = |(number, discrepancies): (usize, &[&Discrepancy])| {
         let mut cells = Cells::default();
