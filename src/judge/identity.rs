@@ -17,7 +17,7 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// Names all discrepancies: `D-` and twelve characters of a SHA-256 over what
 /// the entries say. Where several say exactly the same, `-2`, `-3` … follow.
-pub(super) fn name(book: &Book<'_>, mut discrepancies: Vec<Box<Discrepancy>>) -> Vec<Box<Discrepancy>> {
+pub(super) fn name(book: &Book<'_>, discrepancies: &mut [Box<Discrepancy>]) {
     let mut order: Vec<(u128, usize)> = discrepancies
         .par_iter_mut()
         .enumerate()
@@ -36,7 +36,6 @@ pub(super) fn name(book: &Book<'_>, mut discrepancies: Vec<Box<Discrepancy>>) ->
             }
         }
     }
-    discrepancies
 }
 
 /// The first characters of an identity as a number, whose order is that of the identities as far as they go.

@@ -264,7 +264,11 @@ impl<'a> Judge<'a> {
         outcome.control.check()?;
         outcome.passes = passes;
         outcome.discrepancies.extend(totals::wrong(book));
-        outcome.discrepancies = in_order(identity::name(book, outcome.discrepancies));
+        identity::name(book, &mut outcome.discrepancies);
+        // What tells most apart stands beside each, so that sorting looks at few of them.
+        let mut ranked: Vec<_> = outcome.discrepancies.into_par_iter().map(|of| (rank(&of), of)).collect();
+        ranked.par_sort_unstable_by(|(a, of_a), (b, of_b)| a.cmp(b).then_with(|| of_a.id.cmp(&of_b.id)));
+        outcome.discrepancies = ranked.into_par_iter().map(|(_, of)| of).collect();
         cause::name(book, &rules, &mut outcome.discrepancies);
         outcome.patterns = patterns::mine(book, rules.keys, &outcome.discrepancies);
         for (number, pattern) in outcome.patterns.iter().enumerate() {
@@ -403,15 +407,10 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// The largest variance first, then by identity, the start of which tells most apart.
-fn in_order(discrepancies: Vec<Box<Discrepancy>>) -> Vec<Box<Discrepancy>> {
-    let key = |of: Box<Discrepancy>| {
-        let size = Reverse(of.variance.map(|variance| variance.total.abs()));
-        ((size, identity::start(&of.id)), of)
-    };
-    let mut keyed: Vec<_> = discrepancies.into_par_iter().map(key).collect();
-    keyed.par_sort_unstable_by(|(a, of_a), (b, of_b)| a.cmp(b).then_with(|| of_a.id.cmp(&of_b.id)));
-    keyed.into_par_iter().map(|(_, of)| of).collect()
+/// The largest variance first, then by the start of the identity.
+fn rank(discrepancy: &Discrepancy) -> (Reverse<Option<Decimal>>, u128) {
+    let size = discrepancy.variance.map(|variance| variance.total.abs());
+    (Reverse(size), identity::start(&discrepancy.id))
 }
 
 impl Rules<'_> {

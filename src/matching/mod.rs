@@ -55,6 +55,8 @@ pub enum How {
     Unweighed,
     /// One entry for which the other side has entries under one key, none of which fits.
     Unfit,
+    /// One entry for which the other side has entries under one key, all of which others of its own side took.
+    Outnumbered,
 }
 
 /// Entries that belong together.
@@ -216,7 +218,11 @@ pub fn run<T: Default + Send>(
         let share = |left: &[(u32, Option<u32>)]| {
             let mut part = T::default();
             for (entry, original) in left {
-                let alone = if open.stage(side, *entry) == Stage::Met { How::Unfit } else { How::Alone };
+                let alone = match open.stage(side, *entry) {
+                    Stage::Met => How::Unfit,
+                    Stage::Outnumbered => How::Outnumbered,
+                    Stage::Open | Stage::Closed => How::Alone,
+                };
                 let how = original.map_or(alone, How::Duplicate);
                 task.advance(1);
                 sink(&Group::alone(side, std::slice::from_ref(entry), how), &mut part);
@@ -264,9 +270,8 @@ fn match_runs(
                 }
                 (Compare::Lines | Compare::Totals, _) => totals::total(book, &invoices, &settlements, claim),
             }
-            if !pass.is_exact() {
-                open.meet(&invoices, &settlements);
-            }
+            let met = if pass.is_exact() { Stage::Outnumbered } else { Stage::Met };
+            open.set([&invoices, &settlements], met);
         });
     }
 }
@@ -289,6 +294,8 @@ enum Stage {
     Open,
     /// A pass has looked at it beside entries of the other side, and taken it for none of them.
     Met,
+    /// The same, and each of them was taken for another one.
+    Outnumbered,
 }
 
 /// Which entries no pass has taken yet, as the numbers of their stages. Threads write to it at once: never of one entry, which
@@ -338,10 +345,6 @@ impl Open {
         self.set([group.invoices, group.settlements], Stage::Closed);
     }
 
-    fn meet(&self, invoices: &[u32], settlements: &[u32]) {
-        self.set([invoices, settlements], Stage::Met);
-    }
-
     fn candidates(&self, book: &Book<'_>, key: &[KeyPart]) -> Vec<Candidate> {
         let of = |side| {
             let mut hasher = book.hasher(side, key);
@@ -359,6 +362,7 @@ fn known(stage: &AtomicU8) -> Stage {
     match stage.load(Ordering::Relaxed) {
         stage if stage == Stage::Open as u8 => Stage::Open,
         stage if stage == Stage::Met as u8 => Stage::Met,
+        stage if stage == Stage::Outnumbered as u8 => Stage::Outnumbered,
         _ => Stage::Closed,
     }
 }

@@ -43,13 +43,15 @@ struct Case<'a> {
     discrepancy: &'a Discrepancy,
 }
 
+type AcrossAll = fn(&Leftovers<'_>) -> Vec<(usize, Cause)>;
+
 /// How causes are found.
 enum Look {
     /// In the figures of one discrepancy.
     Alone(&'static [fn(&Case<'_>) -> Option<Cause>]),
     /// Among all that does not tie: the numbers of discrepancies, with their cause. Those that stand together do not see which causes
     /// the others of them name, and are looked for at once.
-    Across(&'static [fn(&Leftovers<'_>) -> Vec<(usize, Cause)>]),
+    Across(&'static [AcrossAll]),
 }
 
 /// All causes, in the order in which they are tried.
