@@ -91,7 +91,9 @@ impl Printer {
 
     /// The summary, then the discrepancies.
     pub(super) fn outcome(&mut self, report: &Report<'_>, limit: usize) {
-        self.line(&screen(report, self.width, limit));
+        if !self.quiet {
+            self.line(&screen(report, self.width, limit));
+        }
     }
 
     /// One discrepancy, explained.

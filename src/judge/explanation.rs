@@ -162,6 +162,16 @@ impl Teller<'_> {
             Kind::Unbilled if self.discrepancy.how == How::Unfit => {
                 format!("Settled {amount_settled}, but no invoice line with its key fits it.")
             }
+            Kind::Unsettled if self.discrepancy.how == How::Outnumbered => {
+                format!(
+                    "Billed {amount_billed}, but other invoice lines took every settlement record with its key."
+                )
+            }
+            Kind::Unbilled if self.discrepancy.how == How::Outnumbered => {
+                format!(
+                    "Settled {amount_settled}, but other settlement records took every invoice line with its key."
+                )
+            }
             Kind::Unsettled => format!("Billed {amount_billed}, but no settlement record has this key."),
             Kind::Unbilled => format!("Settled {amount_settled}, but no invoice line has this key."),
             Kind::Currency => format!(

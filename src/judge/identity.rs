@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use rayon::iter::{IntoParallelRefMutIterator as _, ParallelIterator as _};
+use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefMutIterator as _, ParallelIterator as _};
 use rayon::slice::ParallelSliceMut as _;
 use sha2::{Digest as _, Sha256};
 
@@ -18,22 +18,31 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// Names all discrepancies: `D-` and twelve characters of a SHA-256 over what
 /// the entries say. Where several say exactly the same, `-2`, `-3` … follow.
 pub(super) fn name(book: &Book<'_>, discrepancies: &mut [Box<Discrepancy>]) {
-    discrepancies
+    let mut order: Vec<(u128, usize)> = discrepancies
         .par_iter_mut()
-        .for_each_init(Facts::default, |facts, discrepancy| discrepancy.id = facts.id(book, discrepancy));
+        .enumerate()
+        .map_init(Facts::default, |facts, (number, discrepancy)| {
+            discrepancy.id = facts.id(book, discrepancy);
+            // As long as it has no number behind it, its start is all of it.
+            (start(&discrepancy.id), number)
+        })
+        .collect();
     // Those that say the same, in the order in which they stand.
-    let mut order: Vec<u32> = (0..).zip(&*discrepancies).map(|(number, _)| number).collect();
-    let id = |number: u32| discrepancies.get(number as usize).map_or("", |discrepancy| &discrepancy.id);
-    order.par_sort_by(|&a, &b| id(a).cmp(id(b)));
-    let same: Vec<Vec<u32>> =
-        order.chunk_by(|&a, &b| id(a) == id(b)).filter(|run| run.len() > 1).map(<[u32]>::to_vec).collect();
-    for run in same {
-        for (copy, number) in (1..).zip(run).skip(1) {
-            if let Some(discrepancy) = discrepancies.get_mut(number as usize) {
+    order.par_sort_unstable();
+    for run in order.chunk_by(|a, b| a.0 == b.0) {
+        for (copy, &(_, number)) in (1..).zip(run).skip(1) {
+            if let Some(discrepancy) = discrepancies.get_mut(number) {
                 let _ = write!(discrepancy.id, "-{copy}");
             }
         }
     }
+}
+
+/// The first characters of an identity as a number, whose order is that of the identities as far as they go.
+pub(super) fn start(id: &str) -> u128 {
+    let mut bytes = [0; 16];
+    bytes.iter_mut().zip(id.bytes()).for_each(|(byte, of_id)| *byte = of_id);
+    u128::from_be_bytes(bytes)
 }
 
 /// What the entries of a discrepancy say, one after another; reused from one discrepancy to the next.

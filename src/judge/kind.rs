@@ -96,10 +96,10 @@ pub(super) fn find(judge: &Judge<'_>, group: &Group<'_>, figures: &Both) -> Foun
             return Found::Differs(Kind::Ambiguous, None);
         }
         How::Duplicate(_) => return Found::Differs(Kind::Duplicate, None),
-        How::Alone | How::Unfit if group.settlements.is_empty() => {
+        How::Alone | How::Unfit | How::Outnumbered if group.settlements.is_empty() => {
             return Found::Differs(Kind::Unsettled, None);
         }
-        How::Alone | How::Unfit => return Found::Differs(Kind::Unbilled, None),
+        How::Alone | How::Unfit | How::Outnumbered => return Found::Differs(Kind::Unbilled, None),
         How::Lines | How::Totals => {}
     }
     if stays_apart(judge.book, group, figures) {

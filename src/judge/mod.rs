@@ -11,6 +11,7 @@ mod figures;
 mod identity;
 mod kind;
 mod patterns;
+mod said;
 mod tolerance;
 mod totals;
 mod versions;
@@ -18,6 +19,7 @@ mod versions;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use rayon::slice::ParallelSliceMut as _;
 
 pub use self::arithmetic::{Held, weigh};
@@ -221,57 +223,62 @@ impl<'a> Judge<'a> {
         self.outcome.join(settled);
     }
 
-    /// Gives `group` its verdict.
-    pub fn judge(&mut self, group: &Group<'_>) {
+    /// Gives `group` its verdict, which goes to `outcome`.
+    pub fn judge(&self, group: &Group<'_>, outcome: &mut Outcome) {
         let figures = (!self.ties_at_first_sight(group))
             .then(|| figures::both(self.book, &self.rules, group.invoices, group.settlements));
         let conversion = figures.as_ref().and_then(|figures| figures.conversion.as_ref());
         if let Some(conversion) = conversion.filter(|conversion| conversion.is_complete()) {
-            self.outcome.converted += 1;
-            self.outcome.by_previous += u64::from(conversion.is_by_previous());
+            outcome.converted += 1;
+            outcome.by_previous += u64::from(conversion.is_by_previous());
         }
         let class = match figures.map_or(Verdict::Matched, |figures| self.verdict(group, figures)) {
             Verdict::Matched => {
-                self.outcome.matched += 1;
+                outcome.matched += 1;
                 Class::Matched
             }
             Verdict::Within(tolerance, weighed) => {
-                self.outcome.count_within(tolerance, &weighed);
+                outcome.count_within(tolerance, &weighed);
                 Class::WithinTolerance
             }
             Verdict::Discrepancy(discrepancy) => {
-                self.outcome.discrepancies.push(discrepancy);
+                outcome.discrepancies.push(discrepancy);
                 Class::Discrepant
             }
         };
         for (side, entries) in [(Side::Invoice, group.invoices), (Side::Settlement, group.settlements)] {
-            self.outcome.control.count(self.book.ledger(side), entries, class);
+            outcome.control.count(self.book.ledger(side), entries, class);
         }
     }
 
-    /// The outcome, when every entry has been judged.
+    /// The outcome, when every entry has been judged: what each of `parts` has counted, and their discrepancies, named and in order.
     ///
     /// # Errors
     /// [`crate::fault::Kind::Bug`] where the control totals do not balance.
-    pub fn finish(mut self, passes: Vec<PassCount>) -> Result<Outcome> {
-        self.outcome.control.check()?;
-        self.outcome.passes = passes;
-        self.outcome.discrepancies.extend(totals::wrong(self.book));
-        identity::name(self.book, &mut self.outcome.discrepancies);
-        let size = |discrepancy: &Discrepancy| discrepancy.variance.map(|variance| variance.total.abs());
-        self.outcome
-            .discrepancies
-            .par_sort_by(|a, b| (Reverse(size(a)), &a.id).cmp(&(Reverse(size(b)), &b.id)));
-        cause::name(self.book, &self.rules, &mut self.outcome.discrepancies);
-        self.outcome.patterns = patterns::mine(self.book, self.rules.keys, &self.outcome.discrepancies);
-        for (number, pattern) in self.outcome.patterns.iter().enumerate() {
+    pub fn finish(self, passes: Vec<PassCount>, parts: Vec<Outcome>) -> Result<Outcome> {
+        let Self { book, rules, mut outcome } = self;
+        for part in parts {
+            outcome.join(&part);
+            outcome.discrepancies.extend(part.discrepancies);
+        }
+        outcome.control.check()?;
+        outcome.passes = passes;
+        outcome.discrepancies.extend(totals::wrong(book));
+        identity::name(book, &mut outcome.discrepancies);
+        // What tells most apart stands beside each, so that sorting looks at few of them.
+        let mut ranked: Vec<_> = outcome.discrepancies.into_par_iter().map(|of| (rank(&of), of)).collect();
+        ranked.par_sort_unstable_by(|(a, of_a), (b, of_b)| a.cmp(b).then_with(|| of_a.id.cmp(&of_b.id)));
+        outcome.discrepancies = ranked.into_par_iter().map(|(_, of)| of).collect();
+        cause::name(book, &rules, &mut outcome.discrepancies);
+        outcome.patterns = patterns::mine(book, rules.keys, &outcome.discrepancies);
+        for (number, pattern) in outcome.patterns.iter().enumerate() {
             for &member in &pattern.discrepancies {
-                if let Some(discrepancy) = self.outcome.discrepancies.get_mut(member) {
+                if let Some(discrepancy) = outcome.discrepancies.get_mut(member) {
                     discrepancy.pattern.get_or_insert(number);
                 }
             }
         }
-        Ok(self.outcome)
+        Ok(outcome)
     }
 
     fn verdict(&self, group: &Group<'_>, figures: Both) -> Verdict {
@@ -398,6 +405,12 @@ impl<'a> Judge<'a> {
         };
         tolerated().is_some_and(|weighed| weighed.allows)
     }
+}
+
+/// The largest variance first, then by the start of the identity.
+fn rank(discrepancy: &Discrepancy) -> (Reverse<Option<Decimal>>, u128) {
+    let size = discrepancy.variance.map(|variance| variance.total.abs());
+    (Reverse(size), identity::start(&discrepancy.id))
 }
 
 impl Rules<'_> {

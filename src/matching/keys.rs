@@ -4,7 +4,10 @@
 //! equal hashes is checked against the keys themselves: a collision costs a
 //! moment, never a wrong match.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use rayon::slice::ParallelSliceMut as _;
 
 use super::Candidate;
 use crate::money::Decimal;
@@ -260,31 +263,40 @@ impl<'a> Book<'a> {
         }
     }
 
-    /// For each entry of `left`, the entry of its own side that it repeats, if
+    /// For each entry of `left`, in order, the entry of its own side that it repeats, if
     /// there is one: preferably one that is matched, else the first of the equals that are left.
-    pub(super) fn originals(
-        &self,
-        side: Side,
-        left: &[u32],
-        is_left: &dyn Fn(u32) -> bool,
-    ) -> Vec<Option<u32>> {
-        let mut originals: HashMap<_, u32> = HashMap::new();
-        let lines: Vec<_> = left.iter().map(|&entry| self.line(side, entry)).collect();
-        let wanted: HashSet<u64> = left.iter().map(|&entry| self.print(side, entry)).collect();
-        let candidates = if left.is_empty() { 0..0 } else { 0..self.ledger(side).len() };
-        for entry in candidates.filter(|&entry| wanted.contains(&self.print(side, entry))) {
-            let rank = |entry: u32| (is_left(entry), self.rank(side, entry));
-            originals
-                .entry(self.line(side, entry))
-                .and_modify(|original| {
-                    if rank(entry) < rank(*original) {
-                        *original = entry;
-                    }
-                })
-                .or_insert(entry);
+    pub(super) fn originals(&self, side: Side, left: &[u32]) -> Vec<Option<u32>> {
+        if left.is_empty() {
+            return Vec::new();
         }
-        let original = |(line, &entry)| originals.get(line).copied().filter(|&original| original != entry);
-        lines.iter().zip(left).map(original).collect()
+        // Most entries have no copy: the prints of all bring the few together that may have one.
+        let mut prints: Vec<(u64, u32)> = (0..self.ledger(side).len())
+            .into_par_iter()
+            .map(|entry| (self.print(side, entry), entry))
+            .collect();
+        prints.par_sort_unstable();
+        let is_left = |entry: u32| left.binary_search(&entry).is_ok();
+        let mut originals: HashMap<u32, u32> = HashMap::new();
+        for run in prints.chunk_by(|a, b| a.0 == b.0).filter(|run| run.len() > 1) {
+            let left_here: Vec<u32> =
+                run.iter().map(|&(_, entry)| entry).filter(|&entry| is_left(entry)).collect();
+            if left_here.is_empty() {
+                continue;
+            }
+            let rank = |entry: u32| (is_left(entry), self.rank(side, entry));
+            let mut first: HashMap<_, u32> = HashMap::new();
+            for &(_, entry) in run {
+                let known = first.entry(self.line(side, entry)).or_insert(entry);
+                if rank(entry) < rank(*known) {
+                    *known = entry;
+                }
+            }
+            originals.extend(left_here.into_iter().filter_map(|entry| {
+                let original = *first.get(&self.line(side, entry))?;
+                (original != entry).then_some((entry, original))
+            }));
+        }
+        left.iter().map(|entry| originals.get(entry).copied()).collect()
     }
 
     /// A hash of what is cheap to look up: most entries have no copy, and are done with after this.

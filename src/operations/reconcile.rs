@@ -254,11 +254,13 @@ impl Reconcile {
         let task = context.progress.task("matching", Unit::Entries, Some(entries));
         let mut judge = Judge::new(&book, rules);
         judge.take_over(&sifted.outcome);
-        let passes =
-            matching::run(&book, &settings.passes, sifted.pairs(), &*task, &mut |group| judge.judge(&group));
+        let (passes, parts) =
+            matching::run(&book, &settings.passes, sifted.pairs(), &*task, &|group, outcome| {
+                judge.judge(group, outcome);
+            });
         // What was cancelled is not all there is, and does not balance.
         context.progress.check()?;
-        let outcome = judge.finish(passes)?;
+        let outcome = judge.finish(passes, parts)?;
         drop(task);
 
         let period = settings.period.as_ref().map(ToString::to_string).unwrap_or_default();

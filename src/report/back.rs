@@ -34,7 +34,7 @@ impl Back {
     /// [`Kind::Usage`] where there is none, [`Kind::Input`] where it is not as tieout writes it.
     pub fn open(directory: &Path) -> Result<Self> {
         for format in [Format::Json, Format::Csv] {
-            let path = directory.join(format.file().0);
+            let path = directory.join(format.writing().file);
             let file = match File::open(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 file => file.map_err(|error| unreadable(&path, error))?,

@@ -1,47 +1,27 @@
 //! `discrepancies.csv`: one row per discrepancy.
 
 use std::borrow::Cow;
-use std::io::Write;
 
-use rayon::iter::ParallelIterator as _;
-use rayon::slice::ParallelSlice as _;
-
-use super::line::{Cells, Lines};
+use super::discrepancies::{Part, Writing};
 use super::{COLUMNS, Report};
-use crate::judge::Discrepancy;
 
-/// Discrepancies that are put into words at once, before they are written.
-const BATCH: usize = 4096;
+pub(super) const WRITING: Writing = Writing { file: "discrepancies.csv", head, part, foot: b"" };
 
-/// Writes the report.
-pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut header = ::csv::Writer::from_writer(&mut *out);
-    header.write_record(COLUMNS)?;
-    header.flush()?;
-    drop(header);
-    let lines = Lines::of(report);
-    let listed: Vec<&Discrepancy> = report.listed().collect();
-    for batch in listed.chunks(BATCH) {
-        let parts: Vec<anyhow::Result<Vec<u8>>> = batch
-            .par_chunks(BATCH / 16)
-            .map(|part| {
-                let mut writer = ::csv::Writer::from_writer(Vec::new());
-                let mut cells = Cells::default();
-                for discrepancy in part {
-                    lines.fill(&mut cells, discrepancy);
-                    for cell in cells.iter() {
-                        writer.write_field(neutral(cell).as_bytes())?;
-                    }
-                    writer.write_record(None::<&[u8]>)?;
-                }
-                Ok(writer.into_inner()?)
-            })
-            .collect();
-        for part in parts {
-            out.write_all(&part?)?;
+fn head() -> anyhow::Result<Vec<u8>> {
+    let mut writer = ::csv::Writer::from_writer(Vec::new());
+    writer.write_record(COLUMNS)?;
+    Ok(writer.into_inner()?)
+}
+
+fn part(_: &Report<'_>, part: &Part<'_>) -> anyhow::Result<Vec<u8>> {
+    let mut writer = ::csv::Writer::from_writer(Vec::new());
+    for (_, cells) in part.lines() {
+        for cell in cells {
+            writer.write_field(neutral(cell).as_bytes())?;
         }
+        writer.write_record(None::<&[u8]>)?;
     }
-    Ok(())
+    Ok(writer.into_inner()?)
 }
 
 /// `cell` such that no spreadsheet takes it for a formula: text that begins

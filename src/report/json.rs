@@ -1,17 +1,20 @@
 //! `discrepancies.json`: the same cells by name, the sources as lists, decimals
 //! as strings so that no reader makes doubles of them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write;
 
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::line::{self, Cells, Lines};
-use super::{COLUMNS, Report, rates_used};
+use super::discrepancies::{Part, Writing};
+use super::{COLUMNS, Report, line, rates_used};
 use crate::fault::{Fault, Kind, Result, is_unseen};
 use crate::judge::Discrepancy;
 use crate::normalise::Side;
+
+pub(super) const WRITING: Writing =
+    Writing { file: "discrepancies.json", head: || Ok(b"[".to_vec()), part, foot: b"\n]\n" };
 
 /// Any result as JSON, for programs that read what is printed. What cannot be seen, or moves a cursor, is escaped as JSON
 /// does it, so that the text is fit for a terminal and still says the same.
@@ -35,42 +38,52 @@ pub fn to_json(value: &impl Serialize) -> Result<String> {
     }))
 }
 
-/// Writes the report.
-pub(super) fn write(report: &Report<'_>, out: &mut dyn Write) -> anyhow::Result<()> {
-    out.write_all(b"[")?;
-    let lines = Lines::of(report);
-    let mut cells = Cells::default();
-    for (number, discrepancy) in report.listed().enumerate() {
-        out.write_all(if number == 0 { b"\n" } else { b",\n" })?;
-        lines.fill(&mut cells, discrepancy);
-        serde_json::to_writer(&mut *out, &object(report, discrepancy, &cells))?;
-    }
-    out.write_all(b"\n]\n")?;
-    Ok(())
+/// What stands under a name; nothing is null.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Cell<'a> {
+    Text(Option<&'a str>),
+    Sources(Vec<Source>),
+    Rates(Value),
 }
 
-fn object(report: &Report<'_>, discrepancy: &Discrepancy, cells: &Cells) -> Value {
-    let mut object: Map<String, Value> = COLUMNS
-        .iter()
-        .zip(cells.iter())
-        .map(|(&name, cell)| (name.to_owned(), if cell.is_empty() { Value::Null } else { cell.into() }))
-        .collect();
+/// Where an entry stands.
+#[derive(Serialize)]
+struct Source {
+    place: String,
+    /// A workbook stores doubles: the shortest decimal that reads back as the same one was taken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    read_from_doubles: Vec<&'static str>,
+}
+
+fn part(report: &Report<'_>, part: &Part<'_>) -> anyhow::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    for (number, (discrepancy, cells)) in part.lines().enumerate() {
+        out.extend_from_slice(if part.is_first && number == 0 { b"\n" } else { b",\n" });
+        serde_json::to_writer(&mut out, &object(report, discrepancy, cells))?;
+    }
+    Ok(out)
+}
+
+fn object<'a>(
+    report: &Report<'_>,
+    discrepancy: &Discrepancy,
+    cells: impl Iterator<Item = &'a str>,
+) -> BTreeMap<&'static str, Cell<'a>> {
+    let texts = cells.map(|cell| Cell::Text(Some(cell).filter(|cell| !cell.is_empty())));
+    let mut object: BTreeMap<&str, Cell<'_>> = COLUMNS.into_iter().zip(texts).collect();
     for (name, side) in [("invoice_source", Side::Invoice), ("settlement_source", Side::Settlement)] {
         let ledger = report.book.ledger(side);
-        let sources = line::sources(discrepancy, side).map(|entry| {
-            let doubles: Vec<&str> = ledger.doubles(entry).map(|role| role.name()).collect();
-            match doubles.as_slice() {
-                [] => json!({ "place": ledger.source(entry) }),
-                // A workbook stores doubles: the shortest decimal that reads back as the same one was taken.
-                doubles => json!({ "place": ledger.source(entry), "read_from_doubles": doubles }),
-            }
+        let sources = line::sources(discrepancy, side).map(|entry| Source {
+            place: ledger.source(entry),
+            read_from_doubles: ledger.doubles(entry).map(|role| role.name()).collect(),
         });
-        object.insert(name.to_owned(), Value::Array(sources.collect()));
+        object.insert(name, Cell::Sources(sources.collect()));
     }
     // Only where there was something to convert: most discrepancies are in one currency.
     let rates = rates_used(report.book, discrepancy);
     if !rates.is_empty() {
-        object.insert("rates".to_owned(), json!(rates));
+        object.insert("rates", Cell::Rates(json!(rates)));
     }
-    Value::Object(object)
+    object
 }

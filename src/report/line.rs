@@ -1,7 +1,9 @@
 //! A discrepancy as one line of text cells: the contract of `discrepancies.csv`.
 
-use std::collections::BTreeSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
+
+use rayon::iter::{IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::judge::{Discrepancy, Figures, Pattern, Variance, explain};
 use crate::matching::{Book, How};
@@ -48,19 +50,24 @@ pub const COLUMNS: [&str; 30] = [
     "pattern",
 ];
 
-/// The cells of one discrepancy, as many as there are [`COLUMNS`]; reused from one to the next.
+/// The cells of discrepancies, as many of each as there are [`COLUMNS`].
 #[derive(Default)]
 pub(super) struct Cells {
     text: String,
-    /// By column, where its text ends.
+    /// By cell, where its text ends.
     ends: Vec<usize>,
 }
 
 impl Cells {
-    /// The cells, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, &end)| self.text.get(start..end).unwrap_or_default())
+    /// The cells of the discrepancy that was added as that number, in order.
+    pub(super) fn line(&self, number: usize) -> impl Iterator<Item = &str> {
+        let first = number * COLUMNS.len();
+        let mut start = first.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.ends.iter().skip(first).take(COLUMNS.len()).map(move |&end| {
+            let cell = self.text.get(start..end).unwrap_or_default();
+            start = end;
+            cell
+        })
     }
 
     /// Appends a cell: what `fill` appends to the text.
@@ -77,28 +84,56 @@ pub(super) struct Lines<'a> {
     tolerances: Vec<String>,
     /// And patterns.
     patterns: Vec<String>,
+    /// And times.
+    times: HashMap<Instant, Time>,
+}
+
+/// A time in words.
+struct Time {
+    is_midnight: bool,
+    date: String,
+    with_time: String,
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn of(report: &'a Report<'a>) -> Self {
+    /// For these discrepancies.
+    pub(super) fn of(report: &'a Report<'a>, discrepancies: &[&Discrepancy]) -> Self {
+        let zone = report.book.zone();
+        let times = discrepancies
+            .par_iter()
+            .fold(HashSet::new, |mut times, discrepancy| {
+                times.extend(View { book: report.book, discrepancy }.times());
+                times
+            })
+            .reduce(HashSet::new, |mut all, times| {
+                all.extend(times);
+                all
+            });
+        let in_words = |at: Instant| Time {
+            is_midnight: zone.is_date(at),
+            date: zone.show(at, false),
+            with_time: zone.show(at, true),
+        };
         Self {
             report,
             tolerances: report.tolerances.iter().map(ToString::to_string).collect(),
             patterns: report.outcome.patterns.iter().map(Pattern::words).collect(),
+            times: times.into_par_iter().map(|at| (at, in_words(at))).collect(),
         }
     }
 
-    /// Puts the cells of `discrepancy` in the place of those that are there.
-    pub(super) fn fill(&self, cells: &mut Cells, discrepancy: &Discrepancy) {
+    /// Appends the cells of `discrepancy`.
+    pub(super) fn add(&self, cells: &mut Cells, discrepancy: &Discrepancy) {
         let report = self.report;
         let view = View { book: report.book, discrepancy };
         let Figures { amount: amount_invoiced, quantity: quantity_invoiced, price: price_invoiced } =
             discrepancy.figures.invoiced;
         let Figures { amount: amount_settled, quantity: quantity_settled, price: price_settled } =
             discrepancy.figures.settled;
-        let with_time = view.has_time();
-        cells.text.clear();
-        cells.ends.clear();
+        // Where any entry starts or ends at another time than midnight, times are shown, else dates.
+        let time = |at: Instant| self.times.get(&at);
+        let has_time = view.times().filter_map(time).any(|time| !time.is_midnight);
+        let time = |at: Instant| time(at).map_or("", |at| if has_time { &at.with_time } else { &at.date });
         cells.cell(|text| text.push_str(&discrepancy.id));
         cells.cell(|text| text.push_str(discrepancy.kind.name()));
         cells.cell(|text| text.push_str(discrepancy.cause.as_deref().unwrap_or_default()));
@@ -106,9 +141,7 @@ impl<'a> Lines<'a> {
             cells.cell(|text| view.text(role, text));
         }
         for at in [view.start(), view.end()] {
-            cells.cell(|text| {
-                text.push_str(&at.map(|at| report.book.zone().show(at, with_time)).unwrap_or_default());
-            });
+            cells.cell(|text| text.push_str(at.map_or("", time)));
         }
         cells.cell(|text| plain(quantity_invoiced, text));
         cells.cell(|text| plain(quantity_settled, text));
@@ -149,14 +182,6 @@ fn plain(value: Option<Decimal>, text: &mut String) {
     }
 }
 
-/// The currency of a discrepancy.
-#[must_use]
-pub(super) fn currency(report: &Report<'_>, discrepancy: &Discrepancy) -> String {
-    let mut text = String::new();
-    View { book: report.book, discrepancy }.text(Role::Currency, &mut text);
-    text
-}
-
 /// The entries that a discrepancy points to on one side: its own, then the one that it repeats.
 pub(super) fn sources(discrepancy: &Discrepancy, side: Side) -> impl Iterator<Item = u32> + '_ {
     let own = discrepancy.entries(side);
@@ -180,6 +205,14 @@ impl View<'_> {
             .flat_map(|side| self.discrepancy.entries(side).iter().map(move |&entry| (side, entry)))
     }
 
+    /// When the entries start and end, as far as they say so.
+    fn times(&self) -> impl Iterator<Item = Instant> + '_ {
+        self.entries().flat_map(|(side, entry)| {
+            let ledger = self.book.ledger(side);
+            [ledger.start(entry), ledger.end(entry)].into_iter().flatten()
+        })
+    }
+
     /// When the first of the entries starts.
     fn start(&self) -> Option<Instant> {
         self.entries().filter_map(|(side, entry)| self.book.ledger(side).start(entry)).min()
@@ -190,37 +223,8 @@ impl View<'_> {
         self.entries().filter_map(|(side, entry)| self.book.ledger(side).end(entry)).max()
     }
 
-    /// Whether any entry starts or ends at another time than midnight: then times are shown, else dates.
-    fn has_time(&self) -> bool {
-        self.entries().any(|(side, entry)| {
-            let ledger = self.book.ledger(side);
-            [ledger.start(entry), ledger.end(entry)]
-                .into_iter()
-                .flatten()
-                .any(|at| !self.book.zone().is_date(at))
-        })
-    }
-
-    /// What the sources say: the invoice where it says anything, else the settlement; distinct texts joined by `; `.
     fn text(&self, role: Role, out: &mut String) {
-        for side in [Side::Invoice, Side::Settlement] {
-            let ledger = self.book.ledger(side);
-            let entries = self.discrepancy.entries(side);
-            let texts = entries.iter().map(|&entry| ledger.role(role, entry)).filter(|text| !text.is_empty());
-            let before = out.len();
-            if entries.len() > 1 {
-                let texts: BTreeSet<&str> = texts.collect();
-                for text in texts {
-                    out.push_str(if out.len() > before { "; " } else { "" });
-                    out.push_str(text);
-                }
-            } else {
-                out.extend(texts);
-            }
-            if out.len() > before {
-                return;
-            }
-        }
+        out.push_str(&self.discrepancy.said(self.book, role));
     }
 
     /// The unit of the quantities and prices; where none is stated, what the sources say.

@@ -290,18 +290,19 @@ listed! {
 /// Gives `see` a discrepancy as the reports have its cells.
 pub fn with_line<T>(report: &Report<'_>, discrepancy: &Discrepancy, see: impl FnOnce(&Line<'_>) -> T) -> T {
     let mut cells = Cells::default();
-    Lines::of(report).fill(&mut cells, discrepancy);
-    see(&Line::of_cells(cells.iter().map(Cow::Borrowed).enumerate()))
+    Lines::of(report, &[discrepancy]).add(&mut cells, discrepancy);
+    see(&Line::of_cells(cells.line(0).map(Cow::Borrowed).enumerate()))
 }
 
 /// The first `limit` discrepancies of a run, as its reports list them.
 #[must_use]
 pub fn first(report: &Report<'_>, limit: usize) -> Vec<Listed> {
-    let lines = Lines::of(report);
+    let first: Vec<&Discrepancy> = report.listed().take(limit).collect();
+    let lines = Lines::of(report, &first);
     let mut cells = Cells::default();
-    let listed = report.listed().take(limit).map(|discrepancy| {
-        lines.fill(&mut cells, discrepancy);
-        let mut line = Line::of_cells(cells.iter().map(Cow::Borrowed).enumerate());
+    first.iter().for_each(|discrepancy| lines.add(&mut cells, discrepancy));
+    let listed = first.iter().zip(0..).map(|(&discrepancy, number)| {
+        let mut line = Line::of_cells(cells.line(number).map(Cow::Borrowed).enumerate());
         for (places, side) in
             [(&mut line.invoice_source, Side::Invoice), (&mut line.settlement_source, Side::Settlement)]
         {

@@ -1,10 +1,11 @@
 //! In: an [`Outcome`] and the [`Book`] it speaks of. Out: bytes. Never: decides
 //! anything, or leaves half a file where a reader could find it.
 //!
-//! To add a format: add a file with a function of the shape of [`Writer`], and a line in [`Format`].
+//! To add a format: add a file with a [`Writing`](discrepancies::Writing), and a line in [`Format`].
 
 mod back;
 mod csv;
+mod discrepancies;
 mod documents;
 mod explained;
 mod export;
@@ -19,11 +20,14 @@ mod screen;
 mod summary;
 mod table;
 
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use serde::Serializer;
+use tempfile::NamedTempFile;
 
+use self::discrepancies::Writing;
 use crate::fault::{Fault, Kind, Result};
 use crate::judge::{Discrepancy, Outcome, Tolerance};
 use crate::matching::{Book, Pass};
@@ -135,15 +139,13 @@ fn as_text<S: Serializer>(value: &Option<Decimal>, serializer: S) -> Result<S::O
 /// Asked now and then whether to go on.
 pub type Check<'c> = &'c (dyn Fn() -> Result<()> + Sync);
 
-type Writer = fn(&Report<'_>, &mut dyn Write) -> anyhow::Result<()>;
-
 impl Format {
     const ALL: [Self; 2] = [Self::Csv, Self::Json];
 
-    const fn file(self) -> (&'static str, Writer) {
+    const fn writing(self) -> Writing {
         match self {
-            Self::Csv => ("discrepancies.csv", csv::write),
-            Self::Json => ("discrepancies.json", json::write),
+            Self::Csv => csv::WRITING,
+            Self::Json => json::WRITING,
         }
     }
 }
@@ -160,39 +162,45 @@ pub fn write(
     formats: &[Format],
     check: Check<'_>,
 ) -> Result<Vec<PathBuf>> {
+    type Writer = fn(&Report<'_>, &mut dyn Write) -> anyhow::Result<()>;
+    const OTHERS: [(&str, Writer); 3] = [
+        ("documents.csv", documents::write),
+        ("rejects.csv", rejects::write),
+        ("summary.json", summary::write),
+    ];
     std::fs::create_dir_all(directory).map_err(|error| {
         Fault::new(Kind::Output, "the output directory cannot be made")
             .at(directory.display())
             .because(error)
             .next("choose another with --output or [report] directory")
     })?;
-    let discrepancies = formats.iter().map(|format| format.file());
-    let files = discrepancies.chain([
-        ("documents.csv", documents::write as Writer),
-        ("rejects.csv", rejects::write as Writer),
-        ("summary.json", summary::write as Writer),
-    ]);
     // All are whole before the first gets its name.
-    let ready = files
-        .map(|(name, writer)| {
-            let path = directory.join(name);
-            let written = write_aside(directory, check, |out| writer(report, out));
-            // Whatever the writer makes of it: it ended since nobody wants it any more.
-            check()?;
-            let file = written.map_err(|error| {
-                Fault::new(Kind::Output, "the report cannot be written")
-                    .at(path.display())
-                    .because(error)
-                    .next("make room, or choose another place with --output; earlier reports were left as they are")
-            })?;
-            Ok((path, file))
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let (discrepancies, others) = rayon::join(
+        || {
+            let forms = formats.iter().map(|format| format.writing());
+            let mut files = forms
+                .map(|form| Ok((form, Aside::open(directory, form.file, check)?)))
+                .collect::<Result<Vec<_>>>()?;
+            discrepancies::write(report, &mut files)?;
+            files.into_par_iter().map(|(_, file)| file.close()).collect::<Result<Vec<_>>>()
+        },
+        || {
+            let write = |(name, writer): (&str, Writer)| {
+                let mut file = Aside::open(directory, name, check)?;
+                file.add(|out| writer(report, out))?;
+                file.close()
+            };
+            OTHERS.into_par_iter().map(write).collect::<Result<Vec<_>>>()
+        },
+    );
+    // Whatever the writers make of it: they ended since nobody wants it any more.
+    check()?;
+    let ready = [discrepancies?, others?].into_iter().flatten();
     // What an earlier run wrote and this one does not would contradict it.
     for stale in Format::ALL.iter().filter(|format| !formats.contains(format)) {
-        let path = directory.join(stale.file().0);
+        let path = directory.join(stale.writing().file);
         match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(Fault::new(Kind::Output, "the report of an earlier run cannot be removed")
                     .at(path.display())
                     .because(error)
@@ -202,7 +210,6 @@ pub fn write(
         }
     }
     ready
-        .into_iter()
         .map(|(path, file)| match file.persist(&path) {
             Ok(_) => Ok(path),
             Err(error) => Err(Fault::new(Kind::Output, "the report cannot be put in its place")
@@ -265,9 +272,9 @@ pub fn write_new_file(
 }
 
 /// Asks whether to go on, as often as a buffer is written out.
-struct Watched<'w> {
-    file: &'w mut std::fs::File,
-    check: Check<'w>,
+struct Watched<'c> {
+    file: NamedTempFile,
+    check: Check<'c>,
 }
 
 impl Write for Watched<'_> {
@@ -290,7 +297,7 @@ pub fn check_file(path: &Path) -> Result<()> {
         // What is no file is not touched before its time: to open a pipe waits for its reader.
         Ok(existing) if !existing.is_file() && !existing.is_dir() => Ok(()),
         Ok(existing) if existing.is_dir() => {
-            Err(unwritable(path, std::io::Error::from(std::io::ErrorKind::IsADirectory).into()))
+            Err(unwritable(path, io::Error::from(io::ErrorKind::IsADirectory).into()))
         }
         _ => {
             let target = path.canonicalize().unwrap_or_else(|_| path.into());
@@ -333,19 +340,59 @@ fn write_aside(
     directory: &Path,
     check: Check<'_>,
     fill: impl FnOnce(&mut (dyn Write + Send)) -> anyhow::Result<()>,
-) -> anyhow::Result<tempfile::NamedTempFile> {
+) -> anyhow::Result<NamedTempFile> {
+    let mut out = open_aside(directory, check)?;
+    fill(&mut out)?;
+    Ok(close_aside(out)?)
+}
+
+fn open_aside<'c>(directory: &Path, check: Check<'c>) -> io::Result<BufWriter<Watched<'c>>> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".tieout-").suffix(".partial");
     // Reports are for others to read; the default of temporary files is to hide them.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file = builder.tempfile_in(directory)?;
-    let mut out = BufWriter::new(Watched { file: file.as_file_mut(), check });
-    fill(&mut out)?;
-    out.flush()?;
-    drop(out);
+    let file = builder.tempfile_in(directory)?;
+    Ok(BufWriter::new(Watched { file, check }))
+}
+
+fn close_aside(out: BufWriter<Watched<'_>>) -> io::Result<NamedTempFile> {
+    let Watched { file, .. } = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.as_file().sync_all()?;
     Ok(file)
+}
+
+/// A report under a temporary name beside its own, until all reports are whole.
+struct Aside<'c> {
+    path: PathBuf,
+    out: BufWriter<Watched<'c>>,
+}
+
+impl<'c> Aside<'c> {
+    fn open(directory: &Path, name: &str, check: Check<'c>) -> Result<Self> {
+        let path = directory.join(name);
+        let out = open_aside(directory, check).map_err(|error| unwritten(&path, error))?;
+        Ok(Self { path, out })
+    }
+
+    fn add(&mut self, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> Result<()> {
+        fill(&mut self.out).map_err(|error| unwritten(&self.path, error))
+    }
+
+    /// The file, whole, and where it belongs.
+    fn close(self) -> Result<(PathBuf, NamedTempFile)> {
+        match close_aside(self.out) {
+            Ok(file) => Ok((self.path, file)),
+            Err(error) => Err(unwritten(&self.path, error)),
+        }
+    }
+}
+
+fn unwritten(path: &Path, error: impl Into<anyhow::Error>) -> Fault {
+    Fault::new(Kind::Output, "the report cannot be written")
+        .at(path.display())
+        .because(error)
+        .next("make room, or choose another place with --output; earlier reports were left as they are")
 }
 
 #[cfg(all(test, unix))]

@@ -1,5 +1,6 @@
 //! `summary.json`: what was read, what came of it, and control totals that balance.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -9,7 +10,7 @@ use serde::Serialize;
 use super::{Input, Report, as_text, idle};
 use crate::judge::{Class, Discrepancy, Pattern, Share};
 use crate::money::{self, Decimal, Sum};
-use crate::normalise::{Inferred, Side, Tally, TaxCounts, TotalCounts};
+use crate::normalise::{Inferred, Role, Side, Tally, TaxCounts, TotalCounts};
 
 /// The summary of a run.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -452,10 +453,10 @@ fn directions<'a>(
     report: &Report<'_>,
     discrepancies: impl Iterator<Item = &'a Discrepancy>,
 ) -> BTreeMap<String, Direction> {
-    let mut sums: BTreeMap<String, [money::Sum; 3]> = BTreeMap::new();
+    let mut sums: BTreeMap<Cow<'_, str>, [money::Sum; 3]> = BTreeMap::new();
     for discrepancy in discrepancies {
         if let Some(variance) = discrepancy.variance {
-            let [over, under, net] = sums.entry(super::line::currency(report, discrepancy)).or_default();
+            let [over, under, net] = sums.entry(discrepancy.said(report.book, Role::Currency)).or_default();
             if variance.total.is_sign_negative() { under } else { over }.add(variance.total);
             net.add(variance.total);
         }
@@ -465,7 +466,7 @@ fn directions<'a>(
         underbilled: under.value(),
         net: net.value(),
     };
-    sums.into_iter().map(|(currency, sums)| (currency, direction(sums))).collect()
+    sums.into_iter().map(|(currency, sums)| (currency.into_owned(), direction(sums))).collect()
 }
 
 /// Writes the report.

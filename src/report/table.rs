@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Lin
 use super::Report;
 use super::line::{Cells, Lines};
 use crate::fault::shown_lines;
-use crate::judge::Class;
+use crate::judge::{Class, Discrepancy};
 use crate::money;
 use crate::normalise::Tally;
 
@@ -162,11 +162,12 @@ pub(super) fn discrepancy_table(report: &Report<'_>, width: u16, limit: usize) -
     let header = pick(&header.map(|(name, at)| (name.to_owned(), at)));
     let header: Vec<(&str, CellAlignment)> = header.iter().map(|(name, at)| (name.as_str(), *at)).collect();
     let mut table = bare(width, &header);
-    let lines = Lines::of(report);
-    let mut cells = Cells::default();
-    for discrepancy in report.listed().take(limit) {
-        lines.fill(&mut cells, discrepancy);
-        let cells: Vec<&str> = cells.iter().collect();
+    let shown: Vec<&Discrepancy> = report.listed().take(limit).collect();
+    let lines = Lines::of(report, &shown);
+    for discrepancy in shown {
+        let mut cells = Cells::default();
+        lines.add(&mut cells, discrepancy);
+        let cells: Vec<&str> = cells.line(0).collect();
         let [_, kind, cause, vendor, _, deal, charge, location, start, end, .., explanation, _, _] =
             cells.as_slice()
         else {

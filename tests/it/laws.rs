@@ -319,14 +319,16 @@ pub(super) fn run(invoices: &[Cells], settlements: &[Cells], setup: &Setup) -> R
     let (zone, keys, fields) = (Zone::utc(), setup.keys.clone(), Fields::default());
     let book = Book::new(&invoice, &settlement, &zone, &keys, &fields);
     let rules = setup.rules(&keys);
-    let mut judge = Judge::new(&book, rules);
-    let mut groups = Vec::new();
-    let counts = matching::run(&book, &setup.passes, 0, &Silent, &mut |group| {
-        groups.push((group.how, [group.invoices.to_vec(), group.settlements.to_vec()]));
-        judge.judge(&group);
-    });
-    let outcome = judge.finish(counts).expect("the control totals balance");
-    Run { entries: [invoice.len(), settlement.len()], groups, outcome }
+    let judge = Judge::new(&book, rules);
+    type Part = (Vec<(How, Members)>, Outcome);
+    let (counts, parts) =
+        matching::run(&book, &setup.passes, 0, &Silent, &|group, (groups, outcome): &mut Part| {
+            groups.push((group.how, [group.invoices.to_vec(), group.settlements.to_vec()]));
+            judge.judge(group, outcome);
+        });
+    let (groups, parts): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    let outcome = judge.finish(counts, parts).expect("the control totals balance");
+    Run { entries: [invoice.len(), settlement.len()], groups: groups.concat(), outcome }
 }
 
 /// As [`run`], but what ties at first sight never comes to a ledger.
@@ -357,9 +359,10 @@ fn run_sifted(invoices: &[Cells], settlements: &[Cells], setup: &Setup, memory_l
     let book = Book::new(&invoice, &settlement, &zone, &keys, &fields);
     let mut judge = Judge::new(&book, rules);
     judge.take_over(&sifted.outcome);
-    let counts =
-        matching::run(&book, &setup.passes, sifted.pairs(), &Silent, &mut |group| judge.judge(&group));
-    judge.finish(counts).expect("the control totals balance")
+    let (counts, parts) = matching::run(&book, &setup.passes, sifted.pairs(), &Silent, &|group, outcome| {
+        judge.judge(group, outcome);
+    });
+    judge.finish(counts, parts).expect("the control totals balance")
 }
 
 /// What was found, each as `of` sees it, in an order of its own.

@@ -419,7 +419,7 @@ fn found(invoices: &[Line], settlements: &[Line], passes: &[Pass]) -> Vec<Group>
             };
             let how = match how {
                 How::Lines | How::Totals => "together",
-                How::Alone | How::Unfit => "alone",
+                How::Alone | How::Unfit | How::Outnumbered => "alone",
                 How::Duplicate(_) => "duplicate",
                 How::Ambiguous | How::Choices => "ambiguous",
                 How::TooMany | How::Unweighed => panic!("nothing is too much here"),

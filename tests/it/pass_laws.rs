@@ -47,9 +47,10 @@ fn run_with_versions(
     let versions = Versions::choose(&settlement, &fields, &keys, &dates, &settings).unwrap();
     let superseded = versions.all_superseded().count();
     let book = Book::new(&invoice, &settlement, &zone, &keys, &fields).with_versions(Some(&versions));
-    let mut judge = Judge::new(&book, setup.rules(&keys));
-    let counts = matching::run(&book, &setup.passes, 0, &Silent, &mut |group| judge.judge(&group));
-    (judge.finish(counts).expect("the control totals balance"), superseded)
+    let judge = Judge::new(&book, setup.rules(&keys));
+    let (counts, parts) =
+        matching::run(&book, &setup.passes, 0, &Silent, &|group, outcome| judge.judge(group, outcome));
+    (judge.finish(counts, parts).expect("the control totals balance"), superseded)
 }
 
 /// Records of few lines, each with a version.
@@ -147,9 +148,9 @@ proptest! {
         };
         let (invoice, settlement) = (in_files(Side::Invoice, &invoices), in_files(Side::Settlement, &settlements));
         let book = Book::new(&invoice, &settlement, &zone, &keys, &fields);
-        let mut judge = Judge::new(&book, setup.rules(&keys));
-        let counts = matching::run(&book, &setup.passes, 0, &Silent, &mut |group| judge.judge(&group));
-        let parted = judge.finish(counts).expect("the control totals balance");
+        let judge = Judge::new(&book, setup.rules(&keys));
+        let (counts, parts) = matching::run(&book, &setup.passes, 0, &Silent, &|group, outcome| judge.judge(group, outcome));
+        let parted = judge.finish(counts, parts).expect("the control totals balance");
         let facts = |d: &Discrepancy| (d.id.clone(), d.kind, d.cause.clone(), d.pass, total(d));
         prop_assert_eq!(found(&parted, facts), found(&whole, facts));
         prop_assert_eq!((parted.matched, parted.passes), (whole.matched, whole.passes));

@@ -6,6 +6,10 @@
 
 use std::collections::HashMap;
 
+use rayon::iter::{
+    IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelExtend as _, ParallelIterator as _,
+};
+
 use super::leftovers::{Left, Leftovers};
 use super::{Cause, Kind};
 use crate::judge::{Both, Discrepancy};
@@ -30,21 +34,21 @@ type Missing = (usize, Option<(Place, Instant)>);
 
 pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
     let zone = left.book.zone();
+    // To find the day of an instant takes long, and there are few instants.
+    let mut days: HashMap<Instant, (Instant, i64)> = HashMap::new();
     let mut lengths: HashMap<i64, i64> = HashMap::new();
     let mut found = Vec::new();
     for (side, kind) in [(Side::Invoice, Kind::Unsettled), (Side::Settlement, Kind::Unbilled)] {
         let mut of_day: HashMap<(u64, i64), Vec<Missing>> = HashMap::new();
-        for Left { entry, number } in left.entries(side) {
-            if left.discrepancies.get(number).is_none_or(|discrepancy| discrepancy.kind != kind) {
-                continue;
-            }
+        for &Left { entry, number, .. } in left.entries(side).iter().filter(|left| left.kind == kind) {
             let Some(start) = left.start(side, entry) else { continue };
-            let day = zone.day(start);
-            let hours = *lengths
-                .entry(day.0)
-                .or_insert_with(|| (zone.day(Instant(day.0 + 26 * HOUR)).0 - day.0) / HOUR);
+            let &mut (day, hours) = days.entry(start).or_insert_with(|| {
+                let day = zone.day(start);
+                (day, hours(zone, day))
+            });
             if hours != 24 {
                 let place = place(zone, day, start, hours).map(|place| (place, start));
+                lengths.insert(day.0, hours);
                 of_day.entry((left.hash(side, entry, None, ()), day.0)).or_default().push((number, place));
             }
         }
@@ -61,16 +65,22 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
     }
     // The order of a map is nobody's.
     found.sort_by_key(|(number, _)| *number);
-    found.extend(left.discrepancies.iter().enumerate().filter_map(|(number, discrepancy)| {
+    found.par_extend(left.discrepancies.par_iter().enumerate().filter_map(|(number, discrepancy)| {
         let cause = of_sums(left, discrepancy).filter(|_| discrepancy.cause.is_none())?;
         Some((number, cause))
     }));
     found
 }
 
+/// How many hours a day has.
+fn hours(zone: &Zone, day: Instant) -> i64 {
+    (zone.day(Instant(day.0 + 26 * HOUR)).0 - day.0) / HOUR
+}
+
 /// Whether sums differ by what one side has for an hour of the clock change.
 fn of_sums(left: &Leftovers<'_>, discrepancy: &Discrepancy) -> Option<Cause> {
-    if !matches!(discrepancy.kind, Kind::Amount | Kind::Quantity) {
+    let are_sums = discrepancy.invoices.len() > 1 || discrepancy.settlements.len() > 1;
+    if !are_sums || !matches!(discrepancy.kind, Kind::Amount | Kind::Quantity) {
         return None;
     }
     let Both { invoiced, settled, converted, .. } = &discrepancy.figures;
@@ -93,7 +103,7 @@ fn of_sums(left: &Leftovers<'_>, discrepancy: &Discrepancy) -> Option<Cause> {
             for &entry in entries {
                 let Some(start) = ledger.start(entry) else { continue };
                 let day = zone.day(start);
-                let hours = (zone.day(Instant(day.0 + 26 * HOUR)).0 - day.0) / HOUR;
+                let hours = hours(zone, day);
                 if hours != 24 && place(zone, day, start, hours) == Some(wanted) {
                     sum.add(if of_amounts.is_some() {
                         ledger.amount(entry)?

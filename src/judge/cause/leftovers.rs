@@ -4,6 +4,7 @@ use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 use std::sync::OnceLock;
 
 use foldhash::quality::FixedState;
+use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::super::{Discrepancy, Kind, Rules};
 use crate::matching::{Book, KeyPart};
@@ -14,17 +15,20 @@ use crate::period::Instant;
 pub(super) struct Leftovers<'a> {
     pub(super) book: &'a Book<'a>,
     pub(super) discrepancies: &'a [Box<Discrepancy>],
+    /// By side: the entries that stand alone on it in a discrepancy, and are neither copies nor ambiguous.
+    entries: [Vec<Left>; 2],
     /// The texts that the first pass has in its key, but for document and version.
     key: Vec<Field>,
     /// Whether any entry starts at another time than midnight.
     has_times: OnceLock<bool>,
 }
 
-/// An entry, and the number of its discrepancy.
+/// An entry, and the number and the kind of its discrepancy.
 #[derive(Clone, Copy)]
 pub(super) struct Left {
     pub(super) entry: u32,
     pub(super) number: usize,
+    pub(super) kind: Kind,
 }
 
 impl<'a> Leftovers<'a> {
@@ -35,20 +39,23 @@ impl<'a> Leftovers<'a> {
             KeyPart::Text(field) if !apart.contains(&Some(*field)) => Some(*field),
             _ => None,
         });
-        Self { book, discrepancies, key: key.collect(), has_times: OnceLock::new() }
-    }
-
-    /// The entries that stand alone on their side of a discrepancy, and are neither copies nor ambiguous.
-    pub(super) fn entries(&self, side: Side) -> impl Iterator<Item = Left> + '_ {
-        self.discrepancies.iter().enumerate().filter_map(move |(number, discrepancy)| {
-            match (discrepancy.kind, discrepancy.entries(side)) {
+        let entries = [Side::Invoice, Side::Settlement].map(|side| {
+            let left = |(number, of): (usize, &Discrepancy)| match (of.kind, of.entries(side)) {
                 (Kind::Ambiguous | Kind::Duplicate, _) => None,
                 // A total is no line, and stands beside none.
-                _ if discrepancy.is_of_total(self.book) => None,
-                (_, &[entry]) => Some(Left { entry, number }),
+                _ if of.is_of_total(book) => None,
+                (kind, &[entry]) => Some(Left { entry, number, kind }),
                 _ => None,
-            }
-        })
+            };
+            discrepancies.par_iter().map(|of| &**of).enumerate().filter_map(left).collect()
+        });
+        Self { book, discrepancies, entries, key: key.collect(), has_times: OnceLock::new() }
+    }
+
+    /// The entries of a side that stand alone on it in a discrepancy, and are neither copies nor ambiguous.
+    pub(super) fn entries(&self, side: Side) -> &[Left] {
+        let [invoices, settlements] = &self.entries;
+        if side == Side::Invoice { invoices } else { settlements }
     }
 
     pub(super) fn start(&self, side: Side, entry: u32) -> Option<Instant> {
@@ -59,7 +66,7 @@ impl<'a> Leftovers<'a> {
     pub(super) fn has_times(&self) -> bool {
         *self.has_times.get_or_init(|| {
             [Side::Invoice, Side::Settlement].into_iter().any(|side| {
-                let mut starts = self.entries(side).filter_map(|left| self.start(side, left.entry));
+                let mut starts = self.entries(side).iter().filter_map(|left| self.start(side, left.entry));
                 starts.any(|start| !self.book.zone().is_date(start))
             })
         })

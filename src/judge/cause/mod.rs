@@ -19,7 +19,7 @@ mod split_line;
 mod tax;
 mod twice;
 
-use rayon::iter::{IntoParallelRefMutIterator as _, ParallelIterator as _};
+use rayon::iter::{IntoParallelRefIterator as _, IntoParallelRefMutIterator as _, ParallelIterator as _};
 
 use self::leftovers::Leftovers;
 use super::{Both, Discrepancy, Figures, Kind, Rules};
@@ -43,54 +43,56 @@ struct Case<'a> {
     discrepancy: &'a Discrepancy,
 }
 
-/// How a cause is found.
+type AcrossAll = fn(&Leftovers<'_>) -> Vec<(usize, Cause)>;
+
+/// How causes are found.
 enum Look {
     /// In the figures of one discrepancy.
-    Alone(fn(&Case<'_>) -> Option<Cause>),
-    /// Among all that does not tie: the numbers of discrepancies, with their cause.
-    Across(fn(&Leftovers<'_>) -> Vec<(usize, Cause)>),
+    Alone(&'static [fn(&Case<'_>) -> Option<Cause>]),
+    /// Among all that does not tie: the numbers of discrepancies, with their cause. Those that stand together do not see which causes
+    /// the others of them name, and are looked for at once.
+    Across(&'static [AcrossAll]),
 }
 
 /// All causes, in the order in which they are tried.
-const REGISTRY: [Look; 12] = [
-    Look::Alone(sign::find),
-    Look::Alone(other_rate::find),
-    Look::Alone(mislabelled::find),
-    Look::Alone(twice::find),
-    Look::Alone(scale::find),
-    Look::Alone(tax::find),
-    Look::Alone(rounded::find),
-    Look::Across(clock::find),
-    Look::Across(shifted::find),
-    Look::Across(other_price::find),
-    Look::Across(split_line::find),
-    Look::Alone(digits::find),
+const REGISTRY: [Look; 4] = [
+    Look::Alone(&[
+        sign::find,
+        other_rate::find,
+        mislabelled::find,
+        twice::find,
+        scale::find,
+        tax::find,
+        rounded::find,
+    ]),
+    Look::Across(&[clock::find, shifted::find, other_price::find]),
+    Look::Across(&[split_line::find]),
+    Look::Alone(&[digits::find]),
 ];
 
 /// Names the causes of `discrepancies`, in time that grows as sorting them does.
 pub(super) fn name(book: &Book<'_>, rules: &Rules<'_>, discrepancies: &mut [Box<Discrepancy>]) {
-    let is_alone = |look: &Look| matches!(look, Look::Alone(_));
-    for looks in REGISTRY.chunk_by(|a, b| is_alone(a) && is_alone(b)) {
-        if let [Look::Across(find)] = looks {
-            for (number, cause) in find(&Leftovers::new(book, rules, discrepancies)) {
-                if let Some(discrepancy) = discrepancies.get_mut(number) {
+    for look in &REGISTRY {
+        match look {
+            Look::Alone(finders) => discrepancies.par_iter_mut().for_each(|discrepancy| {
+                if discrepancy.cause.is_some() {
+                    return;
+                }
+                let case = Case { book, rules, discrepancy };
+                if let Some(cause) = finders.iter().find_map(|find| find(&case)) {
                     discrepancy.blame(cause);
+                }
+            }),
+            Look::Across(finders) => {
+                let left = Leftovers::new(book, rules, discrepancies);
+                let found: Vec<_> = finders.par_iter().map(|find| find(&left)).collect();
+                for (number, cause) in found.into_iter().flatten() {
+                    if let Some(discrepancy) = discrepancies.get_mut(number) {
+                        discrepancy.blame(cause);
+                    }
                 }
             }
-            continue;
         }
-        discrepancies.par_iter_mut().filter(|discrepancy| discrepancy.cause.is_none()).for_each(
-            |discrepancy| {
-                let case = Case { book, rules, discrepancy };
-                let found = looks.iter().find_map(|look| match look {
-                    Look::Alone(find) => find(&case),
-                    Look::Across(_) => None,
-                });
-                if let Some(cause) = found {
-                    discrepancy.blame(cause);
-                }
-            },
-        );
     }
 }
 

@@ -2,6 +2,11 @@
 //! the price that was billed is settled elsewhere among what does not tie, on just one other day of the same key, in just one
 //! other interval of the day, or for just one other location, charge or index at the same time.
 
+use std::collections::HashSet;
+
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+use rayon::slice::ParallelSliceMut as _;
+
 use super::leftovers::{Left, Leftovers};
 use super::{Cause, Kind};
 use crate::money::{self, Decimal};
@@ -14,23 +19,32 @@ type Quote = (u64, i64, [u32; 2], u32);
 pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
     let wanted: Vec<(Left, Decimal)> = left
         .entries(Side::Invoice)
-        .filter_map(|wanted| {
+        .iter()
+        .filter(|wanted| wanted.kind == Kind::Price)
+        .filter_map(|&wanted| {
             let discrepancy = left.discrepancies.get(wanted.number)?;
             let price = discrepancy.figures.invoiced.price.filter(|price| !price.is_zero())?;
-            (discrepancy.kind == Kind::Price && discrepancy.cause.is_none())
-                .then_some((wanted, price.normalize()))
+            discrepancy.cause.is_none().then_some((wanted, price.normalize()))
         })
         .collect();
     if wanted.is_empty() {
         return Vec::new();
     }
+    let prices: HashSet<Decimal> = wanted.iter().map(|&(_, price)| price).collect();
+    let settled = left.book.ledger(Side::Settlement);
+    let offers: Vec<(u32, Decimal)> = left
+        .entries(Side::Settlement)
+        .par_iter()
+        .filter_map(|&Left { entry, .. }| Some((entry, settled.price(entry)?.normalize())))
+        .filter(|(_, price)| prices.contains(price))
+        .collect();
     // What a price is quoted for, beside its time: where, for which charge, by which index.
     let apart = [Role::Deal, Role::Vendor, Role::Unit, Role::Currency].map(Field::of);
     let kinds: Vec<(Field, Vec<Quote>)> = left
         .keyed()
         .filter(|field| !apart.contains(&Some(*field)))
         .map(|field| {
-            let quotes = quotes(left, |entry, price| {
+            let quotes = quotes(left, &offers, |entry, price| {
                 let start = left.start(Side::Settlement, entry)?;
                 let kind = left.book.key(Side::Settlement, field, entry);
                 Some((left.hash(Side::Settlement, entry, Some(field), (start, price)), i64::from(kind)))
@@ -39,8 +53,8 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
         })
         .collect();
     let zone = left.book.zone();
-    let times = |place: &dyn Fn(Instant) -> Instant| {
-        quotes(left, |entry, price| {
+    let times = |place: &(dyn Fn(Instant) -> Instant + Sync)| {
+        quotes(left, &offers, |entry, price| {
             let start = left.start(Side::Settlement, entry)?;
             Some((left.hash(Side::Settlement, entry, None, price), place(start).0))
         })
@@ -74,22 +88,26 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
             Some(Cause { name: format!("price of another {name}"), arithmetic })
         })
     };
-    wanted.iter().filter_map(|wanted| Some((wanted.0.number, cause(wanted)?))).collect()
+    wanted.par_iter().filter_map(|wanted| Some((wanted.0.number, cause(wanted)?))).collect()
 }
 
-fn quotes(left: &Leftovers<'_>, under: impl Fn(u32, Decimal) -> Option<(u64, i64)>) -> Vec<Quote> {
-    let ledger = left.book.ledger(Side::Settlement);
-    let mut quotes: Vec<Quote> = left
-        .entries(Side::Settlement)
-        .filter_map(|Left { entry, .. }| {
-            let (hash, place) = under(entry, ledger.price(entry)?.normalize())?;
+/// The records that are settled at a price that is looked for, under what `under` makes of them.
+fn quotes(
+    left: &Leftovers<'_>,
+    offers: &[(u32, Decimal)],
+    under: impl Fn(u32, Decimal) -> Option<(u64, i64)> + Sync,
+) -> Vec<Quote> {
+    let mut quotes: Vec<Quote> = offers
+        .par_iter()
+        .filter_map(|&(entry, price)| {
+            let (hash, place) = under(entry, price)?;
             let key = |role| Field::of(role).map_or(0, |field| left.book.key(Side::Settlement, field, entry));
             Some((hash, place, [Role::Unit, Role::Currency].map(key), entry))
         })
         .collect();
     // Of records that say the same of the place, the first by what their sources say: the order of the rows means nothing.
     let at = |quote: &Quote| (quote.0, quote.1, quote.2);
-    quotes.sort_unstable_by(|a, b| at(a).cmp(&at(b)).then_with(|| left.order(a.3).cmp(&left.order(b.3))));
+    quotes.par_sort_unstable_by(|a, b| at(a).cmp(&at(b)).then_with(|| left.order(a.3).cmp(&left.order(b.3))));
     quotes.dedup_by_key(|quote| at(quote));
     quotes
 }

@@ -5,6 +5,9 @@
 
 use std::collections::HashMap;
 
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+use rayon::slice::ParallelSliceMut as _;
+
 use super::leftovers::{Left, Leftovers};
 use super::{Cause, Kind};
 use crate::money;
@@ -17,7 +20,11 @@ const HOUR: i64 = 3600;
 type Line = (u64, i64, u32, usize);
 
 pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
-    let [invoices, settlements] = [Side::Invoice, Side::Settlement].map(|side| lines(left, side));
+    let (mut invoices, mut settlements) =
+        rayon::join(|| lines(left, Side::Invoice), || lines(left, Side::Settlement));
+    // Few lines say what any record says.
+    keep_shared(&mut settlements, &invoices);
+    keep_shared(&mut invoices, &settlements);
     let mut found = Vec::new();
     let mut named = vec![false; left.discrepancies.len()];
     let mut neighbours =
@@ -114,19 +121,29 @@ fn lines(left: &Leftovers<'_>, side: Side) -> Vec<Line> {
     let ledger = left.book.ledger(side);
     let mut lines: Vec<Line> = left
         .entries(side)
-        .filter_map(|Left { entry, number }| {
+        .par_iter()
+        .filter_map(|&Left { entry, number, .. }| {
             let (amount, quantity) = (ledger.amount(entry), ledger.quantity(entry));
             let said = amount.or(quantity).filter(|said| !said.is_zero())?.normalize();
             let hash = left.hash(side, entry, None, (amount.is_some(), said));
             Some((hash, ledger.start(entry)?.0, entry, number))
         })
         .collect();
-    lines.sort_unstable();
+    lines.par_sort_unstable();
     let alone = |run: &[Line]| match run {
         [line] => Some(*line),
         _ => None,
     };
     lines.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).filter_map(alone).collect()
+}
+
+/// Keeps the lines that say what any of the others says; both lists are sorted.
+fn keep_shared(lines: &mut Vec<Line>, others: &[Line]) {
+    let mut others = others.iter().peekable();
+    lines.retain(|line| {
+        while others.next_if(|other| other.0 < line.0).is_some() {}
+        others.peek().is_some_and(|other| other.0 == line.0)
+    });
 }
 
 /// Whether all figures that both entries state are equal, in one unit and currency.

@@ -22,8 +22,8 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
     let sides = [(Side::Invoice, Kind::Unsettled), (Side::Settlement, Kind::Unbilled)];
     for (at, (side, kind)) in sides.into_iter().enumerate() {
         let key = |role, entry| Field::of(role).map_or(0, |field| left.book.key(side, field, entry));
-        for Left { entry, number } in left.entries(side) {
-            if left.discrepancies.get(number).is_none_or(|of| of.kind != kind || of.cause.is_some()) {
+        for &Left { entry, number, .. } in left.entries(side).iter().filter(|left| left.kind == kind) {
+            if left.discrepancies.get(number).is_none_or(|of| of.cause.is_some()) {
                 continue;
             }
             let amount = left.book.ledger(side).amount(entry).filter(|amount| !amount.is_zero());

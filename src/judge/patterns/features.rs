@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use foldhash::fast::FixedState;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use super::{Discrepancy, LIFT, Share};
@@ -48,17 +49,17 @@ pub(super) fn features(
     let of_field = |field: Field| Feature::of_field(book, fields.name(field), field, keys, discrepancies);
     let all: Vec<Field> = fields.all().collect();
     let of_fields = || all.into_par_iter().map(of_field).collect::<Vec<_>>();
-    let others = || {
-        let mut others = vec![Feature::of_day(book, discrepancies), Feature::of_causes(discrepancies)];
-        for kind in [Kind::Quantity, Kind::Price, Kind::Amount] {
-            others.push(Feature::of_ratios(kind, discrepancies, least));
-            others.push(Feature::of_differences(kind, discrepancies));
-        }
-        others
+    let of_figures = || {
+        let of_kind = |kind| {
+            [Feature::of_ratios(kind, discrepancies, least), Feature::of_differences(kind, discrepancies)]
+        };
+        [Kind::Quantity, Kind::Price, Kind::Amount].into_par_iter().flat_map_iter(of_kind).collect::<Vec<_>>()
     };
-    let (mut features, others) = rayon::join(of_fields, others);
-    features.extend(others);
-    features
+    let of_day = || vec![Feature::of_day(book, discrepancies)];
+    let of_causes = || vec![Feature::of_causes(discrepancies)];
+    let ((fields, figures), (day, causes)) =
+        rayon::join(|| rayon::join(of_fields, of_figures), || rayon::join(of_day, of_causes));
+    [fields, day, causes, figures].into_iter().flatten().collect()
 }
 
 impl Feature {
@@ -69,7 +70,7 @@ impl Feature {
         of: impl Iterator<Item = Option<K>>,
         word: impl Fn(usize, &K) -> String,
     ) -> Self {
-        let mut numbers: HashMap<K, u32> = HashMap::new();
+        let mut numbers: HashMap<K, u32, FixedState> = HashMap::default();
         let (mut words, mut counts) = (Vec::new(), Vec::new());
         let values = of
             .enumerate()
@@ -151,7 +152,7 @@ impl Feature {
             starts(Side::Invoice).chain(starts(Side::Settlement)).min()
         };
         // To find the day of an instant takes long, and there are few instants.
-        let mut days: HashMap<Instant, Instant> = HashMap::new();
+        let mut days: HashMap<Instant, Instant, FixedState> = HashMap::default();
         let mut day = |at: Instant| *days.entry(at).or_insert_with(|| zone.day(at));
         let mut feature = Self::of_words(
             "day".to_owned(),
@@ -189,7 +190,7 @@ impl Feature {
             let [billed, settled] = (*pair)?;
             money::subtract(billed, settled).map(|apart| apart.normalize())
         };
-        let mut settled: HashMap<Decimal, BTreeSet<Decimal>> = HashMap::new();
+        let mut settled: HashMap<Decimal, BTreeSet<Decimal>, FixedState> = HashMap::default();
         for pair in &pairs {
             if let (Some(apart), Some([_, figure])) = (difference(pair), pair) {
                 let figures = settled.entry(apart).or_default();
@@ -265,16 +266,19 @@ impl Feature {
             && self.common(value).is_none_or(|common| is_commoner([count as u64, all as u64], common, LIFT))
     }
 
-    /// The value that most of these discrepancies have, and how many do; none where most have none.
-    pub(super) fn commonest(&self, numbers: &[usize]) -> Option<(u32, usize)> {
-        let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+    /// The value that nearly all of these discrepancies have, if they have one.
+    pub(super) fn of_nearly_all(&self, numbers: &[usize]) -> Option<u32> {
+        // What more than half of them have outlasts all others, one against one.
+        let (mut value, mut lead) = (0, 0_usize);
         for &number in numbers {
-            *counts.entry(self.value(number)).or_default() += 1;
+            let own = self.value(number);
+            match lead.checked_sub(1) {
+                None => (value, lead) = (own, 1),
+                Some(less) => lead = if own == value { lead + 1 } else { less },
+            }
         }
-        counts
-            .into_iter()
-            .max_by_key(|&(value, count)| (count, std::cmp::Reverse(value)))
-            .filter(|&(value, _)| value != 0)
+        let having = numbers.iter().filter(|&&number| self.value(number) == value).count();
+        (value != 0 && having * 10 >= numbers.len() * 9).then_some(value)
     }
 
     /// Whether the value is rarer among the others than among these: among all lines for a field, among the other discrepancies

@@ -6,7 +6,8 @@
 
 mod features;
 
-use std::collections::{BTreeMap, HashSet};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
@@ -14,7 +15,7 @@ use self::features::{Feature, features};
 use super::Discrepancy;
 use crate::matching::Book;
 use crate::money::{self, Decimal, Sum};
-use crate::normalise::{KeyRules, Role, Side};
+use crate::normalise::{KeyRules, Role};
 
 /// The fewest discrepancies that make a pattern.
 const LEAST: usize = 3;
@@ -97,7 +98,8 @@ pub(super) fn mine(book: &Book<'_>, keys: &KeyRules, discrepancies: &[Box<Discre
             feature.all().filter(telling).map(move |value| (number, value))
         })
         .collect();
-    let currencies: Vec<&str> = discrepancies.iter().map(|of| currency(book, of)).collect();
+    let currencies: Vec<Cow<'_, str>> =
+        discrepancies.par_iter().map(|of| of.said(book, Role::Currency)).collect();
     let mut all: BTreeMap<&str, Sum> = BTreeMap::new();
     for (discrepancy, currency) in discrepancies.iter().zip(&currencies) {
         all.entry(currency).or_default().add(size(discrepancy));
@@ -114,8 +116,13 @@ pub(super) fn mine(book: &Book<'_>, keys: &KeyRules, discrepancies: &[Box<Discre
                 let (Some(of), Some(currency)) = (discrepancies.get(number), currencies.get(number)) else {
                     continue;
                 };
-                let all = all.get(currency).copied().unwrap_or_default();
-                let [own, _] = money.entry((*currency).to_owned()).or_insert([Sum::default(), all]);
+                let [own, _] = match money.get_mut(&**currency) {
+                    Some(known) => known,
+                    None => {
+                        let all = all.get(&**currency).copied().unwrap_or_default();
+                        money.entry(currency.to_string()).or_insert([Sum::default(), all])
+                    }
+                };
                 own.add(size(of));
             }
             let share = |&(feature, value): &(usize, u32)| features.get(feature)?.share(value);
@@ -128,17 +135,20 @@ pub(super) fn mine(book: &Book<'_>, keys: &KeyRules, discrepancies: &[Box<Discre
         let said = pattern.shares.len();
         std::cmp::Reverse((percent, pattern.discrepancies.len(), said, std::cmp::Reverse(pattern.words())))
     });
-    told(patterns)
+    told(patterns, count)
 }
 
 /// The patterns that say something about at least as many discrepancies that none before them is about as about others.
-fn told(patterns: Vec<Pattern>) -> Vec<Pattern> {
-    let mut known: HashSet<usize> = HashSet::new();
+fn told(patterns: Vec<Pattern>, count: usize) -> Vec<Pattern> {
+    let mut known = vec![false; count];
     let mut is_new = |pattern: &Pattern| {
-        let new = pattern.discrepancies.iter().filter(|number| !known.contains(number)).count();
-        let is_new = 2 * new >= pattern.discrepancies.len();
+        let all = &pattern.discrepancies;
+        let new = all.iter().filter(|&&number| known.get(number) == Some(&false)).count();
+        let is_new = 2 * new >= all.len();
         if is_new {
-            known.extend(&pattern.discrepancies);
+            for &number in all {
+                known.get_mut(number).into_iter().for_each(|known| *known = true);
+            }
         }
         is_new
     };
@@ -158,9 +168,8 @@ fn extend(features: &[Feature], seed: (usize, u32), count: usize) -> (Vec<(usize
             if number == seed.0 {
                 return Some(seed);
             }
-            let (value, frequency) = feature.commonest(&seeded)?;
-            let nearly_all = frequency * 10 >= seeded.len() * 9;
-            (nearly_all && feature.sets_apart(value, &seeded, count)).then_some((number, value))
+            let value = feature.of_nearly_all(&seeded)?;
+            feature.sets_apart(value, &seeded, count).then_some((number, value))
         })
         .collect();
     let mut numbers = seeded;
@@ -172,14 +181,4 @@ fn extend(features: &[Feature], seed: (usize, u32), count: usize) -> (Vec<(usize
 
 fn size(discrepancy: &Discrepancy) -> Decimal {
     discrepancy.variance.map_or_else(Decimal::default, |variance| variance.total.abs())
-}
-
-/// The currency of a discrepancy, as its first entry that states one has it.
-fn currency<'a>(book: &Book<'a>, discrepancy: &Discrepancy) -> &'a str {
-    let of = |side: Side| discrepancy.entries(side).iter().map(move |&entry| (side, entry));
-    of(Side::Invoice)
-        .chain(of(Side::Settlement))
-        .map(|(side, entry)| book.ledger(side).role(Role::Currency, entry))
-        .find(|currency| !currency.is_empty())
-        .unwrap_or_default()
 }

@@ -121,22 +121,30 @@ impl Explain {
                 .with_versions(versions.as_ref());
         let entries = u64::from(invoice.ledger.len()) + u64::from(settlement.ledger.len());
         let task = context.progress.task("matching", Unit::Entries, Some(entries));
-        let mut judge = Judge::new(&book, reconcile::rules(&settings));
+        let judge = Judge::new(&book, reconcile::rules(&settings));
         let mut takers =
             [&invoice.ledger, &settlement.ledger].map(|ledger| vec![NONE; ledger.len() as usize]);
-        let passes = matching::run(&book, &settings.passes, 0, &*task, &mut |group| {
-            let taker = group.pass.and_then(|pass| u16::try_from(pass).ok()).unwrap_or(NONE);
-            for (takers, entries) in takers.iter_mut().zip([group.invoices, group.settlements]) {
-                for &entry in entries {
-                    if let Some(slot) = takers.get_mut(entry as usize) {
-                        *slot = taker;
-                    }
+        type Part = (Vec<(Side, u32, u16)>, Outcome);
+        let (passes, parts) =
+            matching::run(&book, &settings.passes, 0, &*task, &|group, (taken, outcome): &mut Part| {
+                let taker = group.pass.and_then(|pass| u16::try_from(pass).ok()).unwrap_or(NONE);
+                for (side, entries) in
+                    [(Side::Invoice, group.invoices), (Side::Settlement, group.settlements)]
+                {
+                    taken.extend(entries.iter().map(|&entry| (side, entry, taker)));
                 }
+                judge.judge(group, outcome);
+            });
+        let (taken, parts): (Vec<_>, Vec<Outcome>) = parts.into_iter().unzip();
+        for (side, entry, taker) in taken.into_iter().flatten() {
+            let [of_invoices, of_settlements] = &mut takers;
+            let takers = if side == Side::Invoice { of_invoices } else { of_settlements };
+            if let Some(slot) = takers.get_mut(entry as usize) {
+                *slot = taker;
             }
-            judge.judge(&group);
-        });
+        }
         context.progress.check()?;
-        let outcome = judge.finish(passes)?;
+        let outcome = judge.finish(passes, parts)?;
         drop(task);
 
         let inputs = [std::mem::take(&mut invoice.inputs), std::mem::take(&mut settlement.inputs)].concat();

@@ -1,0 +1,28 @@
+//! What the sources of a discrepancy say of it, as reports show it.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use super::Discrepancy;
+use crate::matching::Book;
+use crate::normalise::{Role, Side};
+
+impl Discrepancy {
+    /// The texts in a role: those of the invoice where it says anything, else those of the settlement; where they differ, joined by `; `.
+    #[must_use]
+    pub fn said<'b>(&self, book: &Book<'b>, role: Role) -> Cow<'b, str> {
+        let said = |side| {
+            let ledger = book.ledger(side);
+            let texts = self.entries(side).iter().map(|&entry| ledger.role(role, entry));
+            let mut texts = texts.filter(|text| !text.is_empty());
+            let first = texts.next()?;
+            let mut others: BTreeSet<&str> = texts.filter(|&text| text != first).collect();
+            if others.is_empty() {
+                return Some(Cow::Borrowed(first));
+            }
+            others.insert(first);
+            Some(Cow::Owned(others.into_iter().collect::<Vec<_>>().join("; ")))
+        };
+        said(Side::Invoice).or_else(|| said(Side::Settlement)).unwrap_or_default()
+    }
+}
