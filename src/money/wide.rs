@@ -23,6 +23,15 @@ const POWERS: [i128; 39] = {
     powers
 };
 
+/// `a × b`. What fits 64 bits, as nearly all does, is multiplied many times faster than 128, and always fits these.
+#[inline]
+fn exact_product(a: i128, b: i128) -> Option<i128> {
+    match (i64::try_from(a), i64::try_from(b)) {
+        (Ok(a), Ok(b)) => Some(i128::from(a) * i128::from(b)),
+        _ => a.checked_mul(b),
+    }
+}
+
 pub(super) fn power(exponent: u32) -> Option<i128> {
     POWERS.get(exponent as usize).copied()
 }
@@ -42,7 +51,7 @@ impl From<Decimal> for Wide {
 
 impl Wide {
     pub(super) fn at(self, scale: u32) -> Option<i128> {
-        self.mantissa.checked_mul(power(scale.checked_sub(self.scale)?)?)
+        exact_product(self.mantissa, power(scale.checked_sub(self.scale)?)?)
     }
 
     pub(super) fn add(self, other: Self) -> Option<Self> {
@@ -68,13 +77,13 @@ impl Wide {
 
     /// `self × factor`, without zeros at its end where it does not fit with them.
     pub(super) fn times(self, factor: i128) -> Option<Self> {
-        let times = |wide: Self| Some(Self { mantissa: wide.mantissa.checked_mul(factor)?, ..wide });
+        let times = |wide: Self| Some(Self { mantissa: exact_product(wide.mantissa, factor)?, ..wide });
         times(self).or_else(|| times(self.stripped()))
     }
 
     pub(super) fn multiply(self, other: Self) -> Option<Self> {
         let product = |a: Self, b: Self| {
-            Some(Self { mantissa: a.mantissa.checked_mul(b.mantissa)?, scale: a.scale + b.scale })
+            Some(Self { mantissa: exact_product(a.mantissa, b.mantissa)?, scale: a.scale + b.scale })
         };
         product(self, other).or_else(|| product(self.stripped(), other.stripped()))
     }

@@ -73,9 +73,20 @@ struct Rule {
     settings: KeySettings,
     replacements: Replacements,
     aliases: HashMap<String, String>,
+    /// Whether it does more to a text than to trim it.
+    changes: bool,
 }
 
 impl Rule {
+    fn new(settings: KeySettings, replacements: Replacements, aliases: HashMap<String, String>) -> Self {
+        let KeySettings { trim: _, replace: _, case, leading_zeros, aliases: _ } = settings;
+        let changes = case == Case::Fold
+            || leading_zeros == LeadingZeros::Strip
+            || !replacements.is_empty()
+            || !aliases.is_empty();
+        Self { settings, replacements, aliases, changes }
+    }
+
     fn trimmed(&self, text: &str) -> String {
         match self.settings.trim {
             true => text.split_whitespace().collect::<Vec<_>>().join(" "),
@@ -134,9 +145,10 @@ impl KeyRules {
             let place = format!("[normalise.{}] replace", fields.name(field));
             let replacements =
                 Replacements::compile(&settings.replace, settings.case).map_err(|fault| fault.at(place))?;
-            let mut rule = Rule { settings: settings.clone(), replacements, aliases: HashMap::new() };
+            let mut rule = Rule::new(settings.clone(), replacements, HashMap::new());
             if let Some(path) = &settings.aliases {
-                rule.aliases = read_aliases(&rule, &base.join(path), path)?;
+                let aliases = read_aliases(&rule, &base.join(path), path)?;
+                rule = Rule::new(rule.settings, rule.replacements, aliases);
             }
             if let Some(slot) = rules.get_mut(field.index()) {
                 *slot = rule;
@@ -154,15 +166,7 @@ impl KeyRules {
     /// Whether `text`, trimmed, is its own key. Where this is `false`, it may still be.
     #[must_use]
     pub fn is_key(&self, field: Field, text: &str) -> bool {
-        let is_plain = self.rules.get(field.index()).is_none_or(|rule| {
-            let KeySettings { trim: _, replace: _, case, leading_zeros, aliases: _ } = rule.settings;
-            case == Case::Keep
-                && leading_zeros == LeadingZeros::Keep
-                && rule.replacements.is_empty()
-                && rule.aliases.is_empty()
-        });
-        // To look at every byte is faster than to stop at the first that is not.
-        is_plain && text.bytes().fold(true, |all, byte| all & byte.is_ascii_graphic())
+        !self.rules.get(field.index()).is_some_and(|rule| rule.changes) && is_graphic(text.as_bytes())
     }
 
     /// The name that `text` stands for, in the case of the alias table; `text`, trimmed, where it is no alias.
@@ -173,6 +177,19 @@ impl KeyRules {
             .and_then(|rule| rule.aliases.get(&rule.shape(text)))
             .map_or_else(|| text.trim(), String::as_str)
     }
+}
+
+/// Whether all are printable ASCII, and none a space.
+fn is_graphic(bytes: &[u8]) -> bool {
+    // Eight at a time: the highest bit of a byte tells whether it is none. A borrow or a carry only comes from one that is none.
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let is_other = |eight: &[u8; 8]| {
+        let eight = u64::from_ne_bytes(*eight);
+        let (below, above) = (eight.wrapping_sub(ONES * 0x21), eight.wrapping_add(ONES));
+        (below | above | eight) & (ONES * 0x80) != 0
+    };
+    let (eights, rest) = bytes.as_chunks::<8>();
+    !eights.iter().any(is_other) && rest.iter().all(u8::is_ascii_graphic)
 }
 
 fn read_aliases(rule: &Rule, path: &Path, shown: &Path) -> Result<HashMap<String, String>> {
@@ -237,6 +254,18 @@ mod tests {
 
     fn location() -> Field {
         Field::of(Role::Location).unwrap()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn only_a_text_of_graphic_characters_is_surely_its_own_key(
+            bytes in proptest::collection::vec(0x1e_u8..=0x81, 0..20),
+            any in "[!-~]{7,9}.?[!-~]{0,9}",
+        ) {
+            for bytes in [bytes.as_slice(), any.as_bytes()] {
+                proptest::prop_assert_eq!(is_graphic(bytes), bytes.iter().all(u8::is_ascii_graphic));
+            }
+        }
     }
 
     #[test]

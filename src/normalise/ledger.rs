@@ -14,7 +14,7 @@ use super::accounts::Tallies;
 use super::role::{Field, Role};
 use super::roundings::Roundings;
 use super::sample::Sample;
-use super::taxes::{TaxCounts, Taxes};
+use super::taxes::{TaxCounts, TaxSettings, Taxes};
 use super::totals::{TotalCounts, WrongTotal};
 use super::{Entry, Taker};
 use crate::intake::{Origin, Row};
@@ -174,6 +174,23 @@ pub struct Counts {
     pub roundings: Roundings,
     /// Some of the entries.
     pub sample: Sample,
+}
+
+impl Counts {
+    /// Counts an entry, which has so many text fields.
+    pub(super) fn count(&mut self, entry: &Entry<'_>, taxes: Option<&TaxSettings>, fields: usize) {
+        let &Entry { texts, currency, values, .. } = entry;
+        self.read.add(texts.role(Role::Document), currency, values.amount);
+        if let Some((stated, settings)) = values.taxes.as_ref().zip(taxes) {
+            self.taxes.count(stated, &settings.rates);
+        }
+        if let (Some(quantity), Some(price), Some(amount)) =
+            (values.quantity, values.price, values.before_tax())
+        {
+            self.roundings.count(texts.role(Role::Vendor), quantity, price, amount);
+        }
+        self.sample.offer(entry, fields);
+    }
 }
 
 /// A row that could not become an entry.

@@ -153,8 +153,7 @@ pub trait Taker {
 
 /// An entry as its row says it: texts are still the row's.
 pub struct Entry<'a> {
-    row: &'a Row,
-    texts: &'a [Source<'a>],
+    texts: &'a Texts<'a>,
     currency: &'a str,
     /// The header of the column, where a row has one for each hour; else blank.
     pub column: &'a str,
@@ -169,7 +168,7 @@ impl Entry<'_> {
         if field.index() == Role::Currency as usize {
             return self.currency;
         }
-        self.texts.get(field.index()).map_or("", |source| source.pick(self.row).1)
+        self.texts.get(field)
     }
 }
 
@@ -185,6 +184,8 @@ pub struct Normaliser<'a, T = Ledger> {
     counts: Counts,
     rejects: Vec<Reject>,
     totals: Option<Totals<'a>>,
+    /// Whether all was counted when it was read before.
+    again: bool,
     draft: Draft,
     currency: String,
     /// For a header of so many columns.
@@ -217,6 +218,27 @@ struct Layout<'a> {
     /// Net, tax and gross, where they are read.
     taxes: Option<[Source<'a>; 3]>,
     wide: Option<Wide>,
+}
+
+/// The texts of a row by field, each looked up once; [`FEW`] of them without asking for memory.
+#[derive(Default)]
+struct Texts<'r> {
+    few: [&'r str; FEW],
+    more: Vec<&'r str>,
+}
+
+/// The text roles, and some attributes.
+const FEW: usize = Role::TEXTS + 4;
+
+impl<'r> Texts<'r> {
+    fn get(&self, field: Field) -> &'r str {
+        let at = field.index();
+        self.few.get(at).or_else(|| self.more.get(at - FEW)).copied().unwrap_or_default()
+    }
+
+    fn role(&self, role: Role) -> &'r str {
+        self.few.get(role as usize).copied().unwrap_or_default()
+    }
 }
 
 /// What [`Layout::numbers`] are.
@@ -290,6 +312,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             },
             rejects: Vec::new(),
             totals: reading.totals.as_ref().map(|rules| Totals::new(rules, side, fields.count())),
+            again: false,
             draft: Draft::default(),
             currency: String::new(),
             layout: None,
@@ -299,6 +322,12 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             turn: None,
             queue: Queue::default(),
         })
+    }
+
+    /// For entries that were counted, and held against their totals, when they were read before.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self { totals: None, again: true, ..self }
     }
 
     /// Reads all that `rows` has.
@@ -464,12 +493,13 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         row: &Row,
         slice: Option<&Slice>,
     ) {
+        let texts = layout.texts(row);
         let drafted = match &row.defect {
             Some(defect) => {
                 self.draft.start = None;
                 Err(refuse(None, "", defect.to_string()))
             }
-            None => self.draft(layout, row, slice),
+            None => self.draft(layout, row, slice, &texts),
         };
         let outside = self.is_outside(self.draft.start);
         match drafted {
@@ -506,30 +536,22 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                     // What prices make is before tax.
                     let is_net = self.reading.taxes.as_ref().is_none_or(|taxes| taxes.compare == Role::Net);
                     let priced = self.draft.quantity.zip(self.draft.price).filter(|_| is_net);
-                    let text = |field| layout.text(field, row);
+                    let text = |field| texts.get(field);
                     totals.add(part, origin, text, &self.currency, self.draft.amount, priced);
                 }
                 if outside {
-                    return self.counts.outside.add(layout.document(row), &self.currency, self.draft.amount);
-                }
-                self.counts.read.add(layout.document(row), &self.currency, self.draft.amount);
-                if let Some((taxes, settings)) = self.draft.taxes.as_ref().zip(self.reading.taxes.as_ref()) {
-                    self.counts.taxes.count(taxes, &settings.rates);
-                }
-                if let (Some(quantity), Some(price), Some(amount)) =
-                    (self.draft.quantity, self.draft.price, self.draft.before_tax())
-                {
-                    let vendor = Field::of(Role::Vendor).map_or("", |vendor| layout.text(vendor, row));
-                    self.counts.roundings.count(vendor, quantity, price, amount);
+                    let document = texts.role(Role::Document);
+                    return self.counts.outside.add(document, &self.currency, self.draft.amount);
                 }
                 let entry = Entry {
-                    row,
-                    texts: &layout.texts,
+                    texts: &texts,
                     currency: &self.currency,
                     column: slice.map_or("", |slice| header_of(slice, columns)),
                     values: &self.draft,
                 };
-                self.counts.sample.offer(&entry, self.fields.count());
+                if !self.again {
+                    self.counts.count(&entry, self.reading.taxes.as_ref(), self.fields.count());
+                }
                 self.taker.take(origin, row, &entry);
             }
         }
@@ -586,7 +608,8 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             return self.counts.outside.add(layout.document(row), &currency, amount);
         }
         let values = Draft { start, amount, ..Draft::default() };
-        let entry = Entry { row, texts: &layout.texts, currency: &currency, column: "", values: &values };
+        let texts = layout.texts(row);
+        let entry = Entry { texts: &texts, currency: &currency, column: "", values: &values };
         let waits = self.totals.as_mut().map(|totals| totals.wait(rule, origin, row, &entry));
         if let Some(Err(blank)) = waits {
             let name = self.fields.name(blank).to_owned();
@@ -672,7 +695,13 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         (reject, self.money_of(layout, row, slice))
     }
 
-    fn draft(&mut self, layout: &Layout<'_>, row: &Row, slice: Option<&Slice>) -> Result<(), Refusal> {
+    fn draft(
+        &mut self,
+        layout: &Layout<'_>,
+        row: &Row,
+        slice: Option<&Slice>,
+        texts: &Texts<'_>,
+    ) -> Result<(), Refusal> {
         // The start comes first: it tells whether the rest matters.
         self.interval(layout, slice, row)?;
         if row.has_marks() {
@@ -686,9 +715,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             }
         }
         self.currency.clear();
-        if let Some(source) = layout.texts.get(Role::Currency as usize) {
-            self.currency.push_str(&currency_code(source.pick(row).1));
-        }
+        self.currency.push_str(&currency_code(texts.role(Role::Currency)));
         let mut values = [None; 3];
         self.draft.doubles = 0;
         for (bit, (source, value)) in layout.numbers.iter().zip(&mut values).enumerate() {
@@ -790,6 +817,17 @@ impl<'a> Layout<'a> {
     /// A row's text in a field, as its cell has it, trimmed; else the default.
     fn text<'r>(&'r self, field: Field, row: &'r Row) -> &'r str {
         self.texts.get(field.index()).map_or("", |source| source.pick(row).1)
+    }
+
+    /// All texts of a row.
+    fn texts<'r>(&'r self, row: &'r Row) -> Texts<'r> {
+        let mut texts = Texts::default();
+        let mut sources = self.texts.iter().map(|source| source.pick(row).1);
+        for (text, picked) in texts.few.iter_mut().zip(&mut sources) {
+            *text = picked;
+        }
+        texts.more.extend(sources);
+        texts
     }
 
     /// The document that a row is of.

@@ -104,8 +104,8 @@ mod tests {
         let mut sample = Sample::default();
         for &amount in amounts {
             let values = Draft { amount: Some(Decimal::new(amount, 2)), ..Draft::default() };
-            let row = crate::intake::Row::default();
-            sample.offer(&Entry { row: &row, texts: &[], currency: "", column: "", values: &values }, 0);
+            let texts = super::super::Texts::default();
+            sample.offer(&Entry { texts: &texts, currency: "", column: "", values: &values }, 0);
         }
         sample.thin();
         sample.drawn().iter().map(|drawn| drawn.hash).collect()

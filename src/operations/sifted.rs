@@ -84,7 +84,7 @@ impl Rest {
         context: &Context<'_>,
     ) -> Result<Taken> {
         let ledger = Ledger::new(side, settings.fields.count());
-        let mut normaliser = normaliser(ledger, side, settings)?;
+        let mut normaliser = normaliser(ledger, side, settings)?.again();
         let mut row = Row::default();
         for of_file in places.chunk_by(|a, b| a.file == b.file) {
             let Some(rows) = of_file.first().and_then(|place| self.files.get_mut(place.file as usize)) else {
