@@ -1,7 +1,8 @@
 // A real identity provider, oidc-provider (certified by the OpenID Foundation), set up as a user pool of Amazon Cognito
 // would answer: an issuer with a path; access tokens that are JWTs signed by RS256 with `kid` and `alg` alone in the
 // header; `token_use`, `client_id`, `username`, `cognito:groups`; an `aud` only where a person's client asked for a
-// resource; metadata without registration and without `code_challenge_methods_supported`. Whoever signs in is let in.
+// resource; metadata of OpenID Connect alone, without registration and `code_challenge_methods_supported`. Whoever signs in is let in.
+// With STRICT=1 the metadata says that PKCE is spoken, and stands where RFC 8414 §3.1 looks for it, too.
 //
 //     node provider.mjs FILE_FOR_THE_ISSUER
 //
@@ -17,6 +18,7 @@ import { pathToFileURL } from "node:url";
 const installed = createRequire(`${process.env.MCP_ENVIRONMENT}/package.json`);
 const { default: Provider } = await import(pathToFileURL(installed.resolve("oidc-provider")));
 
+const strict = process.env.STRICT === "1";
 const POOL = "/us-east-1_Test";
 const SCOPES = "tieout/read tieout/run tieout/write tieout/platform";
 const PERSON = { sub: "5a0f1c1e-0d51-4b9f-9d3b-6f0f6f0c2a11", username: "lucja", groups: ["gas-desk"] };
@@ -84,7 +86,7 @@ provider.use(async (ctx, next) => {
   if (route === "token" && ctx.body?.access_token) {
     const is_machine = ctx.oidc.params.grant_type === "client_credentials";
     ctx.body = { ...ctx.body, access_token: rewritten(ctx.body.access_token, is_machine) };
-  } else if (route === "discovery" && !process.env.ADVERTISE_PKCE) {
+  } else if (route === "discovery" && !strict) {
     const { code_challenge_methods_supported: _, ...metadata } = ctx.body;
     ctx.body = metadata;
   }
@@ -105,6 +107,8 @@ async function signIn(request, response) {
 
 const answer = provider.callback();
 server.on("request", (request, response) => {
+  const found = `/.well-known/oauth-authorization-server${POOL}`;
+  if (strict && request.url === found) request.url = `${POOL}/.well-known/openid-configuration`;
   if (!request.url.startsWith(`${POOL}/`)) return response.writeHead(404).end();
   if (request.url.startsWith(`${POOL}/sign-in/`)) {
     return signIn(request, response).catch((error) => response.writeHead(500).end(String(error)));
