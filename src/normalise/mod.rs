@@ -13,6 +13,7 @@ mod role;
 mod roundings;
 mod sample;
 mod taxes;
+mod texts;
 mod totals;
 mod units;
 mod versions;
@@ -35,6 +36,7 @@ pub use self::role::{Field, Fields, Holds, Role};
 pub use self::roundings::{Inferred, Roundings};
 pub use self::sample::{Drawn, Sample};
 pub use self::taxes::{TaxCounts, TaxSettings, Taxes};
+use self::texts::Texts;
 pub use self::totals::{Share, TotalCounts, TotalRule, TotalRules, WrongTotal};
 use self::totals::{Standing, Totals};
 pub use self::units::{Dimension, Unit};
@@ -218,27 +220,6 @@ struct Layout<'a> {
     /// Net, tax and gross, where they are read.
     taxes: Option<[Source<'a>; 3]>,
     wide: Option<Wide>,
-}
-
-/// The texts of a row by field, each looked up once; [`FEW`] of them without asking for memory.
-#[derive(Default)]
-struct Texts<'r> {
-    few: [&'r str; FEW],
-    more: Vec<&'r str>,
-}
-
-/// The text roles, and some attributes.
-const FEW: usize = Role::TEXTS + 4;
-
-impl<'r> Texts<'r> {
-    fn get(&self, field: Field) -> &'r str {
-        let at = field.index();
-        self.few.get(at).or_else(|| self.more.get(at - FEW)).copied().unwrap_or_default()
-    }
-
-    fn role(&self, role: Role) -> &'r str {
-        self.few.get(role as usize).copied().unwrap_or_default()
-    }
 }
 
 /// What [`Layout::numbers`] are.
@@ -821,13 +802,7 @@ impl<'a> Layout<'a> {
 
     /// All texts of a row.
     fn texts<'r>(&'r self, row: &'r Row) -> Texts<'r> {
-        let mut texts = Texts::default();
-        let mut sources = self.texts.iter().map(|source| source.pick(row).1);
-        for (text, picked) in texts.few.iter_mut().zip(&mut sources) {
-            *text = picked;
-        }
-        texts.more.extend(sources);
-        texts
+        Texts::of(self.texts.iter().map(|source| source.pick(row).1))
     }
 
     /// The document that a row is of.

@@ -104,7 +104,7 @@ mod tests {
         let mut sample = Sample::default();
         for &amount in amounts {
             let values = Draft { amount: Some(Decimal::new(amount, 2)), ..Draft::default() };
-            let texts = super::super::Texts::default();
+            let texts = super::super::texts::Texts::default();
             sample.offer(&Entry { texts: &texts, currency: "", column: "", values: &values }, 0);
         }
         sample.thin();
