@@ -21,6 +21,9 @@ use super::settings::Peers;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Bytes that the fields of a request's head may have; a token has two thousand.
+const HEAD: usize = 32 * 1024;
+
 /// What the front needs to know.
 pub(super) struct Front {
     pub(super) hosts: Vec<String>,
@@ -113,6 +116,11 @@ pub(super) async fn front(State(front): State<Arc<Front>>, mut request: Request,
 impl Front {
     /// Why a request does not come in.
     fn refused(&self, request: &Request) -> Option<(&'static str, StatusCode)> {
+        // What comes whole is read whole, whatever the connection's buffer is said to hold.
+        let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+        if request.headers().iter().map(size).sum::<usize>() > HEAD {
+            return Some(("head-too-large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+        }
         let query = request.uri().query().unwrap_or_default();
         // Addresses end up in logs of others (RFC 6750 §5.3, OAuth 2.1 §5.2.1).
         if query.split('&').any(|part| part.starts_with("access_token=") || part.starts_with("token=")) {

@@ -67,7 +67,7 @@ pub(crate) async fn ask(
     client: &Peer<RoleServer>,
 ) -> Option<Result<String, String>> {
     let question = question(tool, arguments)?;
-    let request = match question["method"] == "elicitation/create" {
+    let request = match question.get("method").is_some_and(|method| method == "elicitation/create") {
         true => serde_json::from_value::<ElicitRequest>(question).map(ServerRequest::ElicitRequest),
         false => {
             serde_json::from_value::<CreateMessageRequest>(question).map(ServerRequest::CreateMessageRequest)

@@ -89,7 +89,9 @@ fn of_json<T: DeserializeOwned>(value: Value) -> Result<T, ErrorData> {
 
 /// A complete result. What says so is taken out again for clients of 2025-11-25.
 fn complete<T: DeserializeOwned>(mut result: Value) -> Result<T, ErrorData> {
-    result["resultType"] = "complete".into();
+    if let Some(fields) = result.as_object_mut() {
+        fields.insert("resultType".to_owned(), "complete".into());
+    }
     of_json(result)
 }
 

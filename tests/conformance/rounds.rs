@@ -2,7 +2,8 @@
 
 use rmcp::ErrorData;
 use rmcp::model::{
-    CallToolRequestParams, ClientCapabilities, InputRequiredResult, InputResponses, RequestStateCodec,
+    CallToolRequestParams, ClientCapabilities, InputRequiredResult, InputResponses, JsonObject,
+    RequestStateCodec,
 };
 use serde_json::{Value, json};
 
@@ -119,14 +120,14 @@ pub(crate) fn round(
             }
         }
         "test_input_required_result_capabilities" => {
-            let mut requests = json!({});
+            let mut requests = JsonObject::new();
             if client.elicitation.is_some() {
-                requests["name"] = ask_text("What is your name?", "name");
+                requests.insert("name".to_owned(), ask_text("What is your name?", "name"));
             }
             if client.sampling.is_some() {
-                requests["greeting"] = ask_model("Generate a greeting");
+                requests.insert("greeting".to_owned(), ask_model("Generate a greeting"));
             }
-            ask(requests, None)
+            ask(Value::Object(requests), None)
         }
         _ => return Ok(None),
     };

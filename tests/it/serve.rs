@@ -125,6 +125,7 @@ fn every_request_that_is_not_as_it_should_be_is_refused_with_one_line() {
         ("origin", 403, served.post(Some(&token), &list).header("Origin", "https://evil.example")),
         ("host", 421, served.post(Some(&token), &list).header("Host", "evil.example")),
         ("token-in-query", 400, served.post_to(&format!("/mcp?access_token={token}"), None, &list)),
+        ("head-too-large", 431, served.post(Some(&token), &list).header("X-Padding", "x".repeat(40_000))),
         ("body-too-large", 413, served.post(Some(&token), &list).body(vec![b' '; 70_000])),
         ("body-too-deep", 400, served.post(Some(&token), &list).body("[".repeat(10_000))),
         ("body-malformed", 400, served.post(Some(&token), &list).body("{\"method\":")),
