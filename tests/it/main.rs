@@ -38,6 +38,7 @@ mod serve_auth;
 mod serve_calls;
 mod serve_confirm;
 mod serve_door;
+mod serve_pipe;
 mod serve_roots;
 mod served;
 mod service;
