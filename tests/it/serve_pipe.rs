@@ -159,3 +159,22 @@ fn what_hides_in_a_text_is_shown_everywhere() {
         hides_nothing(&pipe.ask("prompts/get", json!({"name": hidden})));
     }
 }
+
+#[test]
+fn the_files_of_secrets_are_closed() {
+    let folder = folder("");
+    let config = folder.path().join("tieout.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let platform = "[platform]\nendpoint = \"http://127.0.0.1:9/x\"\nnamespace = \"n\"\nauth = \"ntlm\"\nusername = 'u'\npassword = \"file:secrets/password\"\n[platform.request]\noperation = \"o\"\nparameters = {}\nrecords = \"r\"\n";
+    std::fs::write(&config, text + platform).unwrap();
+    std::fs::create_dir(folder.path().join("secrets")).unwrap();
+    std::fs::write(folder.path().join("secrets/password"), "Correct-Horse-7\n").unwrap();
+    let mut pipe = Pipe::open(folder.path(), true);
+    for path in ["secrets/password", "./secrets//password"] {
+        let answer = pipe.call("inspect_file", &json!({"file": path}));
+        assert_eq!(answer["result"]["isError"], json!(true), "{answer}");
+        assert!(!answer.to_string().contains("Correct-Horse"), "{answer}");
+    }
+    let answer = pipe.call("inspect_file", &json!({"file": "invoices.csv"}));
+    assert_eq!(answer["result"]["isError"], json!(false), "{answer}");
+}
