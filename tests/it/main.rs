@@ -36,6 +36,7 @@ mod serve;
 mod serve_audit;
 mod serve_auth;
 mod serve_calls;
+mod serve_client;
 mod serve_confirm;
 mod serve_door;
 mod serve_pipe;
