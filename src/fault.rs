@@ -242,11 +242,16 @@ pub fn shown_lines(text: &str) -> String {
     text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a character moves a cursor, turns the text around, or cannot be seen.
+/// Whether a character moves a cursor, breaks a line, turns the text around, or cannot be seen: what Unicode calls
+/// `Default_Ignorable_Code_Point`, in which whole sentences can be hidden (tags, variation selectors), and the like.
 #[must_use]
 pub fn is_unseen(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 fn escaped(text: &str) -> String {
@@ -352,6 +357,26 @@ mod tests {
         assert!(fault.has_detail());
         assert_eq!(fault.to_string(), "no");
         assert_eq!(format!("{fault:#}"), "no\n  detail:\n    all of it\n      at X\\u{1b}[2J");
+    }
+
+    #[test]
+    fn what_nobody_sees_is_escaped() {
+        // A sentence in tag characters, a selector, a filler, a separator of lines, a soft hyphen.
+        for hidden in [
+            '\u{e0041}',
+            '\u{fe01}',
+            '\u{e01ef}',
+            '\u{3164}',
+            '\u{2028}',
+            '\u{ad}',
+            '\u{2060}',
+            '\u{61c}',
+            '\u{7f}',
+        ] {
+            let text = format!("ALFA{hidden} GAS");
+            assert_eq!(shown_lines(&text), format!("ALFA{} GAS", hidden.escape_default()));
+        }
+        assert_eq!(shown("Møller & Søn – 東京 👍"), "Møller & Søn – 東京 👍");
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) fn dispatch(command: &McpCommand, printer: &mut Printer) -> Result<u8
         }
         McpCommand::Login(login) => {
             let logged_in = login.run(&mut |address| {
-                printer.note(&format!("open this address in a browser of this machine:\n  {address}"))
+                printer.ask(&format!("open this address in a browser of this machine:\n  {address}"))
             })?;
             if login.json {
                 printer.line(&to_json(&logged_in)?);

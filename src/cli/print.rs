@@ -76,6 +76,11 @@ impl Printer {
         let _ = writeln!(std::io::stderr(), "error: {}{more}", shown_lines(fault));
     }
 
+    /// Something that a person must do before it goes on: quiet or not.
+    pub(super) fn ask(&self, text: &str) {
+        let _ = writeln!(std::io::stderr(), "{}", shown_lines(text));
+    }
+
     /// Something to know, which is no result.
     pub(super) fn note(&self, text: &str) {
         if !self.quiet {

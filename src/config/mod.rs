@@ -33,6 +33,7 @@ use crate::normalise::{Fields, Holds, KeyRules, Rates, Reading, Role, VersionSet
 use crate::period::{Part, Period, Zone};
 use crate::platform::{self, PLACEHOLDERS, split_placeholder};
 use crate::report::Format;
+use crate::secret::Reference;
 
 /// Where a side's rows come from.
 #[derive(Clone, Debug)]
@@ -143,6 +144,28 @@ pub fn serve<T: DeserializeOwned>(path: &Path) -> Result<(Option<T>, PathBuf)> {
         serve: Option<T>,
     }
     Ok((file::parsed::<Served<T>>(&text(path)?, path)?.serve, base(path)))
+}
+
+/// The files that `path` names for what nobody else may read: the platform's password, and the key of a certificate.
+///
+/// # Errors
+/// [`Kind::Configuration`] where the file cannot be read, or names them in a way that cannot be understood.
+pub fn secret_files(path: &Path) -> Result<Vec<PathBuf>> {
+    #[derive(Deserialize)]
+    struct Holding {
+        platform: Option<Held>,
+    }
+    #[derive(Deserialize)]
+    struct Held {
+        password: Option<Reference>,
+        client_key: Option<PathBuf>,
+    }
+    let Some(held) = file::parsed::<Holding>(&text(path)?, path)?.platform else { return Ok(Vec::new()) };
+    let password = held.password.and_then(|password| match password {
+        Reference::File(file) => Some(file),
+        Reference::Env(_) | Reference::Command(_) => None,
+    });
+    Ok(password.into_iter().chain(held.client_key).collect())
 }
 
 fn text(path: &Path) -> Result<String> {

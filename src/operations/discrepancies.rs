@@ -13,7 +13,7 @@ use super::view::{Facts, Keyed, View};
 use super::{Context, reconcile};
 use crate::config::{self, Overrides, Settings};
 use crate::digest::hexadecimal;
-use crate::fault::{Fault, Kind, Result, nearest};
+use crate::fault::{Fault, Kind, Result, nearest, shown_lines};
 use crate::judge;
 use crate::money::{self, Decimal, DecimalMark, Sum};
 use crate::period::{Period, Zone};
@@ -473,8 +473,9 @@ impl<'a> Choice<'a> {
     }
 }
 
+/// What texts are compared as: what nobody sees counts as it is shown, so that what was shown can be asked for.
 fn fold(text: &str) -> String {
-    text.to_lowercase()
+    shown_lines(text).to_lowercase()
 }
 
 fn unknown<'k>(what: &str, place: &str, value: &str, known: impl Iterator<Item = &'k str> + Clone) -> Fault {

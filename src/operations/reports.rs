@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::config::{self, Overrides};
-use crate::fault::{Fault, Kind, Result};
+use crate::fault::{Fault, Kind, Result, shown_lines};
+use crate::report::escaped_json;
 
 /// What reports are called, what they are written in, and what they hold.
 const KNOWN: [(&str, &str, &str); 5] = [
@@ -49,7 +50,7 @@ pub struct ReportFile {
 /// A part of one of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportPage {
-    /// What is read, with the heading of the table on each page.
+    /// What is read, with the heading of the table on each page; what nobody sees in it is escaped.
     pub text: String,
     /// Its media type.
     pub media: &'static str,
@@ -112,7 +113,7 @@ impl Reports {
         if media == "text/csv" {
             let (text, next) =
                 rows(file, page.checked_sub(1).ok_or_else(no_page)?).map_err(broken)?.ok_or_else(no_page)?;
-            return Ok(ReportPage { text, media, next: next.then_some(page + 1) });
+            return Ok(ReportPage { text: shown_lines(&text), media, next: next.then_some(page + 1) });
         }
         let mut text = String::new();
         file.take(BYTES + 1).read_to_string(&mut text).map_err(|error| broken(error.into()))?;
@@ -125,7 +126,8 @@ impl Reports {
         if page != 1 {
             return Err(no_page());
         }
-        Ok(ReportPage { text, media, next: None })
+        // JSON stays JSON.
+        Ok(ReportPage { text: escaped_json(text), media, next: None })
     }
 }
 

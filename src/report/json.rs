@@ -22,20 +22,28 @@ pub(super) const WRITING: Writing =
 /// # Errors
 /// [`Kind::Bug`] where it has no form in JSON.
 pub fn to_json(value: &impl Serialize) -> Result<String> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Fault::new(Kind::Bug, "the result cannot be written as JSON").because(error))?;
+    serde_json::to_string_pretty(value)
+        .map(escaped_json)
+        .map_err(|error| Fault::new(Kind::Bug, "the result cannot be written as JSON").because(error))
+}
+
+/// The same JSON with all that cannot be seen escaped.
+#[must_use]
+pub fn escaped_json(text: String) -> String {
     if !text.contains(|c: char| c != '\n' && is_unseen(c)) {
-        return Ok(text);
+        return text;
     }
     // Between texts there are no such characters, and serde escapes those below U+0020.
-    Ok(text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         if c != '\n' && is_unseen(c) {
-            let _ = write!(out, "\\u{:04x}", u32::from(c));
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
         } else {
             out.push(c);
         }
         out
-    }))
+    })
 }
 
 /// What stands under a name; nothing is null.

@@ -37,7 +37,7 @@ use crate::normalise::{Rates, Reject, Side};
 pub use self::back::{Back, Taking};
 pub use self::explained::{Cell, Compared, Explained, Part, Source, Tried, inputs_of};
 pub use self::export::{Form, Sheet};
-pub use self::json::to_json;
+pub use self::json::{escaped_json, to_json};
 pub use self::line::COLUMNS;
 pub use self::listed::{Line, Listed, Place, first, with_line};
 pub use self::rates::{RateUsed, rates_used};

@@ -26,7 +26,7 @@ use super::roots::Roots;
 use super::safe::safe;
 use super::tools::{Offered, Prepared};
 use super::watch::{Step, Watch};
-use crate::fault::{Fault, Kind, Result, shown};
+use crate::fault::{Fault, Kind, Result, shown, shown_lines};
 use crate::operations::{Context, Effect, Purpose, View, default_config};
 
 /// Who calls, and from where.
@@ -361,7 +361,7 @@ impl Desk {
             read.unwrap_or_else(|_| Err(Fault::new(Kind::Bug, "tieout stopped at a fault of its own")));
         let outcome = read.as_ref().map_or_else(|fault| word_for(fault.kind()), |_| "done");
         self.record(line.allowed(outcome, None), start).await?;
-        read.map_err(|fault| ErrorData::resource_not_found(fault.to_string(), None))
+        read.map_err(|fault| ErrorData::resource_not_found(shown_lines(&fault.to_string()), None))
     }
 
     fn line(&self, caller: &Caller, tool: &str, arguments: &JsonObject) -> Line {
@@ -404,7 +404,7 @@ const fn word_for(kind: Kind) -> &'static str {
 
 /// A fault as an agent meets it: a result that says what went wrong and what to do.
 fn failed(fault: &Fault) -> CallToolResponse {
-    CallToolResult::error(vec![ContentBlock::text(fault.to_string())]).into()
+    CallToolResult::error(vec![ContentBlock::text(shown_lines(&fault.to_string()))]).into()
 }
 
 /// An answer that an agent can hold in mind, or the advice to ask for less.

@@ -149,10 +149,11 @@ impl Server {
             true => config::load(&config, &Overrides::default(), now)?.zone,
             false => Zone::utc(),
         };
+        let closed = [settings.closed(), config::secret_files(&config)?].concat();
         let desk = Desk {
             scopes: scopes.clone(),
             policy: Policy::new(&settings.policy, known, &zone, now)?,
-            roots: Roots::new(&settings.base, &settings.roots, &settings.closed())?,
+            roots: Roots::new(&settings.base, &settings.roots, &closed)?,
             limits: Arc::new(Limits::new(&settings.limits)?),
             audit: Arc::new(audit),
             metrics: Arc::new(Metrics::new()),

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use rmcp::model::{ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 
-use crate::fault::{Fault, Kind, Result, shown_lines};
+use crate::fault::{Fault, Kind, Result};
 use crate::operations::Reports;
 
 const ROOT: &str = "tieout://reports/";
@@ -48,7 +48,7 @@ pub(super) fn read(config: &Path, uri: &str) -> Result<ReadResourceResult> {
         None => (rest, 1),
     };
     let page = Reports::of(config, SystemTime::now())?.read(name, page)?;
-    let mut contents = vec![ResourceContents::text(shown_lines(&page.text), uri).with_mime_type(page.media)];
+    let mut contents = vec![ResourceContents::text(page.text, uri).with_mime_type(page.media)];
     if let Some(next) = page.next {
         let next = format!("{ROOT}{name}?page={next}");
         contents.push(

@@ -1,7 +1,9 @@
 //! An issuer of tokens on loopback, like a user pool of Cognito: signs whatever it is asked to, changes its keys, goes
-//! away, and counts who asks for what. Its keys are made when the tests run.
+//! away, and counts who asks for what. Whoever is sent to it to sign in is signed in at once, and comes back with a code
+//! that is good for one token (RFC 6749 §4.1, RFC 7636). Its keys are made when the tests run.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,6 +15,7 @@ use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
 use rsa::pkcs1::{EncodeRsaPrivateKey as _, EncodeRsaPublicKey as _};
 use rsa::traits::PublicKeyParts as _;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 /// The client that tokens are issued to, unless a test says otherwise.
 pub(super) const CLIENT: &str = "client-of-analysts";
@@ -113,6 +116,12 @@ struct State {
     rotations: usize,
     /// The paths that were asked for.
     asked: Vec<String>,
+    /// What else stands in its metadata, or in the place of what does.
+    metadata: Value,
+    /// The codes that are not used yet, with what they were asked for by.
+    codes: BTreeMap<String, BTreeMap<String, String>>,
+    /// Everything that went back and forth and is nobody else's: codes, verifiers, tokens.
+    secrets: Vec<String>,
 }
 
 /// An issuer, until the test ends.
@@ -129,6 +138,9 @@ impl Issuer {
             keys: Vec::new(),
             rotations: 0,
             asked: Vec::new(),
+            metadata: json!({}),
+            codes: BTreeMap::new(),
+            secrets: Vec::new(),
         }));
         let shared = Arc::clone(&state);
         // It ends with the process: the connections of a test are few.
@@ -136,7 +148,9 @@ impl Issuer {
             for connection in listener.incoming() {
                 let shared = Arc::clone(&shared);
                 // Whoever goes away before he has his answer is nobody's concern.
-                std::thread::spawn(move || connection.and_then(|connection| serve(&connection, &shared)));
+                std::thread::spawn(move || {
+                    connection.and_then(|connection| serve(&connection, &Self(shared)))
+                });
             }
         });
         let issuer = Self(state);
@@ -180,6 +194,70 @@ impl Issuer {
     /// Answers in another way from now on.
     pub(super) fn set(&self, mode: Mode) {
         self.0.lock().unwrap().mode = mode;
+    }
+
+    /// Says this in its metadata from now on.
+    pub(super) fn say(&self, metadata: Value) {
+        self.0.lock().unwrap().metadata = metadata;
+    }
+
+    /// The codes, verifiers and tokens so far.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        self.0.lock().unwrap().secrets.clone()
+    }
+
+    /// Signs in whoever comes, and sends him back with a code.
+    fn authorize(&self, query: &str) -> Result<String, String> {
+        let asked = fields(query);
+        let wants = |name: &str, value: &str| match asked.get(name) {
+            Some(found) if found == value => Ok(()),
+            found => Err(format!("{name} is {found:?}")),
+        };
+        wants("response_type", "code")?;
+        wants("client_id", CLIENT)?;
+        wants("code_challenge_method", "S256")?;
+        let redirect = asked.get("redirect_uri").filter(|uri| uri.starts_with("http://localhost:"));
+        let redirect = redirect.ok_or("redirect_uri")?.clone();
+        let state = asked.get("state").filter(|state| state.len() >= 22).ok_or("state")?.clone();
+        let mut shared = self.0.lock().unwrap();
+        let code = format!("code-{}-of-the-issuer", shared.secrets.len());
+        shared.secrets.push(code.clone());
+        shared.codes.insert(code.clone(), asked);
+        let name = shared.name.clone();
+        Ok(format!(
+            "{redirect}?code={code}&state={state}&iss={}",
+            name.replace(':', "%3A").replace('/', "%2F")
+        ))
+    }
+
+    /// A token for a code, once.
+    fn redeem(&self, form: &str) -> Result<Value, String> {
+        let given = fields(form);
+        let text = |name: &str| given.get(name).cloned().unwrap_or_default();
+        let asked = {
+            let mut shared = self.0.lock().unwrap();
+            shared.secrets.push(text("code_verifier"));
+            shared.codes.remove(&text("code")).ok_or("the code is unknown, or was used")?
+        };
+        for name in ["client_id", "redirect_uri", "resource"] {
+            if asked.get(name) != given.get(name) {
+                return Err(format!("{name} is another"));
+            }
+        }
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(text("code_verifier")));
+        if text("grant_type") != "authorization_code"
+            || text("code_verifier").len() < 43
+            || challenge != asked["code_challenge"]
+        {
+            return Err("the verifier is another".to_owned());
+        }
+        let mut claims = self.claims(&asked["resource"]);
+        claims["scope"] = json!(asked["scope"]);
+        let token = self.token(&claims);
+        self.0.lock().unwrap().secrets.push(token.clone());
+        Ok(
+            json!({"access_token": token, "token_type": "Bearer", "expires_in": 3600, "scope": asked["scope"]}),
+        )
     }
 
     /// The paths that were asked for so far.
@@ -237,15 +315,44 @@ impl Issuer {
     }
 }
 
-fn serve(connection: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
-    let mut lines = BufReader::new(connection).lines();
-    let first = lines.next().transpose()?.unwrap_or_default();
-    for line in lines.by_ref() {
-        if line?.is_empty() {
+/// The fields of a form or a query.
+fn fields(text: &str) -> BTreeMap<String, String> {
+    let url = reqwest::Url::parse(&format!("http://fields/?{text}")).unwrap();
+    url.query_pairs().into_owned().collect()
+}
+
+fn serve(connection: &TcpStream, issuer: &Issuer) -> std::io::Result<()> {
+    let state = &issuer.0;
+    let mut reader = BufReader::new(connection);
+    let (mut first, mut length) = (String::new(), 0);
+    reader.read_line(&mut first)?;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
             break;
         }
     }
+    let mut form = vec![0; length];
+    reader.read_exact(&mut form)?;
     let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+    let signed_in = match path.split_once('?') {
+        Some(("/pool/authorize", query)) => Some(issuer.authorize(query).map_or_else(
+            |why| (400, String::new(), why),
+            |location| (302, format!("location: {location}\r\n"), String::new()),
+        )),
+        _ if path == "/pool/token" => Some(issuer.redeem(&String::from_utf8(form).unwrap()).map_or_else(
+            |why| {
+                let refused = json!({"error": "invalid_grant", "error_description": why});
+                (400, String::new(), refused.to_string())
+            },
+            |token| (200, String::new(), token.to_string()),
+        )),
+        _ => None,
+    };
     let (status, header, body) = {
         let mut state = state.lock().unwrap();
         let metadata = match state.mode {
@@ -253,18 +360,23 @@ fn serve(connection: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             _ => "/pool/.well-known/openid-configuration",
         };
         let body = match path.as_str() {
-            path if path == metadata => Some(json!({
-                "issuer": state.name,
-                "jwks_uri": format!("{}/.well-known/jwks.json", state.name),
-                "authorization_endpoint": format!("{}/authorize", state.name),
-                "token_endpoint": format!("{}/token", state.name),
-            })),
+            path if path == metadata => {
+                let mut said = json!({
+                    "issuer": state.name,
+                    "jwks_uri": format!("{}/.well-known/jwks.json", state.name),
+                    "authorization_endpoint": format!("{}/authorize", state.name),
+                    "token_endpoint": format!("{}/token", state.name),
+                });
+                said.as_object_mut().unwrap().extend(state.metadata.as_object().unwrap().clone());
+                Some(said)
+            }
             "/pool/.well-known/jwks.json" => Some(json!({ "keys": state.keys })),
             _ => None,
         };
         state.asked.push(path);
         match (&state.mode, body) {
             (Mode::Down, _) => return Ok(()),
+            (Mode::Up | Mode::Oauth, _) if signed_in.is_some() => signed_in.unwrap_or_default(),
             (Mode::With(status, header, body), _) => (*status, header.clone(), body.clone()),
             (Mode::Up | Mode::Oauth, Some(body)) => (200, String::new(), body.to_string()),
             (Mode::Up | Mode::Oauth, None) => (404, String::new(), String::new()),

@@ -11,7 +11,7 @@ const ROOMS: &str = "
     cli         → serve operations report progress fault
     serve       → operations config period money progress allowance digest fault
     operations  → config simulator report sieve judge matching normalise intake platform period money secret progress allowance digest fault
-    config      → report judge matching normalise intake platform period money digest fault
+    config      → report judge matching normalise intake platform period money secret digest fault
     simulator   → fault
     report      → judge matching normalise period money fault
     sieve       → judge matching normalise intake period spill money fault

@@ -25,5 +25,6 @@ pub use self::metadata::Metadata;
 pub use self::principal::Principal;
 pub use self::refusal::{Known, Refusal, bearer};
 pub use self::scopes::Scopes;
+pub(in crate::serve) use self::settings::is_loopback;
 pub use self::settings::{AuthSettings, Provider, Rules};
 pub use self::token::Verifier;

@@ -114,6 +114,12 @@ fn fault(key: &str, what: impl Into<String>) -> Fault {
 }
 
 impl AuthSettings {
+    /// The first client that people sign in with.
+    pub(in crate::serve) fn people_client(&self) -> Option<&str> {
+        let mut people = self.clients.iter().filter(|client| !self.machine_clients.contains(client));
+        people.next().map(String::as_str)
+    }
+
     /// What tokens are held against; `url` is `[serve] url`.
     ///
     /// # Errors
@@ -249,7 +255,7 @@ pub(super) fn address(place: &str, text: &str) -> Result<Url> {
 }
 
 /// Whether the address is on this machine.
-fn is_loopback(url: &Url) -> bool {
+pub(in crate::serve) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())

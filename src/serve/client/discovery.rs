@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::http::{Answer, Asker, place};
 use crate::fault::{Fault, Kind, Result};
+use crate::serve::auth::is_loopback;
 
 /// What a resource says of itself (RFC 9728 §2).
 #[derive(Debug, Deserialize)]
@@ -28,6 +29,9 @@ pub(super) struct Issuer {
     #[serde(default)]
     pub(super) code_challenge_methods_supported: Vec<String>,
     pub(super) registration_endpoint: Option<String>,
+    /// Whether who answers names himself (RFC 9207 §3).
+    #[serde(default)]
+    pub(super) authorization_response_iss_parameter_supported: bool,
 }
 
 /// A message that any client may send first, without a token.
@@ -93,6 +97,22 @@ pub(super) fn resource(asker: &Asker, url: &Url, challenge: &str) -> Result<Reso
     Ok(resource)
 }
 
+/// Whether the issuer that a server names is the one of the configuration.
+///
+/// # Errors
+/// [`Kind::Configuration`] where it is another.
+pub(super) fn is_known(named: &str, known: Option<&str>) -> Result<()> {
+    match known {
+        Some(known) if known != named => {
+            Err(Fault::new(Kind::Configuration, "the server names another issuer than the configuration")
+                .value(named)
+                .expected(known)
+                .next("restart the server with this configuration"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The metadata of an issuer: by RFC 8414, else as `OpenID` Connect has it, else as issuers with a path often have it.
 ///
 /// # Errors
@@ -106,22 +126,42 @@ pub(super) fn issuer(asker: &Asker, issuer: &str) -> Result<Issuer> {
         well_known(&url, "openid-configuration"),
         Url::parse(&appended).map_err(|_| no_address())?,
     ];
-    let mut last = None;
+    let (mut foreign, mut missing) = (None, None);
     for at in &places {
         match document::<Issuer>(asker, at, "the metadata of the issuer") {
             Ok(found) if found.issuer == issuer => return Ok(found),
             Ok(other) => {
-                last = Some(
+                foreign = Some(
                     Fault::new(Kind::Platform, "the metadata speaks of another issuer")
                         .at(place(at))
                         .value(other.issuer)
                         .expected(issuer),
                 );
             }
-            Err(fault) => last = Some(fault),
+            Err(fault) => missing = Some(fault),
         }
     }
-    Err(last.unwrap_or_else(no_address))
+    // What stands at one of the places says more than that nothing stands at another.
+    Err(foreign.or(missing).unwrap_or_else(no_address))
+}
+
+/// An address that a code, a token or a person may be sent to: https, or this machine (OAuth 2.1 §1.5). Metadata can name
+/// anything, a script among others.
+///
+/// # Errors
+/// [`Kind::Platform`] for any other.
+pub(super) fn endpoint(issuer: &Issuer, name: &str, text: Option<&str>) -> Result<Url> {
+    let text = text.ok_or_else(|| {
+        Fault::new(Kind::Platform, format!("the issuer names no {name}")).at(&issuer.issuer)
+    })?;
+    let url = Url::parse(text).ok();
+    let is_safe = |url: &Url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url));
+    url.filter(is_safe).ok_or_else(|| {
+        Fault::new(Kind::Platform, format!("nobody should be sent to this {name}"))
+            .at(&issuer.issuer)
+            .value(text)
+            .expected("https://…")
+    })
 }
 
 /// A document of JSON.

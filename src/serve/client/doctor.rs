@@ -12,6 +12,7 @@ use super::http::{Answer, Asker, place};
 use crate::fault::{Fault, Kind, Result, shown};
 use crate::period::{Instant as Moment, Zone, http_date};
 use crate::serve::Settings;
+use crate::serve::auth::is_loopback;
 
 /// Find out what a client will meet
 ///
@@ -282,8 +283,7 @@ impl Doctor {
 
 fn certificate(url: &Url, answer: &Answer) -> Result<Finding<()>> {
     if url.scheme() != "https" {
-        let host = url.host_str().unwrap_or_default();
-        return match matches!(host, "localhost" | "127.0.0.1" | "[::1]") {
+        return match is_loopback(url) {
             true => skip((), "plain HTTP to this machine"),
             false => Err(Fault::new(
                 Kind::Platform,
@@ -344,15 +344,7 @@ fn issuer(asker: &Asker, resource: &Resource, known: Option<&str>) -> Result<Fin
     let named = resource.authorization_servers.first().ok_or_else(|| {
         Fault::new(Kind::Platform, "the resource names no issuer").expected("authorization_servers")
     })?;
-    if let Some(known) = known.filter(|known| known != named) {
-        return Err(Fault::new(
-            Kind::Configuration,
-            "the server names another issuer than the configuration",
-        )
-        .value(named)
-        .expected(known)
-        .next("restart the server with this configuration"));
-    }
+    discovery::is_known(named, known)?;
     let issuer = discovery::issuer(asker, named)?;
     let endpoints = [&issuer.authorization_endpoint, &issuer.token_endpoint];
     let missing = endpoints.iter().any(|endpoint| endpoint.is_none());

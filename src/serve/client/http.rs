@@ -71,7 +71,7 @@ impl Asker {
     /// # Errors
     /// [`Kind::Platform`] where nobody answers.
     pub(super) fn get(&self, url: &Url) -> Result<Answer> {
-        read(url, self.client.get(url.clone()).header("Accept", "application/json"))
+        read(url, self.client.get(url.clone()).header("Accept", "application/json"), "")
     }
 
     /// Sends a message of the protocol, with a token or without.
@@ -90,7 +90,7 @@ impl Asker {
             Some(token) => request.bearer_auth(token),
             None => request,
         };
-        read(url, request)
+        read(url, request, PEERS)
     }
 
     /// Sends the greeting as a page of another origin would have a browser send it.
@@ -98,7 +98,7 @@ impl Asker {
     /// # Errors
     /// [`Kind::Platform`] where nobody answers.
     pub(super) fn as_page_of(&self, url: &Url, message: &Value, origin: &str) -> Result<Answer> {
-        read(url, self.post(url, message, "server/discover").header("Origin", origin))
+        read(url, self.post(url, message, "server/discover").header("Origin", origin), PEERS)
     }
 
     fn post(&self, url: &Url, message: &Value, method: &str) -> RequestBuilder {
@@ -124,16 +124,28 @@ impl Asker {
             .header("Content-Type", "application/x-www-form-urlencoded")
             .header("Accept", "application/json")
             .body(form.query().unwrap_or_default().to_owned());
-        read(url, request)
+        read(url, request, "")
     }
 }
 
-fn read(url: &Url, request: RequestBuilder) -> Result<Answer> {
+/// What may be amiss with a server of agents beyond what may be with any.
+const PEERS: &str =
+    ", and whether this machine may connect: a server with allow_peers closes all other connections at once";
+
+fn read(url: &Url, request: RequestBuilder, beyond: &str) -> Result<Answer> {
     let unanswered = |error: anyhow::Error| {
-        let what = if url.scheme() == "https" { "TLS, name and port" } else { "name and port" };
-        Fault::new(Kind::Platform, "nobody answers").at(place(url)).because(error).next(format!(
-            "check {what}, and whether this machine may connect: a server with allow_peers closes all other connections at once"
-        ))
+        if let Some(refused) = error.chain().find_map(distrust) {
+            return Fault::new(Kind::Platform, "its certificate is not trusted")
+                .at(place(url))
+                .value(refused)
+                .next(
+                    "check its dates, its names and who signed it; --ca-file trusts an authority of your own",
+                );
+        }
+        Fault::new(Kind::Platform, "nobody answers")
+            .at(place(url))
+            .because(error)
+            .next(format!("check name and port{beyond}"))
     };
     let response: Response = request.send().map_err(|error| unanswered(error.without_url().into()))?;
     let certificate = response
@@ -145,6 +157,18 @@ fn read(url: &Url, request: RequestBuilder) -> Result<Answer> {
     let mut body = Vec::new();
     response.take(LARGEST).read_to_end(&mut body).map_err(|error| unanswered(error.into()))?;
     Ok(Answer { status, headers, body, certificate })
+}
+
+/// Why a certificate is not trusted, where that is what went wrong. Errors of TLS come wrapped in errors of reading, which
+/// name what is inside them as themselves and not as their source.
+fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        return distrust(inner);
+    }
+    match error.downcast_ref()? {
+        rustls::Error::InvalidCertificate(why) => Some(why.to_string()),
+        _ => None,
+    }
 }
 
 /// An address without what may be secret in it.

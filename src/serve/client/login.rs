@@ -88,7 +88,7 @@ impl Login {
     /// # Errors
     /// [`Kind::SignIn`] where the issuer or the server refuses, [`Kind::Platform`] where one of them does not answer.
     pub fn run(&self, show: &mut dyn FnMut(&str)) -> Result<LoggedIn> {
-        let (url, client_id) = self.whom()?;
+        let (url, client_id, known) = self.whom()?;
         let asker = Asker::new(self.ca_file.as_deref())?;
         let answer = asker.message(&url, &discovery::greeting(), "server/discover", None)?;
         let challenge = discovery::challenge(&answer, &url)?;
@@ -98,6 +98,7 @@ impl Login {
                 .at(place(&url))
                 .expected("authorization_servers")
         })?;
+        discovery::is_known(named, known.as_deref())?;
         let issuer = discovery::issuer(&asker, named)?;
         let scope = self.scope.clone().unwrap_or_else(|| resource.scopes_supported.join(" "));
         let token = self.token(&asker, &issuer, &client_id, &scope, &url, show)?;
@@ -112,14 +113,15 @@ impl Login {
         })
     }
 
-    /// The server and the client.
-    fn whom(&self) -> Result<(Url, String)> {
-        let (url, known) = match &self.url {
-            Some(url) => (url.clone(), None),
+    /// The server, the client, and the issuer where the configuration names it.
+    fn whom(&self) -> Result<(Url, String, Option<String>)> {
+        let (url, known, issuer) = match &self.url {
+            Some(url) => (url.clone(), None, None),
             None => {
                 let settings = Settings::load(&self.config)?;
                 let (url, auth) = settings.public()?;
-                (url.to_string(), auth.clients.first().cloned())
+                let issuer = auth.rules(url.as_str())?.issuer().to_owned();
+                (url.to_string(), auth.people_client().map(ToOwned::to_owned), Some(issuer))
             }
         };
         let url = Url::parse(&url).map_err(|error| {
@@ -128,7 +130,7 @@ impl Login {
         let client = self.client_id.clone().or(known).ok_or_else(|| {
             Fault::new(Kind::Usage, "nothing says as which client to sign in").expected("--client-id ID")
         })?;
-        Ok((url, client))
+        Ok((url, client, issuer))
     }
 
     fn token(
@@ -140,15 +142,9 @@ impl Login {
         resource: &Url,
         show: &mut dyn FnMut(&str),
     ) -> Result<Token> {
-        let lacks =
-            |what: &str| Fault::new(Kind::Platform, format!("the issuer names no {what}")).at(&issuer.issuer);
-        let authorization =
-            issuer.authorization_endpoint.as_deref().ok_or_else(|| lacks("authorization_endpoint"))?;
-        let endpoint = issuer.token_endpoint.as_deref().ok_or_else(|| lacks("token_endpoint"))?;
-        let address = |text: &str| {
-            Url::parse(text)
-                .map_err(|error| Fault::new(Kind::Platform, "this is no address").value(text).because(error))
-        };
+        let mut sign_in =
+            discovery::endpoint(issuer, "authorization_endpoint", issuer.authorization_endpoint.as_deref())?;
+        let endpoint = discovery::endpoint(issuer, "token_endpoint", issuer.token_endpoint.as_deref())?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).map_err(|error| {
             Fault::new(Kind::Usage, "the port for the answer cannot be opened")
                 .at("--port")
@@ -159,7 +155,6 @@ impl Login {
         let redirect = format!("http://localhost:{}/callback", self.port);
         let (state, verifier) = (random()?, random()?);
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
-        let mut sign_in = address(authorization)?;
         sign_in.query_pairs_mut().extend_pairs([
             ("response_type", "code"),
             ("client_id", client_id),
@@ -171,8 +166,7 @@ impl Login {
             ("resource", resource.as_str()),
         ]);
         show(sign_in.as_str());
-        let code = wait(&listener, &state, &issuer.issuer)?;
-        let endpoint = address(endpoint)?;
+        let code = wait(&listener, &state, issuer, PATIENCE)?;
         let answer = asker.form(
             &endpoint,
             &[
@@ -222,12 +216,12 @@ fn random() -> Result<String> {
 }
 
 /// Waits for the browser to come back with a code.
-fn wait(listener: &TcpListener, state: &str, issuer: &str) -> Result<String> {
+fn wait(listener: &TcpListener, state: &str, issuer: &Issuer, patience: Duration) -> Result<String> {
     let lost = |error: std::io::Error| {
         Fault::new(Kind::Platform, "the answer of the browser cannot be taken").because(error)
     };
     listener.set_nonblocking(true).map_err(lost)?;
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + patience;
     loop {
         match listener.accept() {
             Ok((stream, _)) => {
@@ -243,14 +237,14 @@ fn wait(listener: &TcpListener, state: &str, issuer: &str) -> Result<String> {
         }
         if Instant::now() >= end {
             return Err(Fault::new(Kind::SignIn, "nobody signed in")
-                .value(format!("{} s", PATIENCE.as_secs()))
+                .value(format!("{} s", patience.as_secs()))
                 .next("run it again, and open the address that it prints in a browser of this machine"));
         }
     }
 }
 
 /// What a request to the callback says: the code, or what went wrong; nothing where it is no answer to our question.
-fn answered(mut stream: TcpStream, state: &str, issuer: &str) -> Option<Result<String>> {
+fn answered(mut stream: TcpStream, state: &str, issuer: &Issuer) -> Option<Result<String>> {
     stream.set_nonblocking(false).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
     let mut line = String::new();
@@ -273,9 +267,15 @@ fn answered(mut stream: TcpStream, state: &str, issuer: &str) -> Option<Result<S
     if !is_ours {
         return None;
     }
-    // Who answers must be who was asked (RFC 9207 §2.4).
-    if let Some(other) = value("iss").filter(|other| other != issuer) {
-        return Some(Err(Fault::new(Kind::SignIn, "another issuer answers").value(other).expected(issuer)));
+    // Who answers must be who was asked, and must say so where he said that he would (RFC 9207 §2.4).
+    let name = value("iss");
+    let is_issuer = match &name {
+        Some(name) => *name == issuer.issuer,
+        None => !issuer.authorization_response_iss_parameter_supported,
+    };
+    if !is_issuer {
+        let fault = Fault::new(Kind::SignIn, "another issuer answers").expected(&issuer.issuer);
+        return Some(Err(fault.value(name.as_deref().unwrap_or("no iss"))));
     }
     Some(value("code").ok_or_else(|| {
         Fault::new(Kind::SignIn, "the issuer refuses").value(format!(
@@ -307,4 +307,21 @@ fn tools(asker: &Asker, url: &Url, token: &SecretString) -> Result<Vec<String>> 
         .and_then(Value::as_array)
         .ok_or_else(|| refused(shown(&body.to_string())))?;
     Ok(tools.iter().filter_map(|tool| tool.get("name")?.as_str()).map(shown).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn nobody_is_waited_for_without_end() {
+        let issuer: Issuer = serde_json::from_value(json!({"issuer": "https://issuer.example"})).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        // Somebody comes who has nothing to say.
+        let _stray = TcpStream::connect(listener.local_addr().unwrap())
+            .map(|stream| stream.shutdown(std::net::Shutdown::Both));
+        let fault = wait(&listener, "state", &issuer, Duration::from_millis(50)).unwrap_err();
+        assert_eq!((fault.kind(), fault.what()), (Kind::SignIn, "nobody signed in"));
+    }
 }

@@ -4,8 +4,10 @@ mod discovery;
 mod doctor;
 mod http;
 mod login;
+mod samples;
 mod sheet;
 
 pub use self::doctor::{Doctor, Examination};
 pub use self::login::{LoggedIn, Login};
+pub use self::samples::Sample;
 pub use self::sheet::{ClientConfig, Sheet};

@@ -1,13 +1,16 @@
 //! What the platform team of an agent needs to know to connect it: one sheet.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use super::discovery;
 use super::http::Asker;
+use super::samples::{self, Sample};
 use crate::fault::{Fault, Kind, Result};
-use crate::serve::Settings;
+use crate::serve::auth::Scopes;
+use crate::serve::{Settings, tools};
 
 /// Print the sheet that whoever connects an agent needs
 ///
@@ -48,17 +51,23 @@ pub struct Sheet {
     pub token_endpoint: Option<String>,
     /// Whether the issuer says that it takes PKCE with S256; none where it was not asked.
     pub pkce_advertised: Option<bool>,
-    /// The clients that are accepted.
+    /// The clients that people sign in with.
     pub clients: Vec<String>,
+    /// Those that act without a person, by the client credentials grant.
+    pub machine_clients: Vec<String>,
     /// By tool, the scopes that it needs.
     pub scopes: Vec<ToolScopes>,
+    /// How common clients are configured, and where their sign-in comes back to.
+    pub samples: Vec<Sample>,
 }
 
 /// The scopes of a tool.
 #[derive(Clone, Debug, Serialize)]
 pub struct ToolScopes {
     /// The tool.
-    pub tool: String,
+    pub tool: &'static str,
+    /// The name for people.
+    pub title: &'static str,
     /// All that it needs.
     pub scopes: Vec<String>,
 }
@@ -82,10 +91,18 @@ impl ClientConfig {
                 )
             }
         };
-        let scopes = settings
-            .scopes
+        // What is not offered is nobody's to ask for.
+        let offered = tools::all(settings.writes);
+        let names = |tools: &[tools::Offered]| tools.iter().map(|tool| tool.name).collect::<Vec<_>>();
+        let table = Scopes::new(&settings.scopes, &names(&tools::all(true)), &names(&offered))?;
+        let scopes: Vec<ToolScopes> = offered
             .iter()
-            .map(|(tool, scopes)| ToolScopes { tool: tool.clone(), scopes: scopes.clone() });
+            .map(|tool| ToolScopes {
+                tool: tool.name,
+                title: tool.title,
+                scopes: table.of(tool.name).into_iter().flatten().cloned().collect(),
+            })
+            .collect();
         Ok(Sheet {
             endpoint: url.to_string(),
             revisions: crate::serve::handler::REVISIONS.iter().map(ToString::to_string).collect(),
@@ -95,29 +112,36 @@ impl ClientConfig {
                 .as_ref()
                 .map(|asked| asked.code_challenge_methods_supported.iter().any(|way| way == "S256")),
             issuer,
-            clients: auth.clients.clone(),
-            scopes: scopes.collect(),
+            samples: samples::all(url.as_str(), auth.people_client(), &all_of(&scopes)),
+            clients: auth
+                .clients
+                .iter()
+                .filter(|client| !auth.machine_clients.contains(client))
+                .cloned()
+                .collect(),
+            machine_clients: auth.machine_clients.clone(),
+            scopes,
         })
     }
 }
 
-impl Sheet {
-    /// All scopes, each once.
-    fn all_scopes(&self) -> String {
-        let mut all: Vec<&str> =
-            self.scopes.iter().flat_map(|tool| &tool.scopes).map(String::as_str).collect();
-        all.sort_unstable();
-        all.dedup();
-        all.join(" ")
-    }
+/// All scopes, each once.
+fn all_of(tools: &[ToolScopes]) -> Vec<String> {
+    let all: BTreeSet<&String> = tools.iter().flat_map(|tool| &tool.scopes).collect();
+    all.into_iter().cloned().collect()
+}
 
+impl Sheet {
     /// As a person reads it, in Markdown.
     ///
     /// # Errors
     /// [`Kind::Bug`] where an example cannot be written.
     pub fn text(&self) -> Result<String> {
         let unknown = || "(ask the issuer: run without --offline)".to_owned();
-        let client = self.clients.first().map_or("", String::as_str);
+        let quoted = |texts: &[String]| match texts.is_empty() {
+            true => "none".to_owned(),
+            false => texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", "),
+        };
         let pkce = match self.pkce_advertised {
             Some(true) => "required, S256; the issuer advertises it",
             Some(false) => {
@@ -128,20 +152,13 @@ impl Sheet {
         let tools: Vec<String> = self
             .scopes
             .iter()
-            .map(|tool| format!("| `{}` | `{}` |", tool.tool, tool.scopes.join(" ")))
+            .map(|tool| format!("| `{}` | {} | `{}` |", tool.tool, tool.title, tool.scopes.join(" ")))
             .collect();
-        let json = |value: &serde_json::Value| {
-            serde_json::to_string_pretty(value)
-                .map_err(|error| Fault::new(Kind::Bug, "no JSON").because(error))
-        };
-        let inspector = json(&serde_json::json!({
-            "mcpServers": {"tieout": {"type": "streamable-http", "url": self.endpoint}}
-        }))?;
-        let with_client = json(&serde_json::json!({
-            "mcpServers": {"tieout": {"type": "http", "url": self.endpoint, "oauth": {"clientId": client, "callbackPort": super::login::PORT}}}
-        }))?;
+        let samples = self.samples.iter().map(sample).collect::<Result<Vec<_>>>()?;
         Ok(format!(
             "# Connecting an agent to tieout\n\n\
+            tieout reconciles vendor invoices with settlement records. It serves its operations to agents as tools of the \
+            Model Context Protocol. Whoever calls brings an access token (OAuth 2.1) of the issuer below.\n\n\
             | what | value |\n|---|---|\n\
             | endpoint (Streamable HTTP) | `{endpoint}` |\n\
             | protocol | {revisions}; stateless, no sessions |\n\
@@ -149,28 +166,37 @@ impl Sheet {
             | authorization endpoint | {authorization} |\n\
             | token endpoint | {token} |\n\
             | resource (RFC 8707) | `{endpoint}`: ask for it in the authorization and in the token request |\n\
-            | clients accepted | {clients} |\n\
+            | grant for people | authorization code with PKCE; public clients, without a secret: {clients} |\n\
+            | grant for programs | client credentials: {machines} |\n\
             | PKCE | {pkce} |\n\
             | registration | none: a client id is given out by whoever runs the issuer |\n\
-            | redirect | exact match, registered beforehand; for clients on a person's machine `http://localhost:{port}/callback` (RFC 8252 §7.3) |\n\
+            | redirects | compared to the letter, each registered beforehand with the issuer; those of common clients stand below |\n\
             | all scopes | `{scopes}` |\n\n\
             A client may start with less: a call that needs more is answered with 403 and all scopes that it needs.\n\n\
-            | tool | scopes |\n|---|---|\n{tools}\n\n\
-            ## Clients that find everything themselves\n\n```json\n{inspector}\n```\n\n\
-            ## Clients that are told their id\n\n```json\n{with_client}\n```\n\n\
-            ## On the same machine, without tokens\n\n```json\n{local}\n```\n",
+            | tool | what it does | scopes |\n|---|---|---|\n{tools}\n\n{samples}",
             endpoint = self.endpoint,
             revisions = self.revisions.join(", "),
             issuer = self.issuer,
             authorization = self.authorization_endpoint.as_ref().map_or_else(unknown, |at| format!("`{at}`")),
             token = self.token_endpoint.as_ref().map_or_else(unknown, |at| format!("`{at}`")),
-            clients = self.clients.iter().map(|client| format!("`{client}`")).collect::<Vec<_>>().join(", "),
-            port = super::login::PORT,
-            scopes = self.all_scopes(),
+            clients = quoted(&self.clients),
+            machines = quoted(&self.machine_clients),
+            scopes = all_of(&self.scopes).join(" "),
             tools = tools.join("\n"),
-            local = json(&serde_json::json!({
-                "mcpServers": {"tieout": {"command": "tieout", "args": ["mcp", "serve", "--stdio", "--config", "/path/to/tieout.toml"]}}
-            }))?,
+            samples = samples.join("\n"),
         ))
     }
+}
+
+fn sample(sample: &Sample) -> Result<String> {
+    let mut text = format!("## {}\n\n{}\n", sample.client, sample.place);
+    if !sample.redirects.is_empty() {
+        text += &format!("\nRedirect to register: `{}`\n", sample.redirects.join("`, `"));
+    }
+    if let Some(configuration) = &sample.configuration {
+        let json = serde_json::to_string_pretty(configuration)
+            .map_err(|error| Fault::new(Kind::Bug, "no JSON").because(error))?;
+        text += &format!("\n```json\n{json}\n```\n");
+    }
+    Ok(text)
 }
