@@ -332,7 +332,8 @@ fn a_sign_in_that_goes_wrong_says_how() {
     issuer.say(json!({"authorization_response_iss_parameter_supported": true}));
     let (folder, _) = reachable(&issuer, "http", "");
     let _served = Served::start(folder.path());
-    let rows: [(&str, fn(&str) -> String); 5] = [
+    type Change = fn(&str) -> String;
+    let rows: [(&str, Change); 5] = [
         ("another issuer answers", |back| back.replace("&iss=", "&iss=https%3A%2F%2Fevil.example")),
         ("found: no iss", |back| back.split_once("&iss=").unwrap().0.to_owned()),
         ("access_denied not today", |back| {
