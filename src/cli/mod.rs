@@ -233,8 +233,11 @@ fn start_log(form: Option<LogForm>) {
     use tracing_subscriber::util::SubscriberInitExt as _;
 
     let Some(form) = form else { return };
-    // What libraries have to say below a warning may quote what they handle.
-    let ours = Targets::new().with_target("tieout", LevelFilter::INFO).with_default(LevelFilter::WARN);
+    // What libraries have to say below a warning may quote what they handle; that of the protocol warns with what it answers.
+    let ours = Targets::new()
+        .with_target("tieout", LevelFilter::INFO)
+        .with_target("rmcp", LevelFilter::ERROR)
+        .with_default(LevelFilter::WARN);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // A second start (in a test that calls this twice) keeps the first; there is nothing to tell.
     let _ = match form {

@@ -19,7 +19,7 @@ use super::audit::{Line, Sink, arguments_sha256};
 use super::auth::{Entitlement, Policy, Principal, Scopes};
 use super::confirm::{Bound, Confirmations};
 use super::limits::Limits;
-use super::metrics::Metrics;
+use super::metrics::{Counted, Metrics};
 use super::question;
 use super::resources;
 use super::roots::Roots;
@@ -110,6 +110,9 @@ pub(super) struct Desk {
 /// Bytes of an answer that an agent can be expected to hold in mind.
 const LARGEST: usize = 128 * 1024;
 
+/// How long what was cancelled may take to end.
+pub(super) const AT_THE_END: Duration = Duration::from_secs(2);
+
 /// The name under which reading a report stands in the audit, in grants and among the scopes: it shows what listing shows.
 pub(super) const READING: &str = "list_discrepancies";
 
@@ -140,6 +143,17 @@ impl Desk {
         self.entitlement(caller).view(READING).is_some_and(|view| view.is_unlimited())
     }
 
+    /// Cancels the calls that still run, and waits until what became of them is written down.
+    pub(super) async fn close(&self) {
+        self.closing.cancel();
+        let written = async {
+            while self.metrics.running() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = tokio::time::timeout(AT_THE_END, written).await;
+    }
+
     /// Handles a call of a tool.
     ///
     /// # Errors
@@ -152,6 +166,7 @@ impl Desk {
         cancelled: CancellationToken,
     ) -> Result<CallToolResponse, ErrorData> {
         let start = Instant::now();
+        let _running = self.metrics.begun();
         let line = self.line(caller, &call.tool, &call.arguments);
         let Some(tool) = self.tools.iter().find(|tool| tool.name == call.tool) else {
             self.record(line.denied("unknown-tool"), start).await?;
@@ -220,14 +235,15 @@ impl Desk {
         // Dropped with this future: a client that goes away stops the work.
         let _guard = stop.clone().drop_guard();
         let watch = Watch::new(steps, stop.clone());
-        let platform_calls = self.limits.platform_calls();
+        let platform_calls =
+            Counted { allowance: self.limits.platform_calls(), metrics: Arc::clone(&self.metrics) };
         let running = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let context = Context {
                 progress: &watch,
                 now: SystemTime::now(),
                 view: &view,
-                platform_calls: &*platform_calls,
+                platform_calls: &platform_calls,
             };
             prepared.perform(&context)
         });

@@ -107,6 +107,8 @@ impl Http {
             room: Arc::new(Semaphore::new(limits.connections)),
             metrics: Arc::clone(&self.refuser.metrics),
             turned: turned(&self.refuser),
+            // A handshake, and then a head.
+            patience: Duration::from_secs(limits.body_seconds).saturating_mul(2),
         };
         // A file that may not grow is an error like a full disk, and no reason to end (SIGXFSZ would end the process).
         let _too_large = signal(SignalKind::from_raw(SIGXFSZ));

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_service::Service;
 
 use super::metrics::Metrics;
+use super::patience::Patience;
 use super::settings::Peers;
 use super::tls::Tls;
 use crate::fault::{Fault, Kind, Result};
@@ -43,6 +45,8 @@ pub(super) struct Door {
     pub(super) room: Arc<Semaphore>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) turned: Turned,
+    /// How long somebody may be connected before he asks for something.
+    pub(super) patience: Duration,
 }
 
 impl Door {
@@ -63,15 +67,17 @@ impl Door {
 }
 
 impl<S: Send + 'static> Accept<TcpStream, S> for Door {
-    type Stream = TcpStream;
+    type Stream = Patience;
     type Service = Held<S>;
-    type Future = Pin<Box<dyn Future<Output = io::Result<(TcpStream, Held<S>)>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Patience, Held<S>)>> + Send>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
         let admitted = self.admit(&stream).map(|(peer, permit)| {
             let held = Place { _permit: permit, metrics: Arc::clone(&self.metrics) };
             held.metrics.connections.inc();
-            (stream, Held { service, peer, place: Arc::new(held) })
+            let is_asked = Arc::new(AtomicBool::new(false));
+            let stream = Patience::new(stream, Arc::clone(&is_asked), self.patience);
+            (stream, Held { service, peer, is_asked, place: Arc::new(held) })
         });
         Box::pin(std::future::ready(admitted))
     }
@@ -94,6 +100,7 @@ impl Drop for Place {
 pub(super) struct Held<S> {
     service: S,
     peer: IpAddr,
+    is_asked: Arc<AtomicBool>,
     place: Arc<Place>,
 }
 
@@ -108,6 +115,7 @@ impl<S: Service<Request<B>>, B> Service<Request<B>> for Held<S> {
 
     fn call(&mut self, mut request: Request<B>) -> S::Future {
         debug_assert!(Arc::strong_count(&self.place) > 0, "a connection has its place");
+        self.is_asked.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(Connected(self.peer));
         self.service.call(request)
     }

@@ -1,5 +1,6 @@
 //! What can be counted: for Prometheus.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -9,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::allowance::Allowance;
 use crate::fault::{Fault, Kind, Result};
 
 /// A tool and what calls of it came to.
@@ -31,8 +33,8 @@ pub(super) struct Metrics {
     refusals: Family<Refused, Counter>,
     seconds: Histogram,
     pub(super) connections: Gauge,
-    pub(super) running: Gauge,
-    pub(super) platform_calls: Counter,
+    running: Gauge,
+    platform_calls: Counter,
     pub(super) audit_failures: Counter,
     pub(super) certificate_ends: Gauge<i64, std::sync::atomic::AtomicI64>,
     pub(super) memory: Gauge<u64, AtomicU64>,
@@ -81,6 +83,17 @@ impl Metrics {
         self
     }
 
+    /// A call that begins; it runs until what this gives is dropped.
+    pub(super) fn begun(&self) -> Running {
+        self.running.inc();
+        Running(self.running.clone())
+    }
+
+    /// Calls whose line is not written yet.
+    pub(super) fn running(&self) -> i64 {
+        self.running.get()
+    }
+
     /// A call that ran.
     pub(super) fn called(&self, tool: &str, outcome: &'static str, took: std::time::Duration) {
         self.calls.get_or_create(&Called { tool: tool.to_owned(), outcome }).inc();
@@ -102,6 +115,29 @@ impl Metrics {
         text::encode(&mut text, &self.registry)
             .map_err(|error| Fault::new(Kind::Bug, "the metrics cannot be written").because(error))?;
         Ok(text)
+    }
+}
+
+/// A call that runs, until it is dropped.
+pub(super) struct Running(Gauge);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// An allowance of which is counted how much was taken.
+pub(super) struct Counted<A> {
+    pub(super) allowance: Arc<A>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl<A: Allowance> Allowance for Counted<A> {
+    fn take(&self) -> Result<()> {
+        self.allowance.take()?;
+        self.metrics.platform_calls.inc();
+        Ok(())
     }
 }
 

@@ -19,6 +19,7 @@ pub mod limits;
 mod listener;
 mod metrics;
 mod outside;
+mod patience;
 mod prompts;
 mod question;
 mod request;
@@ -173,7 +174,7 @@ impl Server {
     /// # Errors
     /// [`Kind::Input`] where no client speaks the protocol.
     pub fn stdio(self) -> Result<()> {
-        runtime()?.block_on(async {
+        run(async {
             let broken = |error: anyhow::Error| {
                 Fault::new(Kind::Input, "the client on stdin does not speak the protocol").because(error)
             };
@@ -184,7 +185,9 @@ impl Server {
                 Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
                 Err(error) => return Err(broken(error.into())),
             };
-            service.waiting().await.map(drop).map_err(|error| broken(error.into()))
+            let ended = service.waiting().await;
+            self.desk.close().await;
+            ended.map(drop).map_err(|error| broken(error.into()))
         })
     }
 
@@ -212,7 +215,11 @@ impl Server {
         let (audit, metrics) = (Arc::clone(&desk.audit), Arc::clone(&desk.metrics));
         let http = Http::new(settings, scopes, audit, metrics, is_behind_proxy)?;
         show(&Listening { url, address: http.address(), admin: http.admin_address() });
-        runtime()?.block_on(http.serve(handler, desk.closing.clone()))
+        run(async {
+            let ended = http.serve(handler, desk.closing.clone()).await;
+            desk.close().await;
+            ended
+        })
     }
 }
 
@@ -234,9 +241,13 @@ fn audit_of_pipe(settings: &Settings) -> Result<Sink> {
     own.or_else(|fault| others.into_iter().find_map(|other| other.open(&settings.base).ok()).ok_or(fault))
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
+/// Runs `serving` to its end. A thread that still waits for the platform then is left behind: it has nobody to tell.
+fn run(serving: impl Future<Output = Result<()>>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Fault::new(Kind::Bug, "no threads to serve with").because(error))
+        .map_err(|error| Fault::new(Kind::Bug, "no threads to serve with").because(error))?;
+    let ended = runtime.block_on(serving);
+    runtime.shutdown_timeout(call::AT_THE_END);
+    ended
 }

@@ -125,6 +125,8 @@ fn every_request_that_is_not_as_it_should_be_is_refused_with_one_line() {
         ("origin", 403, served.post(Some(&token), &list).header("Origin", "https://evil.example")),
         ("host", 421, served.post(Some(&token), &list).header("Host", "evil.example")),
         ("token-in-query", 400, served.post_to(&format!("/mcp?access_token={token}"), None, &list)),
+        ("token-in-query", 400, served.post_to(&format!("/mcp?Access%5FToken={token}"), Some(&token), &list)),
+        ("token-in-query", 400, served.post_to(&format!("/mcp?{token}"), Some(&token), &list)),
         ("head-too-large", 431, served.post(Some(&token), &list).header("X-Padding", "x".repeat(40_000))),
         ("body-too-large", 413, served.post(Some(&token), &list).body(vec![b' '; 70_000])),
         ("body-too-deep", 400, served.post(Some(&token), &list).body("[".repeat(10_000))),
@@ -164,6 +166,13 @@ fn every_request_that_is_not_as_it_should_be_is_refused_with_one_line() {
     let (answer, lines) = served.lines_of(slow);
     assert_eq!(answer, "HTTP/1.1 408");
     assert_eq!((lines.len(), &lines[0]["reason"]), (1, &json!("body-too-slow")));
+    // Somebody who connects and says nothing, or half a word of HTTP/2, does not keep his place.
+    for said in ["", "PRI * HT"] {
+        let mut stream = TcpStream::connect(served.base.strip_prefix("http://").unwrap()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(said.as_bytes()).unwrap();
+        assert_eq!(stream.read(&mut [0; 100]).unwrap(), 0, "{said:?} is closed");
+    }
     // What somebody says of himself who is no proxy of ours counts for nothing.
     let (_, lines) = served
         .lines_of(|| served.post(None, &list).header("X-Forwarded-For", "203.0.113.99").send().unwrap());

@@ -185,3 +185,38 @@ fn nothing_is_answered_that_cannot_be_written_down() {
         .unwrap();
     assert_eq!(verified.status.code(), Some(0), "{}", String::from_utf8_lossy(&verified.stdout));
 }
+
+#[test]
+fn a_platform_that_never_answers_does_not_keep_the_server_from_stopping() {
+    let issuer = Issuer::start();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = folder(&settings(&issuer, "[serve.limits]\ngrace_seconds = 1\n"));
+    let file = folder.path().join("tieout.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let platform = format!(
+        "[settlements]\nsource = \"platform\"\n[platform]\nendpoint = \"http://{}/S.asmx\"\nnamespace = \"urn:s\"\nauth = \"none\"\n\
+         [platform.request]\noperation = \"Get\"\nrecords = \"GetResult/Record\"\n",
+        silent.local_addr().unwrap()
+    );
+    std::fs::write(&file, text.replace("[settlements]\nfiles = [\"settlements.csv\"]\n", &platform)).unwrap();
+    let served = Served::start(folder.path());
+    let token = token(&issuer, "tieout/platform");
+    std::thread::scope(|scope| {
+        // What it is answered, if anything, depends on when the server ends.
+        scope.spawn(|| served.post(Some(&token), &call("platform_operations", &json!({}))).send());
+        // The platform has been asked, and says nothing.
+        let _asked = silent.accept().unwrap();
+        let metrics = served.page("/metrics").1;
+        assert!(metrics.contains("tieout_calls_running 1"), "{metrics}");
+        assert!(metrics.contains("tieout_platform_calls_total 1"), "{metrics}");
+        served.signal("TERM");
+        let end = Instant::now() + Duration::from_secs(30);
+        while served.is_running() {
+            assert!(Instant::now() < end, "it waits for the platform");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let lines = served.lines();
+    let of_call: Vec<_> = lines.iter().filter(|line| line["tool"] == "platform_operations").collect();
+    assert_eq!((of_call.len(), &of_call[0]["outcome"]), (1, &json!("cancelled")));
+}

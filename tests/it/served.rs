@@ -237,6 +237,13 @@ impl Served {
         self.child.id().to_string()
     }
 
+    /// Whether the process is there; one that has ended and that nobody has waited for is not.
+    pub(crate) fn is_running(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap_or_default();
+        // The state stands behind the name, which is in parentheses.
+        !matches!(status.rsplit_once(") ").map(|(_, rest)| rest.as_bytes().first()), None | Some(Some(b'Z')))
+    }
+
     /// Waits for the end of the process.
     pub(crate) fn wait(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
