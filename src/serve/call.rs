@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use rmcp::ErrorData;
@@ -41,6 +42,8 @@ pub(super) struct Caller {
     pub(super) proxy: Option<IpAddr>,
     /// The address that the proxy says it speaks for.
     pub(super) client: Option<IpAddr>,
+    /// Whether the desk has a line for it; what never comes there is for the gate to write down.
+    pub(super) is_attended: Arc<AtomicBool>,
 }
 
 impl Caller {
@@ -52,6 +55,7 @@ impl Caller {
             trace_id: String::new(),
             proxy: None,
             client: None,
+            is_attended: Arc::default(),
         }
     }
 }
@@ -381,6 +385,7 @@ impl Desk {
     }
 
     fn line(&self, caller: &Caller, tool: &str, arguments: &JsonObject) -> Line {
+        caller.is_attended.store(true, Ordering::Relaxed);
         Line {
             request_id: caller.request_id.clone(),
             trace_id: caller.trace_id.clone(),

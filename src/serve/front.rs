@@ -41,7 +41,7 @@ pub(super) struct Refuser {
 }
 
 impl Refuser {
-    /// Refuses; where that cannot be written down, nothing more is said than that.
+    /// Refuses.
     pub(super) async fn refuse(
         &self,
         line: Line,
@@ -49,6 +49,22 @@ impl Refuser {
         origin: &Origin,
         status: StatusCode,
         challenge: Option<String>,
+    ) -> Response {
+        let mut response = status.into_response();
+        let challenge = challenge.and_then(|challenge| HeaderValue::from_str(&challenge).ok());
+        if let Some(challenge) = challenge {
+            response.headers_mut().insert(axum::http::header::WWW_AUTHENTICATE, challenge);
+        }
+        self.refuse_by(line, reason, origin, response).await
+    }
+
+    /// Refuses by `response`; where that cannot be written down, nothing more is said than that.
+    pub(super) async fn refuse_by(
+        &self,
+        line: Line,
+        reason: &'static str,
+        origin: &Origin,
+        response: Response,
     ) -> Response {
         self.metrics.refused(reason);
         let line = Line {
@@ -63,12 +79,8 @@ impl Refuser {
             tracing::error!(%fault, "the audit log cannot be written: nothing is served");
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
-        tracing::info!(request = origin.request_id, client = %origin.client, reason, status = status.as_u16(), "request refused");
-        let mut response = status.into_response();
-        let challenge = challenge.and_then(|challenge| HeaderValue::from_str(&challenge).ok());
-        if let Some(challenge) = challenge {
-            response.headers_mut().insert(axum::http::header::WWW_AUTHENTICATE, challenge);
-        }
+        let status = response.status().as_u16();
+        tracing::info!(request = origin.request_id, client = %origin.client, reason, status, "request refused");
         response
     }
 }

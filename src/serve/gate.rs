@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
@@ -104,14 +105,21 @@ pub(super) async fn gate(State(gate): State<Arc<Gate>>, request: Request, next: 
         let Refused { line, reason, status, challenge } = *refused;
         return gate.refuser.refuse(line.by(&principal), reason, &origin, status, challenge).await;
     }
+    let is_attended = Arc::new(AtomicBool::new(false));
     parts.extensions.insert(Caller {
-        principal,
-        request_id: origin.request_id,
-        trace_id: origin.trace_id,
+        principal: principal.clone(),
+        request_id: origin.request_id.clone(),
+        trace_id: origin.trace_id.clone(),
         proxy: Some(origin.proxy),
         client: Some(origin.client),
+        is_attended: Arc::clone(&is_attended),
     });
-    next.run(Request::from_parts(parts, Body::from(bytes))).await
+    let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
+    // What is no message of the protocol, or of a revision that is not spoken here: the answer says what is wrong with it.
+    if response.status().is_client_error() && !is_attended.load(Ordering::Relaxed) {
+        return gate.refuser.refuse_by(nothing().by(&principal), "protocol", &origin, response).await;
+    }
+    response
 }
 
 /// A message that may not pass.

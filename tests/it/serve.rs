@@ -127,6 +127,13 @@ fn every_request_that_is_not_as_it_should_be_is_refused_with_one_line() {
         ("token-in-query", 400, served.post_to(&format!("/mcp?access_token={token}"), None, &list)),
         ("token-in-query", 400, served.post_to(&format!("/mcp?Access%5FToken={token}"), Some(&token), &list)),
         ("token-in-query", 400, served.post_to(&format!("/mcp?{token}"), Some(&token), &list)),
+        // What the protocol's library refuses is a refusal as well.
+        (
+            "protocol",
+            415,
+            served.post(Some(&token), &json!({"jsonrpc": "1.0", "id": 1, "method": "tools/list"})),
+        ),
+        ("protocol", 406, served.post_accepting(&token, &list, "text/html")),
         ("head-too-large", 431, served.post(Some(&token), &list).header("X-Padding", "x".repeat(40_000))),
         ("body-too-large", 413, served.post(Some(&token), &list).body(vec![b' '; 70_000])),
         ("body-too-deep", 400, served.post(Some(&token), &list).body("[".repeat(10_000))),

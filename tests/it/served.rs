@@ -158,6 +158,14 @@ impl Served {
         self.post_to("/mcp", token, message)
     }
 
+    /// The same, for an answer of the media type `accept`.
+    pub(crate) fn post_accepting(&self, token: &str, message: &Value, accept: &str) -> RequestBuilder {
+        let url = format!("{}/mcp", self.base);
+        let request =
+            self.client.post(url).header("Content-Type", "application/json").header("Accept", accept);
+        request.bearer_auth(token).body(message.to_string())
+    }
+
     pub(crate) fn post_to(&self, path: &str, token: Option<&str>, message: &Value) -> RequestBuilder {
         let request = self
             .client
