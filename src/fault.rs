@@ -42,24 +42,28 @@ pub struct Terms {
     pub http_status: u16,
     /// Whether an agent gets it as the result of its tool, so that it can do better; else as an error of the protocol.
     pub is_tool_error: bool,
+    /// A word that stays the same, for the audit log and the metrics.
+    pub word: &'static str,
 }
 
 impl Kind {
     /// The one table of what becomes of faults.
     #[must_use]
     pub const fn terms(self) -> Terms {
-        let (exit_code, http_status, is_tool_error) = match self {
-            Self::Usage => (2, 400, true),
-            Self::Configuration | Self::Output => (2, 500, true),
-            Self::Denied => (2, 403, true),
-            Self::Input => (3, 422, true),
-            Self::Platform | Self::SignIn => (4, 502, true),
-            Self::Busy => (4, 429, true),
-            Self::Bug => (70, 500, false),
+        let (exit_code, http_status, is_tool_error, word) = match self {
+            Self::Usage => (2, 400, true, "usage"),
+            Self::Configuration => (2, 500, true, "configuration"),
+            Self::Output => (2, 500, true, "output"),
+            Self::Denied => (2, 403, true, "denied"),
+            Self::Input => (3, 422, true, "input"),
+            Self::Platform => (4, 502, true, "platform"),
+            Self::SignIn => (4, 502, true, "sign-in"),
+            Self::Busy => (4, 429, true, "busy"),
+            Self::Bug => (70, 500, false, "bug"),
             // 128 + SIGINT, as a shell has it. No status says that nobody listens; 503 comes nearest.
-            Self::Cancelled => (130, 503, false),
+            Self::Cancelled => (130, 503, false, "cancelled"),
         };
-        Terms { exit_code, http_status, is_tool_error }
+        Terms { exit_code, http_status, is_tool_error, word }
     }
 
     /// The process exit code.

@@ -86,7 +86,7 @@ impl Refusal {
 
 /// What a call came to, before it is written down.
 enum Outcome {
-    Done(Value),
+    Done(Box<CallToolResult>),
     Failed(Fault),
     Refused(Refusal),
     Asked(Box<rmcp::model::InputRequiredResult>),
@@ -178,15 +178,15 @@ impl Desk {
         };
         let outcome = self.attend(caller, tool, call, steps, cancelled, &line).await;
         let (word, rows, refused, answer) = match outcome {
-            Outcome::Done(value) => {
-                let rows = value.get("rows").or_else(|| value.get("records")).and_then(Value::as_u64);
-                ("done", rows, None, CallToolResult::structured(value).into())
+            Outcome::Done(result) => {
+                let rows = result.structured_content.as_ref().and_then(rows_of);
+                ("done", rows, None, CallToolResponse::Complete(*result))
             }
             Outcome::Failed(fault) if fault.kind() == Kind::Bug => {
                 tracing::error!(request = caller.request_id, fault = %fault, "a tool failed");
-                (word_for(fault.kind()), None, None, failed(&fault))
+                (fault.kind().terms().word, None, None, failed(&fault))
             }
-            Outcome::Failed(fault) => (word_for(fault.kind()), None, None, failed(&fault)),
+            Outcome::Failed(fault) => (fault.kind().terms().word, None, None, failed(&fault)),
             Outcome::Refused(refusal) => ("", None, Some(refusal.reason), failed(&refusal.fault)),
             Outcome::Asked(asked) => ("asked", None, None, CallToolResponse::InputRequired(*asked)),
         };
@@ -379,7 +379,7 @@ impl Desk {
         let read = tokio::task::spawn_blocking(move || resources::read(&config, &uri)).await;
         let read =
             read.unwrap_or_else(|_| Err(Fault::new(Kind::Bug, "tieout stopped at a fault of its own")));
-        let outcome = read.as_ref().map_or_else(|fault| word_for(fault.kind()), |_| "done");
+        let outcome = read.as_ref().map_or_else(|fault| fault.kind().terms().word, |_| "done");
         self.record(line.allowed(outcome, None), start).await?;
         read.map_err(|fault| ErrorData::resource_not_found(shown_lines(&fault.to_string()), None))
     }
@@ -407,32 +407,27 @@ impl Desk {
     }
 }
 
-/// The word of the audit log for what a call came to that failed.
-const fn word_for(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Usage => "usage",
-        Kind::Configuration => "configuration",
-        Kind::Input => "input",
-        Kind::Platform => "platform",
-        Kind::SignIn => "sign-in",
-        Kind::Busy => "busy",
-        Kind::Output => "output",
-        Kind::Denied => "denied",
-        Kind::Cancelled => "cancelled",
-        Kind::Bug => "bug",
-    }
-}
-
 /// A fault as an agent meets it: a result that says what went wrong and what to do.
 fn failed(fault: &Fault) -> CallToolResponse {
     CallToolResult::error(vec![ContentBlock::text(shown_lines(&fault.to_string()))]).into()
 }
 
+/// How many rows an answer shows, or has read or written, where it is about rows.
+fn rows_of(answer: &Value) -> Option<u64> {
+    let shown = ["discrepancies", "records"].into_iter().find_map(|name| answer.get(name)?.as_array());
+    let count = || ["count", "rows"].into_iter().find_map(|name| answer.get(name)?.as_u64());
+    shown.map(|rows| rows.len() as u64).or_else(count)
+}
+
 /// An answer that an agent can hold in mind, or the advice to ask for less.
 fn fitting(value: Value) -> Outcome {
-    let bytes = value.to_string().len();
+    // Written once: what is weighed is what is sent as text.
+    let text = value.to_string();
+    let bytes = text.len();
     if bytes <= LARGEST {
-        return Outcome::Done(value);
+        let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+        result.structured_content = Some(value);
+        return Outcome::Done(Box::new(result));
     }
     Outcome::Failed(
         Fault::new(Kind::Usage, "the answer is larger than an agent can hold in mind")

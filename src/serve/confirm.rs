@@ -1,5 +1,5 @@
-//! What a client carries for the server and brings back: confirmations of writes, and places in long lists. Sealed, since
-//! it comes back as input from a stranger.
+//! What a client carries for the server and brings back: confirmations of writes. Sealed, since it comes back as input from
+//! a stranger.
 //!
 //! The key is made at random when the server starts and is nowhere else: what another server sealed, or this one before it
 //! started anew, is refused, and the caller asks again. What is sealed can be read by its bearer, so no secret goes in.
@@ -9,8 +9,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rmcp::model::{RequestStateCodec, RequestStateError, SealOptions};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::fault::{Fault, Kind, Result};
 
@@ -27,7 +25,7 @@ pub struct Bound<'a> {
     pub subject: &'a str,
     /// What he calls.
     pub tool: &'a str,
-    /// With which arguments (of a cursor: which filters), as [`super::audit::arguments_sha256`] says.
+    /// With which arguments, as [`super::audit::arguments_sha256`] says.
     pub arguments_sha256: &'a str,
 }
 
@@ -59,21 +57,20 @@ impl Key {
             .map_err(|error| bug(error.to_string()))
     }
 
-    fn seal(&self, what: &str, bound: &Bound<'_>, payload: &[u8], lasts: Option<Duration>) -> String {
-        let bound = binding(what, bound);
-        let options = SealOptions::new().associated_data(&bound);
-        self.0.seal_with(payload, &lasts.map_or(options, |lasts| options.ttl(lasts)))
+    fn seal(&self, bound: &Bound<'_>, payload: &[u8], lasts: Duration) -> String {
+        let bound = binding(bound);
+        self.0.seal_with(payload, &SealOptions::new().associated_data(&bound).ttl(lasts))
     }
 
-    fn open(&self, what: &str, bound: &Bound<'_>, sealed: &str) -> Result<Vec<u8>, RequestStateError> {
-        self.0.open_with(sealed, &binding(what, bound))
+    fn open(&self, bound: &Bound<'_>, sealed: &str) -> Result<Vec<u8>, RequestStateError> {
+        self.0.open_with(sealed, &binding(bound))
     }
 }
 
 /// Its parts, none of which can pass for the beginning of the next.
-fn binding(what: &str, bound: &Bound<'_>) -> Vec<u8> {
+fn binding(bound: &Bound<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for part in [what, bound.subject, bound.tool, bound.arguments_sha256] {
+    for part in [bound.subject, bound.tool, bound.arguments_sha256] {
         bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
         bytes.extend_from_slice(part.as_bytes());
     }
@@ -117,7 +114,7 @@ impl Confirmations {
     /// # Errors
     /// [`Kind::Bug`] where the operating system gives no random bytes.
     pub fn seal(&self, bound: &Bound<'_>) -> Result<String> {
-        Ok(self.key.seal("confirmation", bound, &random::<16>()?, Some(self.lasts)))
+        Ok(self.key.seal(bound, &random::<16>()?, self.lasts))
     }
 
     /// Accepts `sealed`, once.
@@ -127,7 +124,7 @@ impl Confirmations {
     pub fn redeem(&self, sealed: &str, bound: &Bound<'_>) -> Result<(), Refused> {
         const NEXT: &str = "call the tool again without it, and let the person behind you confirm that call";
         let refused = |reason, what| Err(Refused { reason, what, next: NEXT });
-        let number = match self.key.open("confirmation", bound, sealed) {
+        let number = match self.key.open(bound, sealed) {
             Ok(number) => number,
             Err(RequestStateError::Expired) => {
                 return refused("confirmation-expired", "the confirmation came too late");
@@ -151,42 +148,6 @@ impl Confirmations {
         // Counted from now, it is remembered for longer than it lasts.
         used.insert(number, now + self.lasts + Duration::from_secs(1));
         Ok(())
-    }
-}
-
-/// Places in long lists, each good for one subject and one question.
-pub struct Cursors(Key);
-
-impl Cursors {
-    /// With a key of their own.
-    ///
-    /// # Errors
-    /// [`Kind::Bug`] where the operating system gives no random bytes.
-    pub fn new() -> Result<Self> {
-        Key::new().map(Self)
-    }
-
-    /// What the client brings back for the next page.
-    ///
-    /// # Errors
-    /// [`Kind::Bug`] where `place` cannot be written as JSON.
-    pub fn seal<T: Serialize>(&self, place: &T, bound: &Bound<'_>) -> Result<String> {
-        let place = serde_json::to_vec(place)
-            .map_err(|error| Fault::new(Kind::Bug, "a place cannot be written as JSON").because(error))?;
-        Ok(self.0.seal("cursor", bound, &place, None))
-    }
-
-    /// The place that `sealed` stands for.
-    ///
-    /// # Errors
-    /// Where it is not ours, or is of another subject, tool or filters.
-    pub fn open<T: DeserializeOwned>(&self, sealed: &str, bound: &Bound<'_>) -> Result<T, Refused> {
-        let place = self.0.open("cursor", bound, sealed).ok();
-        place.and_then(|place| serde_json::from_slice(&place).ok()).ok_or(Refused {
-            reason: "cursor-wrong",
-            what: "this is no cursor of yours for these filters",
-            next: "ask for the first page again, without a cursor, and keep the filters from page to page",
-        })
     }
 }
 

@@ -11,11 +11,12 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 
 use crate::fault::{Fault, Kind, Result};
 
-/// Trusts the machine's roots, or those of `ca_file` alone.
+/// Trusts the machine's roots, or those of `ca_file` alone; nobody's where nobody shows a certificate (`is_encrypted`), since
+/// the machine's take a while to load.
 ///
 /// # Errors
 /// [`Kind::Configuration`] where they cannot be used.
-pub(super) fn tls(ca_file: Option<&Path>) -> Result<ClientConfig> {
+pub(super) fn tls(ca_file: Option<&Path>, is_encrypted: bool) -> Result<ClientConfig> {
     let unusable = |error: anyhow::Error| {
         let place =
             ca_file.map_or_else(|| "this machine's roots".to_owned(), |file| file.display().to_string());
@@ -25,6 +26,7 @@ pub(super) fn tls(ca_file: Option<&Path>) -> Result<ClientConfig> {
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable(error.into()))?;
     let builder = match ca_file {
+        None if !is_encrypted => builder.with_root_certificates(RootCertStore::empty()),
         None => builder.with_platform_verifier().map_err(|error| unusable(error.into()))?,
         Some(file) => {
             let mut roots = RootCertStore::empty();

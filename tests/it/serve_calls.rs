@@ -49,7 +49,9 @@ fn everybody_sees_what_he_is_granted_and_no_more() {
     let list = |token: &str| served.call(token, "list_discrepancies", &json!({}));
     let all = ids(&list(&controller));
     assert_eq!(all.len(), 2, "{all:?}");
-    let (of_gas, of_power) = (ids(&list(&gas)), ids(&list(&power)));
+    let (of_gas, lines) = served.lines_of(|| ids(&list(&gas)));
+    assert_eq!((&lines[0]["rows"], &lines[0]["outcome"]), (&json!(1), &json!("done")));
+    let of_power = ids(&list(&power));
     assert_eq!((of_gas.len(), of_power.len()), (1, 1));
     assert!(of_gas != of_power && all.contains(&of_gas[0]) && all.contains(&of_power[0]));
 

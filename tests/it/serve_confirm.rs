@@ -4,7 +4,7 @@ use std::sync::Barrier;
 
 use serde_json::json;
 use tieout::serve::audit::arguments_sha256;
-use tieout::serve::confirm::{Bound, Confirmations, Cursors};
+use tieout::serve::confirm::{Bound, Confirmations};
 
 /// The same call but for one thing each.
 fn others(sha: &str) -> [Bound<'_>; 4] {
@@ -72,27 +72,4 @@ fn of_many_who_use_a_confirmation_at_once_one_does() {
         });
         assert_eq!(used, 1);
     }
-}
-
-#[test]
-fn a_cursor_is_of_one_caller_and_one_question_and_is_no_confirmation() {
-    let cursors = Cursors::new().unwrap();
-    let sha = arguments_sha256(&json!({ "vendor": "ALFA" }));
-    let ann = Bound { subject: "ann", tool: "reconcile", arguments_sha256: &sha };
-    let sealed = cursors.seal(&(7_u64, "d-19"), &ann).unwrap();
-    for _ in 0..2 {
-        assert_eq!(cursors.open::<(u64, String)>(&sealed, &ann), Ok((7, "d-19".to_owned())));
-    }
-    for other in others(&sha) {
-        assert_eq!(
-            cursors.open::<(u64, String)>(&sealed, &other).unwrap_err().reason,
-            "cursor-wrong",
-            "{other:?}"
-        );
-    }
-    assert!(cursors.open::<u64>(&sealed, &ann).is_err(), "what is sealed is something else");
-    assert!(Cursors::new().unwrap().open::<(u64, String)>(&sealed, &ann).is_err(), "another server's");
-    let confirmations = Confirmations::new().unwrap();
-    assert!(confirmations.redeem(&sealed, &ann).is_err());
-    assert!(cursors.open::<Vec<u8>>(&confirmations.seal(&ann).unwrap(), &ann).is_err());
 }

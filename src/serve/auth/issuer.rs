@@ -1,15 +1,13 @@
 //! What the issuer publishes: its metadata, and its keys. Asked with little patience, and not believed to be short.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Client, StatusCode, Url};
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
 
 use super::settings::{Rules, address};
 use crate::fault::{Fault, Kind, Result};
+use crate::serve::outside;
 
 /// How long an answer may take, all of it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -19,7 +17,7 @@ const MOST: usize = 256 * 1024;
 
 /// The issuer of tokens, over HTTP.
 #[derive(Clone, Debug)]
-pub struct Issuer {
+pub(super) struct Issuer {
     client: Client,
     name: String,
     jwks: Option<Url>,
@@ -27,25 +25,13 @@ pub struct Issuer {
     is_local: bool,
 }
 
-/// What an issuer says of itself (`OpenID` Connect Discovery §3, RFC 8414 §2), as far as somebody here asks.
+/// What an issuer says of itself (`OpenID` Connect Discovery §3, RFC 8414 §2), as far as tokens need it.
 #[derive(Clone, Debug, Deserialize)]
-pub struct IssuerMetadata {
+struct Metadata {
     /// Its name, which is that of `[serve.auth]`.
-    pub issuer: String,
+    issuer: String,
     /// Where its keys are.
-    pub jwks_uri: String,
-    /// Where a person signs in.
-    pub authorization_endpoint: Option<String>,
-    /// Where a client gets tokens.
-    pub token_endpoint: Option<String>,
-    /// Where a client registers itself.
-    pub registration_endpoint: Option<String>,
-    /// The scopes that it advertises.
-    #[serde(default)]
-    pub scopes_supported: Vec<String>,
-    /// The methods of PKCE that it advertises; Cognito none, though it knows S256.
-    #[serde(default)]
-    pub code_challenge_methods_supported: Vec<String>,
+    jwks_uri: String,
 }
 
 impl Issuer {
@@ -53,7 +39,7 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Kind::Configuration`] where this machine's trusted certificates cannot be read.
-    pub fn new(rules: &Rules) -> Result<Self> {
+    pub(super) fn new(rules: &Rules) -> Result<Self> {
         let is_local = rules.issuer.starts_with("http:");
         let is_encrypted = !is_local || rules.jwks.as_ref().is_some_and(|url| url.scheme() == "https");
         let unusable = |error: anyhow::Error| {
@@ -69,7 +55,7 @@ impl Issuer {
             .referer(false)
             .no_proxy()
             .https_only(!is_local)
-            .tls_backend_preconfigured(tls(is_encrypted).map_err(|error| unusable(error.into()))?)
+            .tls_backend_preconfigured(outside::tls(None, is_encrypted)?)
             .timeout(PATIENCE)
             .build()
             .map_err(|error| unusable(error.into()))?;
@@ -80,7 +66,7 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Kind::SignIn`] where it does not answer, or with something else.
-    pub async fn metadata(&self) -> Result<IssuerMetadata> {
+    async fn metadata(&self) -> Result<Metadata> {
         let base = address("[serve.auth] issuer", &self.name)?;
         let openid = format!("{}/.well-known/openid-configuration", self.name.trim_end_matches('/'));
         let url = address("[serve.auth] issuer", &openid)?;
@@ -96,7 +82,7 @@ impl Issuer {
             }
             Err(status) => return Err(refused(&url, status)),
         };
-        let metadata: IssuerMetadata = serde_json::from_slice(&bytes)
+        let metadata: Metadata = serde_json::from_slice(&bytes)
             .map_err(|error| fault("this is not the metadata of an issuer", &url).because(error))?;
         // Discovery §4.3, RFC 8414 §3.3: else one issuer could speak for another.
         if metadata.issuer != self.name {
@@ -112,7 +98,7 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Kind::SignIn`] where it does not answer.
-    pub async fn keys(&self) -> Result<Vec<u8>> {
+    pub(super) async fn keys(&self) -> Result<Vec<u8>> {
         let url = match &self.jwks {
             Some(url) => url.clone(),
             None => {
@@ -157,18 +143,4 @@ fn fault(what: &str, url: &Url) -> Fault {
 
 fn refused(url: &Url, status: StatusCode) -> Fault {
     fault("the issuer of tokens answers with an error", url).value(status)
-}
-
-fn tls(is_encrypted: bool) -> std::result::Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(ring::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    Ok(match is_encrypted {
-        true => {
-            let verifier = rustls_platform_verifier::Verifier::new(provider)?;
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
-        }
-        // Nobody shows a certificate; the machine's roots, which take a while to load, are not wanted.
-        false => builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth(),
-    })
 }

@@ -20,7 +20,6 @@ mod token;
 
 pub use self::challenge::Challenge;
 pub use self::grant::{Entitlement, Grant, Policy};
-pub use self::issuer::{Issuer, IssuerMetadata};
 pub use self::metadata::Metadata;
 pub use self::principal::Principal;
 pub use self::refusal::{Known, Refusal, bearer};

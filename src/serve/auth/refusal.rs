@@ -103,12 +103,6 @@ impl Refusal {
     pub(super) fn of(self, known: Known) -> Self {
         Self { known: Some(Box::new(known)), ..self }
     }
-
-    /// The same, for a call that needs `scopes`.
-    #[must_use]
-    pub fn needing(self, scopes: &BTreeSet<String>) -> Self {
-        Self { scopes: scopes.clone(), ..self }
-    }
 }
 
 impl fmt::Display for Refusal {

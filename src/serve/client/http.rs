@@ -58,7 +58,7 @@ impl Asker {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .no_proxy()
-            .tls_backend_preconfigured(outside::tls(ca_file)?)
+            .tls_backend_preconfigured(outside::tls(ca_file, true)?)
             .tls_info(true)
             .timeout(PATIENCE)
             .build()
