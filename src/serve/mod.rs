@@ -117,11 +117,7 @@ impl Server {
     /// # Errors
     /// [`Kind::Configuration`] with the key, its value and what was expected; [`Kind::Output`] where the audit log cannot be written.
     pub fn new(settings: Settings, config: PathBuf) -> Result<Self> {
-        let known: Vec<&str> = tools::all(true).iter().map(|tool| tool.name).collect();
-        let offered: Vec<&str> = tools::all(settings.writes).iter().map(|tool| tool.name).collect();
-        let scopes = Scopes::new(&settings.scopes, &known, &offered)?;
-        let audit = settings.audit.open(&settings.base)?;
-        Self::with(settings, config, scopes, &known, audit)
+        Self::with(settings, config, false)
     }
 
     /// For whoever holds the other end of a pipe: as `[serve]` says, if there is one, and without scopes.
@@ -129,21 +125,16 @@ impl Server {
     /// # Errors
     /// As [`Server::new`].
     pub fn for_pipe(config: &std::path::Path) -> Result<Self> {
-        let known: Vec<&str> = tools::all(true).iter().map(|tool| tool.name).collect();
-        let settings = Settings::for_pipe(config)?;
-        let scopes = Scopes::new(&BTreeMap::new(), &known, &[])?;
-        let audit = audit_of_pipe(&settings)?;
-        Self::with(settings, config.to_owned(), scopes, &known, audit)
+        Self::with(Settings::for_pipe(config)?, config.to_owned(), true)
     }
 
-    fn with(
-        settings: Settings,
-        config: PathBuf,
-        scopes: Scopes,
-        known: &[&str],
-        audit: Sink,
-    ) -> Result<Self> {
-        settings.limits.check_tools(known)?;
+    fn with(settings: Settings, config: PathBuf, is_pipe: bool) -> Result<Self> {
+        let (tools, known) = tools::offered(settings.writes);
+        let scopes = match is_pipe {
+            true => Scopes::new(&BTreeMap::new(), &known, &[])?,
+            false => Scopes::new(&settings.scopes, &known, &tools::names(&tools))?,
+        };
+        settings.limits.check_tools(&known)?;
         let now = SystemTime::now();
         // Periods of grants are days where the reconciliation is.
         let zone = match settings.policy.iter().any(|grant| grant.periods.is_some()) {
@@ -153,18 +144,22 @@ impl Server {
         let closed = [settings.closed(), config::secret_files(&config)?].concat();
         let desk = Desk {
             scopes: scopes.clone(),
-            policy: Policy::new(&settings.policy, known, &zone, now)?,
+            policy: Policy::new(&settings.policy, &known, &zone, now)?,
             roots: Roots::new(&settings.base, &settings.roots, &closed)?,
             limits: Arc::new(Limits::new(&settings.limits)?),
-            audit: Arc::new(audit),
             metrics: Arc::new(Metrics::new()),
             confirmations: Confirmations::new()?,
-            tools: tools::all(settings.writes),
+            tools,
             config,
             writes: settings.writes,
             confirm_writes: settings.confirm_writes,
             call_time: Duration::from_secs(settings.limits.call_seconds),
             closing: CancellationToken::new(),
+            // Last: what cannot serve as it is configured leaves nothing behind.
+            audit: Arc::new(match is_pipe {
+                true => audit_of_pipe(&settings)?,
+                false => settings.audit.open(&settings.base)?,
+            }),
         };
         Ok(Self { settings, scopes, desk: Arc::new(desk) })
     }

@@ -16,7 +16,7 @@ pub(super) struct Offered {
     /// What the person is told who confirms a call.
     pub(super) title: &'static str,
     /// Whether no call can do without writing.
-    pub(super) only_writes: bool,
+    only_writes: bool,
     /// As it is listed.
     pub(super) described: Described,
     prepare: fn(JsonObject) -> Result<Box<dyn Prepared>>,
@@ -50,9 +50,22 @@ impl<T: Tool> Prepared for T {
     }
 }
 
-/// All tools, in the order in which they are listed; `writes` is whether those are among them that can only write.
-pub(super) fn all(writes: bool) -> Vec<Offered> {
-    let mut all = vec![
+/// The tools that are offered where `writes` are on or off, in the order in which they are listed, and the names of all that
+/// there are.
+pub(super) fn offered(writes: bool) -> (Vec<Offered>, Vec<&'static str>) {
+    let mut tools = all(writes);
+    let known = names(&tools);
+    tools.retain(|tool| writes || !tool.only_writes);
+    (tools, known)
+}
+
+/// What they are called.
+pub(super) fn names(tools: &[Offered]) -> Vec<&'static str> {
+    tools.iter().map(|tool| tool.name).collect()
+}
+
+fn all(writes: bool) -> Vec<Offered> {
+    vec![
         offer::<operations::Reconcile>(writes),
         offer::<operations::Discrepancies>(writes),
         offer::<operations::Explain>(writes),
@@ -62,9 +75,7 @@ pub(super) fn all(writes: bool) -> Vec<Offered> {
         offer::<operations::Operations>(writes),
         offer::<operations::Call>(writes),
         offer::<operations::PlatformDoctor>(writes),
-    ];
-    all.retain(|tool| writes || !tool.only_writes);
-    all
+    ]
 }
 
 fn offer<T: Tool>(writes: bool) -> Offered {

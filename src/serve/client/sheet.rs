@@ -92,9 +92,8 @@ impl ClientConfig {
             }
         };
         // What is not offered is nobody's to ask for.
-        let offered = tools::all(settings.writes);
-        let names = |tools: &[tools::Offered]| tools.iter().map(|tool| tool.name).collect::<Vec<_>>();
-        let table = Scopes::new(&settings.scopes, &names(&tools::all(true)), &names(&offered))?;
+        let (offered, known) = tools::offered(settings.writes);
+        let table = Scopes::new(&settings.scopes, &known, &tools::names(&offered))?;
         let scopes: Vec<ToolScopes> = offered
             .iter()
             .map(|tool| ToolScopes {
