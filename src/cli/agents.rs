@@ -3,7 +3,7 @@
 use super::McpCommand;
 use super::print::Printer;
 use crate::fault::{Result, shown_lines};
-use crate::report::{table, to_json};
+use crate::report::to_json;
 
 /// Runs a command of `tieout mcp`.
 pub(super) fn dispatch(command: &McpCommand, printer: &mut Printer) -> Result<u8> {
@@ -29,19 +29,9 @@ pub(super) fn dispatch(command: &McpCommand, printer: &mut Printer) -> Result<u8
                 if let Some(endpoint) = &examination.endpoint {
                     printer.line(endpoint);
                 }
-                printer.line(&table(
-                    printer.width,
-                    &["check", "verdict", "ms", "what was found, and what to do"],
-                    examination.checks.iter().map(|check| {
-                        let next = check.next.as_ref().map(|next| format!("\n→ {next}")).unwrap_or_default();
-                        [
-                            check.check.to_owned(),
-                            check.verdict.name().to_owned(),
-                            check.milliseconds.to_string(),
-                            format!("{}{next}", check.found),
-                        ]
-                    }),
-                ));
+                printer.checks(examination.checks.iter().map(|check| {
+                    (check.check, check.verdict.name(), check.milliseconds, &check.found, &check.next)
+                }));
                 printer.line(&examination.summary());
             }
             Ok(examination.exit_code())

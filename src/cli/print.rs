@@ -119,21 +119,28 @@ impl Printer {
         if let Some(endpoint) = &diagnosis.endpoint {
             self.line(endpoint);
         }
+        self.checks(
+            diagnosis.checks.iter().map(|check| {
+                (check.check, check.verdict.name(), check.milliseconds, &check.found, &check.next)
+            }),
+        );
+        self.line(&diagnosis.summary());
+        Ok(())
+    }
+
+    /// What was examined, step by step: check, verdict, milliseconds, what was found, what to do.
+    pub(super) fn checks<'c>(
+        &mut self,
+        checks: impl Iterator<Item = (&'c str, &'c str, u64, &'c String, &'c Option<String>)>,
+    ) {
         self.line(&crate::report::table(
             self.width,
             &["check", "verdict", "ms", "what was found, and what to do"],
-            diagnosis.checks.iter().map(|check| {
-                let next = check.next.as_ref().map(|next| format!("\n→ {next}")).unwrap_or_default();
-                [
-                    check.check.to_owned(),
-                    check.verdict.name().to_owned(),
-                    check.milliseconds.to_string(),
-                    format!("{}{next}", check.found),
-                ]
+            checks.map(|(check, verdict, milliseconds, found, next)| {
+                let next = next.as_ref().map(|next| format!("\n→ {next}")).unwrap_or_default();
+                [check.to_owned(), verdict.to_owned(), milliseconds.to_string(), format!("{found}{next}")]
             }),
         ));
-        self.line(&diagnosis.summary());
-        Ok(())
     }
 
     pub(super) fn files(&mut self, files: &[PathBuf]) {
