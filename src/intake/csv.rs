@@ -175,7 +175,7 @@ impl Csv {
             row.clear();
             return Ok(false);
         };
-        let Ok(text) = std::str::from_utf8(bytes.get(start..line.end).unwrap_or_default()) else {
+        let Ok(text) = simdutf8::basic::from_utf8(bytes.get(start..line.end).unwrap_or_default()) else {
             row.clear();
             return Ok(false);
         };
@@ -313,47 +313,48 @@ impl Line {
     fn bound(bytes: &[u8], start: usize, mut marks: Marks<'_>, delimiter: u8, row: &mut Row) -> Option<Self> {
         let mut escaped = 0;
         let mut cell = start;
-        // Of a cell in quotes: where they close.
-        let mut closed = None;
         loop {
-            let mark = marks.next()?;
-            let byte = *bytes.get(mark)?;
-            if byte == b'"' {
-                if mark != cell || closed.is_some() {
-                    return None;
-                }
-                closed = Some(loop {
-                    let quote = marks.next()?;
-                    match *bytes.get(quote)? {
-                        b'"' if bytes.get(quote + 1) == Some(&b'"') => {
-                            marks.next()?;
-                            escaped |= 1_u64.checked_shl(u32::try_from(row.len()).ok()?)?;
-                        }
-                        b'"' => break quote,
-                        b'\n' | b'\r' => return None,
-                        _ => {}
+            let mark = marks.until_other(|delimiter| {
+                row.bound(cell - start, delimiter - start);
+                cell = delimiter + 1;
+            })?;
+            if bytes.get(mark) != Some(&b'"') {
+                row.bound(cell - start, mark - start);
+                return Self::ended(bytes, start, mark, escaped);
+            }
+            if mark != cell {
+                return None;
+            }
+            let closed = loop {
+                let quote = marks.next()?;
+                match *bytes.get(quote)? {
+                    b'"' if bytes.get(quote + 1) == Some(&b'"') => {
+                        marks.next()?;
+                        escaped |= 1_u64.checked_shl(u32::try_from(row.len()).ok()?)?;
                     }
-                });
-                continue;
-            }
-            match closed.take() {
-                None => row.bound(cell - start, mark - start),
-                // Something stands between the quote and the end of the cell.
-                Some(quote) if quote + 1 != mark => return None,
-                Some(quote) => row.bound(cell + 1 - start, quote - start),
-            }
-            if byte == delimiter {
-                cell = mark + 1;
-                continue;
-            }
-            let next = match (byte, bytes.get(mark + 1)) {
-                (b'\n', _) => mark + 1,
-                (b'\r', Some(b'\n')) => mark + 2,
-                _ => return None,
+                    b'"' => break quote,
+                    b'\n' | b'\r' => return None,
+                    _ => {}
+                }
             };
-            // A blank line, or the second half of the last line end, is for the other way.
-            return (mark > start).then_some(Self { end: mark, next, escaped });
+            // Else something stands between the quote and the end of the cell.
+            let mark = marks.next().filter(|mark| *mark == closed + 1)?;
+            row.bound(cell + 1 - start, closed - start);
+            if bytes.get(mark) != Some(&delimiter) {
+                return Self::ended(bytes, start, mark, escaped);
+            }
+            cell = mark + 1;
         }
+    }
+
+    /// The line whose end stands at `end`. A blank line, or the second half of the last line end, is for the other way.
+    fn ended(bytes: &[u8], start: usize, end: usize, escaped: u64) -> Option<Self> {
+        let next = match (bytes.get(end)?, bytes.get(end + 1)) {
+            (b'\n', _) => end + 1,
+            (b'\r', Some(b'\n')) => end + 2,
+            _ => return None,
+        };
+        (end > start).then_some(Self { end, next, escaped })
     }
 }
 

@@ -1,16 +1,28 @@
 //! Where the bytes stand that mean something in a chunk of delimited text.
 
-/// Marks every delimiter, quote and line end of a chunk, a bit for each byte: found 64 bytes at a time, and without
-/// branches, so that the compiler makes vector instructions of it. A block is looked at when a record reaches it.
+use std::ops::Range;
+
+use wide::u8x16;
+
+/// Blocks of 64 bytes that are looked at together: enough for some records, and not too many where one record is read here
+/// and one there.
+const SPAN: usize = 16;
+
+/// Marks every delimiter, quote and line end of a chunk, a bit for each byte: found 16 bytes at a time and without
+/// branches. A span of blocks is looked at when a record reaches it.
 #[derive(Default)]
 pub(super) struct Index {
-    /// The block that was looked at last, and of which filling of the buffer it is.
-    last: Option<(u64, usize)>,
-    bits: u64,
+    /// Which filling of the buffer was looked at.
+    filling: u64,
+    /// The blocks that were looked at, by their numbers in the buffer.
+    looked: Range<usize>,
+    delimiters: [u64; SPAN],
+    /// Quotes and line ends.
+    others: [u64; SPAN],
 }
 
 impl Index {
-    /// The places of the marks in `bytes` from `start` on, which are this filling of the buffer.
+    /// The marks of `bytes` from `start` on, which are this filling of the buffer.
     pub(super) fn marks<'a>(
         &'a mut self,
         bytes: &'a [u8],
@@ -18,75 +30,107 @@ impl Index {
         delimiter: u8,
         filling: u64,
     ) -> Marks<'a> {
-        let block = start / 64;
-        let mut marks = Marks { index: self, bytes, delimiter, filling, block, current: 0 };
-        if marks.index.last != Some((filling, block)) {
-            marks.look();
+        if self.filling != filling {
+            (self.filling, self.looked) = (filling, 0..0);
         }
-        marks.current = marks.index.bits & (u64::MAX << (start % 64));
-        marks
+        Marks { index: self, bytes, delimiter, next: start }
+    }
+
+    /// The delimiters and the other marks of a block; `None` behind the last one.
+    #[inline]
+    fn block(&mut self, block: usize, bytes: &[u8], delimiter: u8) -> Option<(u64, u64)> {
+        if !self.looked.contains(&block) {
+            self.look(block, bytes, delimiter)?;
+        }
+        let at = block - self.looked.start;
+        Some((*self.delimiters.get(at)?, *self.others.get(at)?))
+    }
+
+    /// Looks at a block, and at those behind it.
+    #[cold]
+    fn look(&mut self, first: usize, bytes: &[u8], delimiter: u8) -> Option<()> {
+        let rest = bytes.get(first * 64..).filter(|rest| !rest.is_empty())?;
+        let (whole, short) = rest.as_chunks::<64>();
+        let mut last = [0; 64];
+        for (to, from) in last.iter_mut().zip(short) {
+            *to = *from;
+        }
+        let blocks = whole.iter().chain((!short.is_empty()).then_some(&last));
+        self.looked = first..first;
+        for ((delimiters, others), block) in self.delimiters.iter_mut().zip(&mut self.others).zip(blocks) {
+            (*delimiters, *others) = bits(block, delimiter);
+            self.looked.end += 1;
+        }
+        Some(())
     }
 }
 
-/// See [`Index::marks`].
+/// See [`Index::marks`]. As an iterator: the places of all marks that are left.
 pub(super) struct Marks<'a> {
     index: &'a mut Index,
     bytes: &'a [u8],
     delimiter: u8,
-    filling: u64,
-    block: usize,
-    current: u64,
+    /// The first byte that is left.
+    next: usize,
 }
 
 impl Marks<'_> {
-    /// Looks at the block.
-    fn look(&mut self) {
-        let rest = self.bytes.get(self.block * 64..).unwrap_or_default();
-        self.index.bits = match rest.first_chunk::<64>() {
-            Some(block) => bits(block, self.delimiter),
-            None => {
-                let mut block = [0; 64];
-                for (to, from) in block.iter_mut().zip(rest) {
-                    *to = *from;
-                }
-                bits(&block, self.delimiter)
+    /// Hands out the delimiters before the first other mark, and returns that; `None` where there is none.
+    #[inline]
+    pub(super) fn until_other(&mut self, mut delimiter: impl FnMut(usize)) -> Option<usize> {
+        let mut block = self.next / 64;
+        let mut left = u64::MAX << (self.next % 64);
+        loop {
+            let (delimiters, others) = self.index.block(block, self.bytes, self.delimiter)?;
+            let others = others & left;
+            // Without any, all of the block.
+            let before = (others & others.wrapping_neg()).wrapping_sub(1);
+            let mut bits = delimiters & left & before;
+            while bits != 0 {
+                delimiter(block * 64 + bits.trailing_zeros() as usize);
+                bits &= bits - 1;
             }
-        };
-        self.index.last = Some((self.filling, self.block));
+            if others != 0 {
+                let place = block * 64 + others.trailing_zeros() as usize;
+                self.next = place + 1;
+                return Some(place);
+            }
+            (block, left) = (block + 1, u64::MAX);
+        }
     }
 }
 
 impl Iterator for Marks<'_> {
     type Item = usize;
 
-    #[inline]
     fn next(&mut self) -> Option<usize> {
-        while self.current == 0 {
-            if (self.block + 1) * 64 >= self.bytes.len() {
-                return None;
+        let mut block = self.next / 64;
+        let mut left = u64::MAX << (self.next % 64);
+        loop {
+            let (delimiters, others) = self.index.block(block, self.bytes, self.delimiter)?;
+            let bits = (delimiters | others) & left;
+            if bits != 0 {
+                let place = block * 64 + bits.trailing_zeros() as usize;
+                self.next = place + 1;
+                return Some(place);
             }
-            self.block += 1;
-            self.look();
-            self.current = self.index.bits;
+            (block, left) = (block + 1, u64::MAX);
         }
-        let place = self.block * 64 + self.current.trailing_zeros() as usize;
-        self.current &= self.current - 1;
-        Some(place)
     }
 }
 
+/// The delimiters, and the other marks, of 64 bytes: a bit for each.
 #[inline]
-fn bits(block: &[u8; 64], delimiter: u8) -> u64 {
-    let flags: [u8; 64] = block.map(|byte| {
-        u8::from(byte == delimiter)
-            | u8::from(byte == b'\n')
-            | u8::from(byte == b'\r')
-            | u8::from(byte == b'"')
-    });
-    let (eights, _) = flags.as_chunks::<8>();
-    // Eight bytes of nought or one become eight bits: the multiplication moves the n-th to the n-th place of the top byte.
-    eights.iter().rev().fold(0, |bits, eight| {
-        bits << 8 | u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56
+fn bits(block: &[u8; 64], delimiter: u8) -> (u64, u64) {
+    let (sixteens, _) = block.as_chunks::<16>();
+    sixteens.iter().rev().fold((0, 0), |(delimiters, others), sixteen| {
+        let bytes = u8x16::new(*sixteen);
+        let is = |byte| bytes.simd_eq(u8x16::splat(byte));
+        let other = is(b'\n') | is(b'\r') | is(b'"');
+        (
+            delimiters << 16 | u64::from(is(delimiter).to_bitmask()),
+            others << 16 | u64::from(other.to_bitmask()),
+        )
     })
 }
 

@@ -77,6 +77,7 @@ impl Row {
     }
 
     /// Appends a cell whose text is there already. No record is near 4 GiB: readers refuse it long before.
+    #[inline]
     fn bound(&mut self, start: usize, end: usize) {
         self.cells.push((u32::try_from(start).unwrap_or(u32::MAX), u32::try_from(end).unwrap_or(u32::MAX)));
     }
@@ -97,6 +98,7 @@ impl Row {
 
     /// The text of a column; blank where the record is shorter than that.
     #[must_use]
+    #[inline]
     pub fn text(&self, column: usize) -> &str {
         self.cells.get(column).map_or("", |&cell| self.slice(cell))
     }
@@ -107,17 +109,16 @@ impl Row {
 
     /// A column's text without white space around it; `None` where it is blank.
     #[must_use]
+    #[inline]
     pub fn trimmed(&self, column: usize) -> Option<&str> {
         let text = self.text(column);
         // Nearly every cell is as it should be.
-        if let [first, .., last] = text.as_bytes()
-            && first.is_ascii_graphic()
-            && last.is_ascii_graphic()
-        {
-            return Some(text);
+        match text.as_bytes() {
+            [] => None,
+            [one] if one.is_ascii_graphic() => Some(text),
+            [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => Some(text),
+            _ => trimmed(text),
         }
-        let text = text.trim();
-        (!text.is_empty()).then_some(text)
     }
 
     /// Whether the source said anything about a column.
@@ -141,8 +142,14 @@ impl Row {
     /// Whether no cell holds anything but white space.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.cells.iter().all(|&cell| self.slice(cell).trim_start().is_empty())
+        (0..self.cells.len()).all(|column| self.trimmed(column).is_none())
     }
+}
+
+#[cold]
+fn trimmed(text: &str) -> Option<&str> {
+    let text = text.trim();
+    (!text.is_empty()).then_some(text)
 }
 
 /// Where rows come from, as reports name it: `file`, `file:sheet`, or `operation:call`.

@@ -34,10 +34,16 @@ pub struct Parsed {
 ///
 /// # Errors
 /// A phrase that says what is wrong, to follow "cannot be read as a number: ".
+#[inline]
 pub fn parse(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> {
-    if let Some(value) = unadorned(text, mark) {
-        return Ok(Parsed { value, currency: None });
+    match unadorned(text, mark) {
+        Some(value) => Ok(Parsed { value, currency: None }),
+        None => adorned(text, mark),
     }
+}
+
+/// All that [`unadorned`] does not understand.
+fn adorned(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> {
     let mut rest = text.trim();
     if rest.is_empty() {
         return Err("it is blank");
@@ -114,25 +120,28 @@ fn unadorned(text: &str, mark: DecimalMark) -> Option<Decimal> {
         [b'-', rest @ ..] => (true, rest),
         rest => (false, rest),
     };
-    if digits.is_empty() || digits.len() > 19 || (digits.len() == 19 && !digits.contains(&separator)) {
-        return None;
-    }
-    let (mut mantissa, mut point) = (0_i64, None);
-    for (at, &byte) in digits.iter().enumerate() {
-        let digit = byte.wrapping_sub(b'0');
-        if digit < 10 {
-            mantissa = mantissa * 10 + i64::from(digit);
-        } else if byte == separator && point.is_none() && at > 0 {
-            point = Some(at);
-        } else {
-            return None;
-        }
-    }
-    let scale = point.map_or(0, |point| digits.len() - 1 - point);
-    // "12." is not how anybody writes an amount; let the slow path say so.
-    let is_whole = point.is_none() || scale > 0;
-    is_whole
-        .then(|| Decimal::new(if negative { -mantissa } else { mantissa }, u32::try_from(scale).unwrap_or(0)))
+    let mut mantissa = 0_i64;
+    let mut take = |digits: &[u8]| {
+        digits.iter().all(|byte| {
+            let digit = byte.wrapping_sub(b'0');
+            mantissa = mantissa.wrapping_mul(10).wrapping_add(i64::from(digit));
+            digit < 10
+        })
+    };
+    let point = digits.iter().position(|byte| *byte == separator);
+    let (whole, fraction) = digits.split_at(point.unwrap_or(digits.len()));
+    let fraction = match fraction {
+        [] => fraction,
+        // "12." is not how anybody writes an amount; let the slow path say so.
+        [_] => return None,
+        [_, fraction @ ..] => fraction,
+    };
+    // So many digits fit 64 bits.
+    let is_number = !whole.is_empty() && whole.len() + fraction.len() <= 18 && take(whole) && take(fraction);
+    is_number.then(|| {
+        let scale = u32::try_from(fraction.len()).unwrap_or_default();
+        Decimal::new(if negative { -mantissa } else { mantissa }, scale)
+    })
 }
 
 /// The currencies of ISO 4217 in use: three capitals alone may be a unit (`10 MWH`).

@@ -39,9 +39,17 @@ impl Product {
     /// Whether it is more than `most` away from `value`; `None` where that does not fit 128 bits.
     #[must_use]
     pub fn is_apart(self, value: Decimal, most: Decimal) -> Option<bool> {
-        let Wide { mantissa, scale } = self.0.add((-value).into())?;
+        let (product, value, most) = (self.0, Wide::from(value), Wide::from(most));
+        let scale = product.scale.max(value.scale).max(most.scale);
+        // At one scale, nearly all fit 64 bits.
+        if let (Some(product), Some(value), Some(most)) =
+            (product.narrow(scale), value.narrow(scale), most.narrow(scale))
+        {
+            return Some(i128::from(product.abs_diff(value)) > i128::from(most));
+        }
+        let Wide { mantissa, scale } = product.add(value.negated())?;
         let apart = Wide { mantissa: mantissa.checked_abs()?, scale };
-        apart.compare(most.into()).map(Ordering::is_gt)
+        apart.compare(most).map(Ordering::is_gt)
     }
 }
 

@@ -15,9 +15,6 @@ const SCALES: u32 = 5;
 /// As many as [`Rounding::ALL`] has.
 const WAYS: u32 = 4;
 
-/// Steps of so many digits fit 64 bits.
-const NARROW: u32 = 18;
-
 /// Behind the bits of all ways: the amount is quantity × price, and nothing was rounded.
 const EXACT: u32 = 1 << (SCALES * WAYS);
 
@@ -32,11 +29,11 @@ impl Ways {
             let product = Wide::from(quantity).multiply(price.into())?;
             let amount = Wide::from(amount);
             let scale = product.scale.max(amount.scale);
-            let (product, amount) = (product.at(scale)?, amount.at(scale)?);
             // 64 bits divide many times faster than 128.
-            match (i64::try_from(product), i64::try_from(amount)) {
-                (Ok(product), Ok(amount)) if scale <= NARROW => Some(narrow(product, amount, scale)),
-                _ => Some(wide(product, amount, scale)),
+            let written = amount.scale;
+            match (product.narrow(scale), amount.narrow(scale)) {
+                (Some(product), Some(amount)) => Some(narrow(product, amount, scale, written)),
+                _ => Some(wide(product.at(scale)?, amount.at(scale)?, scale, written)),
             }
         };
         ways().unwrap_or_default()
@@ -65,10 +62,11 @@ const fn bit(scale: u32, rounding: Rounding) -> u32 {
     1 << (scale * WAYS + way)
 }
 
-/// The same code for mantissas of 64 and of 128 bits, which stand at one scale.
+/// The same code for mantissas of 64 and of 128 bits, which stand at one scale; the amount is written with so many digits
+/// behind the point, and is a multiple of all finer steps.
 macro_rules! ways {
     ($name:ident, $int:ty) => {
-        fn $name(product: $int, amount: $int, scale: u32) -> Ways {
+        fn $name(product: $int, amount: $int, scale: u32, written: u32) -> Ways {
             let Some(gap) = product.checked_sub(amount) else { return Ways::default() };
             let apart = gap.unsigned_abs();
             let mut ways = if gap == 0 { EXACT } else { 0 };
@@ -76,7 +74,7 @@ macro_rules! ways {
                 // So many digits the product does not have: there are none to lose.
                 let unit = power(scale.saturating_sub(digits)).and_then(|unit| <$int>::try_from(unit).ok());
                 let Some(unit) = unit.filter(|unit| apart < unit.unsigned_abs()) else { continue };
-                if amount % unit != 0 {
+                if digits < written && amount % unit != 0 {
                     // Nor has the amount a place among the wider steps.
                     break;
                 }

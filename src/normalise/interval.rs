@@ -1,7 +1,8 @@
 //! When a row's delivery is: from its cells to the interval, remembered for the rows that say the same.
 
+use super::layout::{Layout, Source};
 use super::wide::Slice;
-use super::{Layout, Normaliser, Refusal, Source, Taker, refuse};
+use super::{Normaliser, Refusal, Taker, refuse};
 use crate::intake::Row;
 use crate::period::{Instant, Interval, Misread, Part, Texts};
 
@@ -36,7 +37,7 @@ impl<'a> Stated<'a> {
     }
 
     fn text<'r>(&'r self, part: Part, row: &'r Row) -> Option<&'r str> {
-        self.source(part).map(|source| source.pick(row).1)
+        self.source(part).map(|source| source.text(row))
     }
 
     /// What a row, or one hour of it, says of its interval.

@@ -188,8 +188,15 @@ fn is_graphic(bytes: &[u8]) -> bool {
         let (below, above) = (eight.wrapping_sub(ONES * 0x21), eight.wrapping_add(ONES));
         (below | above | eight) & (ONES * 0x80) != 0
     };
-    let (eights, rest) = bytes.as_chunks::<8>();
-    !eights.iter().any(is_other) && rest.iter().all(u8::is_ascii_graphic)
+    // The last eight overlap those before them, the last four the first four.
+    if let (Some(last), (eights, _)) = (bytes.last_chunk::<8>(), bytes.as_chunks::<8>()) {
+        return !is_other(last) && !eights.iter().any(is_other);
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let eight = u64::from(u32::from_ne_bytes(*first)) << 32 | u64::from(u32::from_ne_bytes(*last));
+        return !is_other(&eight.to_ne_bytes());
+    }
+    bytes.iter().all(u8::is_ascii_graphic)
 }
 
 fn read_aliases(rule: &Rule, path: &Path, shown: &Path) -> Result<HashMap<String, String>> {

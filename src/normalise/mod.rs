@@ -5,6 +5,7 @@
 mod accounts;
 mod interval;
 mod keys;
+mod layout;
 mod ledger;
 mod order;
 mod rates;
@@ -26,8 +27,8 @@ use foldhash::fast::FixedState;
 use serde::Deserialize;
 
 pub use self::accounts::{Account, Accounts, Tallies, Tally};
-use self::interval::Stated;
 pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
+use self::layout::{AMOUNT, Layout, NUMBERS, PRICE, QUANTITY, Source};
 pub use self::ledger::{Counts, Draft, Ledger, Pool, Reject, Side, TextId};
 use self::order::Queue;
 pub use self::rates::{MissingRate, RateDay, Rates};
@@ -41,12 +42,12 @@ pub use self::totals::{Share, TotalCounts, TotalRule, TotalRules, WrongTotal};
 use self::totals::{Standing, Totals};
 pub use self::units::{Dimension, Unit};
 pub use self::versions::{Restatement, VersionSettings, Versions};
+use self::wide::Slice;
 pub use self::wide::Template;
-use self::wide::{Slice, Wide};
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{Mark, Origin, Row, Rows};
-use crate::money::{self, Decimal, DecimalMark, Rounding, Sum};
-use crate::period::{Dates, Instant, Intervals, Part, Period, Repeated, Trouble, Turn, Zone};
+use crate::money::{self, Decimal, DecimalMark, Sum};
+use crate::period::{Dates, Instant, Intervals, Period, Repeated, Trouble, Turn, Zone};
 
 /// A header, or several of which the first that is not blank counts.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -203,33 +204,6 @@ pub struct Normaliser<'a, T = Ledger> {
     queue: Queue,
 }
 
-/// Where a role or an attribute stands in the rows at hand.
-struct Source<'a> {
-    name: &'a str,
-    /// Whether the configuration asks for it.
-    is_wanted: bool,
-    columns: Vec<usize>,
-    default: &'a str,
-}
-
-/// The sources of all roles and fields, for one header.
-struct Layout<'a> {
-    texts: Vec<Source<'a>>,
-    stated: Stated<'a>,
-    numbers: [Source<'a>; 3],
-    /// Net, tax and gross, where they are read.
-    taxes: Option<[Source<'a>; 3]>,
-    wide: Option<Wide>,
-}
-
-/// What [`Layout::numbers`] are.
-const NUMBERS: [Role; 3] = [Role::Quantity, Role::Price, Role::Amount];
-
-/// Their places there.
-const QUANTITY: usize = 0;
-const PRICE: usize = 1;
-const AMOUNT: usize = 2;
-
 /// Why a row is no entry.
 struct Refusal {
     column: Option<usize>,
@@ -330,7 +304,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
     pub fn accept(&mut self, origin: &Origin, columns: &[String], row: &Row) {
         let layout = match self.layout.take() {
             Some((width, layout)) if width == columns.len() => layout,
-            _ => Box::new(self.lay_out(columns)),
+            _ => Box::new(Layout::of(columns, self.reading, self.fields)),
         };
         self.row(origin, columns, &layout, row);
         self.layout = Some((columns.len(), layout));
@@ -341,7 +315,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
     /// # Errors
     /// [`Kind::Input`] naming the column that is not, and the nearest that is.
     pub fn check(&mut self, origin: &Origin, columns: &[String]) -> Result<()> {
-        let layout = self.lay_out(columns);
+        let layout = Layout::of(columns, self.reading, self.fields);
         if let Some(missing) = layout.sources().find(|source| source.is_missing()) {
             return Err(self.no_column(missing.name, origin, columns));
         }
@@ -368,49 +342,8 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             self.counts.totals = totals.check(&mut self.counts.outside);
         }
         self.counts.roundings.close();
-        self.counts.sample.thin();
+        self.counts.sample.close();
         (self.taker, self.counts, self.rejects)
-    }
-
-    fn lay_out(&self, columns: &[String]) -> Layout<'a> {
-        // The names outlive the layout, whatever becomes of `self`.
-        let (reading, fields) = (self.reading, self.fields);
-        let source = |name: &'a str| -> Source<'a> {
-            let find = |header: &str| columns.iter().position(|column| column == header);
-            let (is_wanted, columns) = match reading.columns.get(name) {
-                Some(Headers::One(header)) if Template::of(header).is_some() => {
-                    let of = Template::of(header);
-                    let is_hour = |column: &str| of.is_some_and(|of| of.label(column).is_some());
-                    (
-                        true,
-                        (0..).zip(columns).filter(|(_, column)| is_hour(column)).map(|(at, _)| at).collect(),
-                    )
-                }
-                Some(headers) => (true, headers.names().iter().filter_map(|header| find(header)).collect()),
-                None if reading.absent.iter().any(|absent| absent == name) => (false, Vec::new()),
-                // An attribute without a mapping is the column of its own name.
-                None if Role::named(name).is_none() => (true, find(name).into_iter().collect()),
-                None => (false, Vec::new()),
-            };
-            let default = reading.defaults.get(name).map_or("", String::as_str);
-            Source { name, is_wanted, columns, default }
-        };
-        let amount = reading.taxes.as_ref().map_or(Role::Amount, |taxes| taxes.compare);
-        Layout {
-            texts: fields.all().map(|field| source(fields.name(field))).collect(),
-            stated: Stated::new(
-                source,
-                |part| {
-                    let is_edge =
-                        matches!(part, Part::Start | Part::End) && reading.defaults.contains_key(part.name());
-                    is_edge || reading.columns.contains_key(part.name())
-                },
-                reading.intervals == Intervals::default(),
-            ),
-            numbers: [Role::Quantity, Role::Price, amount].map(|role| source(role.name())),
-            taxes: reading.taxes.as_ref().map(|_| Role::TAXES.map(|role| source(role.name()))),
-            wide: Wide::of(columns, NUMBERS.map(|role| reading.header(role))),
-        }
     }
 
     fn no_column(&self, name: &str, origin: &Origin, columns: &[String]) -> Fault {
@@ -566,7 +499,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             };
             match read {
                 Ok(parsed) => {
-                    sum.get_or_insert_default().add(self.quantised(source.name, parsed.value));
+                    sum.get_or_insert_default().add(source.quantised(parsed.value));
                     code = code.or(parsed.currency);
                 }
                 Err(why) => {
@@ -605,14 +538,6 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         match (self.period, start) {
             (Some((first, end)), Some(start)) => start < first || start >= end,
             _ => false,
-        }
-    }
-
-    /// The value at the scale that is configured for `name`, if it has more digits.
-    fn quantised(&self, name: &str, value: Decimal) -> Decimal {
-        match self.reading.scale.get(name) {
-            Some(&scale) if value.scale() > scale => money::round(value, scale, Rounding::HalfEven),
-            _ => value,
         }
     }
 
@@ -714,7 +639,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             let parsed = self.number(text).map_err(|why| {
                 named(format!("cannot be read as a number: {why}; expected one such as {}", self.sample()))
             })?;
-            *value = Some(self.quantised(source.name, parsed.value));
+            *value = Some(source.quantised(parsed.value));
             if let Some(code) = parsed.currency {
                 if bit != AMOUNT && bit != PRICE {
                     return Err(named("names a currency; expected a number alone".into()));
@@ -760,7 +685,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             let parsed = self.number(text).map_err(|why| {
                 named(format!("cannot be read as a number: {why}; expected one such as {}", self.sample()))
             })?;
-            *value = Some(self.quantised(source.name, parsed.value));
+            *value = Some(source.quantised(parsed.value));
         }
         let [net, tax, gross] = values;
         Ok(Taxes { net, tax, gross })
@@ -792,54 +717,4 @@ fn refuse(column: Option<usize>, value: &str, reason: String) -> Refusal {
 
 fn currency_code(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|b| b.is_ascii_uppercase()) { text.into() } else { text.trim().to_uppercase().into() }
-}
-
-impl<'a> Layout<'a> {
-    /// A row's text in a field, as its cell has it, trimmed; else the default.
-    fn text<'r>(&'r self, field: Field, row: &'r Row) -> &'r str {
-        self.texts.get(field.index()).map_or("", |source| source.pick(row).1)
-    }
-
-    /// All texts of a row.
-    fn texts<'r>(&'r self, row: &'r Row) -> Texts<'r> {
-        Texts::of(self.texts.iter().map(|source| source.pick(row).1))
-    }
-
-    /// The document that a row is of.
-    fn document<'r>(&'r self, row: &'r Row) -> &'r str {
-        self.texts.get(Role::Document as usize).map_or("", |source| source.pick(row).1)
-    }
-
-    fn sources(&self) -> impl Iterator<Item = &Source<'a>> {
-        self.texts.iter().chain(self.stated.sources()).chain(&self.numbers).chain(self.taxes.iter().flatten())
-    }
-
-    /// The column and the text of a number, in a row or in one hour of it.
-    fn number<'r>(&'r self, number: usize, row: &'r Row, slice: Option<&Slice>) -> (Option<usize>, &'r str) {
-        match slice.and_then(|slice| slice.numbers.get(number).copied().flatten()) {
-            Some(column) => (Some(column), row.trimmed(column).unwrap_or_default()),
-            // A row that is wide is not understood as a whole.
-            None if self.wide.is_some() && slice.is_none() => (None, ""),
-            None => self.numbers.get(number).map_or((None, ""), |source| source.pick(row)),
-        }
-    }
-
-    /// The column to name where a number is not there.
-    fn column(&self, number: usize, slice: Option<&Slice>) -> Option<usize> {
-        let own = slice.and_then(|slice| slice.numbers.get(number).copied().flatten());
-        own.or_else(|| self.numbers.get(number)?.columns.first().copied())
-    }
-}
-
-impl Source<'_> {
-    fn is_missing(&self) -> bool {
-        self.is_wanted && self.columns.is_empty() && self.default.is_empty()
-    }
-
-    /// The first column that is not blank, and its text, trimmed; else the default.
-    fn pick<'r>(&'r self, row: &'r Row) -> (Option<usize>, &'r str) {
-        let mut columns = self.columns.iter();
-        let found = columns.find_map(|&column| Some((Some(column), row.trimmed(column)?)));
-        found.unwrap_or((None, self.default))
-    }
 }

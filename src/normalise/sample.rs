@@ -16,14 +16,24 @@ const FULL: usize = 4096;
 pub struct Sample {
     /// Entries whose hash is below this are drawn.
     below: u64,
+    offered: Vec<Offered>,
     drawn: Vec<Drawn>,
     pool: Pool,
+}
+
+/// An entry that is drawn unless enough with smaller hashes come.
+#[derive(Clone, Debug)]
+struct Offered {
+    hash: u64,
+    start: Option<Instant>,
+    /// Its texts, one behind the other, and where each ends: most of them never come to be numbered.
+    texts: String,
+    ends: Vec<usize>,
 }
 
 /// An entry of a [`Sample`].
 #[derive(Clone, Debug)]
 pub struct Drawn {
-    hash: u64,
     /// When it starts.
     pub start: Option<Instant>,
     texts: Vec<TextId>,
@@ -31,7 +41,7 @@ pub struct Drawn {
 
 impl Default for Sample {
     fn default() -> Self {
-        Self { below: u64::MAX, drawn: Vec::new(), pool: Pool::default() }
+        Self { below: u64::MAX, offered: Vec::new(), drawn: Vec::new(), pool: Pool::default() }
     }
 }
 
@@ -42,20 +52,46 @@ impl Sample {
         if hash >= self.below {
             return;
         }
-        let texts = Field::all().take(fields).map(|field| self.pool.intern(entry.text(field))).collect();
-        self.drawn.push(Drawn { hash, start: entry.values.start, texts });
-        if self.drawn.len() >= 2 * FULL {
+        let mut offered = Offered {
+            hash,
+            start: entry.values.start,
+            texts: String::with_capacity(64),
+            ends: Vec::with_capacity(fields),
+        };
+        for field in Field::all().take(fields) {
+            offered.texts.push_str(entry.text(field));
+            offered.ends.push(offered.texts.len());
+        }
+        self.offered.push(offered);
+        if self.offered.len() >= 2 * FULL {
             self.thin();
         }
     }
 
     /// Keeps the entries with the smallest hashes. Equal hashes go together, so that no order decides.
-    pub(super) fn thin(&mut self) {
-        self.drawn.sort_unstable_by_key(|drawn| drawn.hash);
-        if let Some(first) = self.drawn.get(FULL) {
-            self.below = first.hash;
-            let below = self.below;
-            self.drawn.retain(|drawn| drawn.hash < below);
+    fn thin(&mut self) {
+        if self.offered.len() <= FULL {
+            return;
+        }
+        let (_, first, _) = self.offered.select_nth_unstable_by_key(FULL, |offered| offered.hash);
+        let below = first.hash;
+        self.below = below;
+        self.offered.retain(|offered| offered.hash < below);
+    }
+
+    /// Draws, when all have been offered.
+    pub(super) fn close(&mut self) {
+        self.thin();
+        // In an order that does not come from that of the rows.
+        self.offered.sort_unstable_by_key(|offered| offered.hash);
+        for Offered { start, texts, ends, .. } in self.offered.drain(..) {
+            let mut from = 0;
+            let texts = ends.into_iter().map(|end| {
+                let text = texts.get(from..end).unwrap_or_default();
+                from = end;
+                self.pool.intern(text)
+            });
+            self.drawn.push(Drawn { start, texts: texts.collect() });
         }
     }
 
@@ -108,7 +144,9 @@ mod tests {
             sample.offer(&Entry { texts: &texts, currency: "", column: "", values: &values }, 0);
         }
         sample.thin();
-        sample.drawn().iter().map(|drawn| drawn.hash).collect()
+        let mut hashes: Vec<u64> = sample.offered.iter().map(|offered| offered.hash).collect();
+        hashes.sort_unstable();
+        hashes
     }
 
     #[test]

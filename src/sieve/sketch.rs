@@ -1,9 +1,10 @@
 //! An entry becomes a slot: its key and its figures hashed, its amount as it is.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::{BuildHasher as _, Hasher, RandomState};
 
-use foldhash::quality::FixedState;
+use foldhash::SharedSeed;
+use foldhash::quality::FoldHasher;
 
 use super::Plan;
 use super::slot::{Class, Place, Slot};
@@ -16,28 +17,52 @@ use crate::normalise::{Accounts, Entry, Field, Role, Side, Taker};
 use crate::period::Instant;
 use crate::spill::Spill;
 
-/// Keys that a rule makes, remembered by what they are made of; past so many they are made anew.
+/// Keys that a field's rule makes, remembered by what they are made of; past so many the memory is started anew.
 const REMEMBERED: usize = 1 << 16;
 
 /// How texts become numbers. The seeds differ from run to run, so that nobody can write invoices whose keys
 /// collide; nothing that is reported depends on them. With 128 bits, the chance that any two of 20,000,000 keys
 /// collide is below 10⁻²³.
-#[derive(Clone)]
-pub(super) struct Hashes([FixedState; 3]);
+pub(super) struct Hashes {
+    shared: SharedSeed,
+    seeds: [u64; 3],
+}
 
 impl Hashes {
     pub(super) fn new() -> Self {
-        Self([0, 1, 2].map(|n| FixedState::with_seed(RandomState::new().hash_one(n))))
+        let random = |n: u64| RandomState::new().hash_one(n);
+        Self { shared: SharedSeed::from_u64(random(3)), seeds: [0, 1, 2].map(random) }
     }
 
-    fn key(&self, bytes: &[u8]) -> [u64; 2] {
-        let Self([first, second, _]) = self;
-        [first.hash_one(bytes), second.hash_one(bytes)]
+    fn key(&self) -> Twice<'_> {
+        let [first, second, _] = self.seeds;
+        Twice([first, second].map(|seed| FoldHasher::with_seed(seed, &self.shared)))
     }
 
-    fn figures(&self, bytes: &[u8]) -> u64 {
-        let Self([.., third]) = self;
-        third.hash_one(bytes)
+    fn figures(&self) -> FoldHasher<'_> {
+        let [.., third] = self.seeds;
+        FoldHasher::with_seed(third, &self.shared)
+    }
+}
+
+/// Hashes the same twice, with different seeds.
+struct Twice<'h>([FoldHasher<'h>; 2]);
+
+impl Twice<'_> {
+    fn both(&self) -> [u64; 2] {
+        self.0.each_ref().map(Hasher::finish)
+    }
+}
+
+impl Hasher for Twice<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.iter_mut().for_each(|one| one.write(bytes));
+    }
+
+    fn finish(&self) -> u64 {
+        let [first, _] = self.both();
+        first
     }
 }
 
@@ -50,9 +75,8 @@ pub struct Sketcher<'p> {
     pub(super) classes: Classes,
     /// The places of entries that have no key.
     pub(super) keyless: Vec<Place>,
-    /// What the next hash is of.
-    bytes: Vec<u8>,
-    keys: HashMap<(Field, String), String>,
+    /// By field, what texts are compared as.
+    keys: HashMap<Field, hashbrown::HashMap<String, String>>,
     moments: HashMap<(KeyPart, i64), i64, foldhash::fast::FixedState>,
     /// What went wrong first; no entry is taken after it.
     failed: Option<Fault>,
@@ -93,7 +117,6 @@ impl<'p> Sketcher<'p> {
             spill,
             classes: Classes::default(),
             keyless: Vec::new(),
-            bytes: Vec::new(),
             keys: HashMap::new(),
             moments: HashMap::default(),
             failed: None,
@@ -120,37 +143,36 @@ impl<'p> Sketcher<'p> {
 
     fn slot(&mut self, row: &Row, entry: &Entry<'_>) -> Result<()> {
         let place = Place { file: self.file, place: row.place, number: row.number };
-        self.bytes.clear();
         let mut blank = true;
         let plan = self.plan;
+        let mut key = plan.hashes.key();
         for &part in &plan.key {
             blank &= match part {
-                KeyPart::Text(field) => self.text(field, entry.text(field)),
-                part => self.time(part, entry),
+                KeyPart::Text(field) => self.text(field, entry.text(field), &mut key),
+                part => self.time(part, entry, &mut key),
             };
         }
         if blank {
             self.keyless.push(place);
             return Ok(());
         }
-        let key = plan.hashes.key(&self.bytes);
-        self.bytes.clear();
+        let key = key.both();
+        let mut figures = plan.hashes.figures();
         for &field in &plan.same {
-            self.text(field, entry.text(field));
+            self.text(field, entry.text(field), &mut figures);
         }
         for number in [entry.values.quantity, entry.values.price] {
             match number.map(money::canonical) {
-                None => self.bytes.push(u8::MAX),
+                None => figures.write_u8(u8::MAX),
                 Some((mantissa, scale)) => {
-                    self.bytes.push(u8::try_from(scale).unwrap_or(u8::MAX));
-                    self.bytes.extend_from_slice(&mantissa.to_le_bytes());
+                    figures.write_u8(u8::try_from(scale).unwrap_or(u8::MAX));
+                    figures.write(&mantissa.to_le_bytes());
                 }
             }
         }
-        let figures = plan.hashes.figures(&self.bytes);
         let (amount, class) = self.class(entry);
         let number = self.classes.number(class);
-        let Some(slot) = Slot::new(key, figures, amount, number, place) else {
+        let Some(slot) = Slot::new(key, figures.finish(), amount, number, place) else {
             return Err(Fault::new(Kind::Input, "there is more in this file than can be kept apart")
                 .value(format!("record {}", row.number))
                 .expected("files below 1 TiB, and fewer than 16 million kinds of entries")
@@ -180,31 +202,31 @@ impl<'p> Sketcher<'p> {
         (mantissa, Class { account, scale, tolerances, simple: true })
     }
 
-    /// Adds what a text is compared as; whether that is blank.
-    fn text(&mut self, field: Field, text: &str) -> bool {
-        let rules = self.plan.keys;
-        if rules.is_key(field, text) {
-            return self.add(text);
+    /// Hashes what a text is compared as; whether that is blank. How long it is goes into the hash as well.
+    #[inline]
+    fn text(&mut self, field: Field, text: &str, hasher: &mut impl Hasher) -> bool {
+        if self.plan.keys.is_key(field, text) {
+            hasher.write(text.as_bytes());
+            return text.is_empty();
         }
-        // The key is taken out and put back: `add` needs the whole of `self`.
-        let known = (field, text.to_owned());
-        let key = self.keys.remove(&known).unwrap_or_else(|| rules.key(field, text));
-        let blank = self.add(&key);
-        if self.keys.len() < REMEMBERED {
-            self.keys.insert(known, key);
-        }
-        blank
-    }
-
-    fn add(&mut self, key: &str) -> bool {
-        self.bytes.extend_from_slice(&key.len().to_le_bytes());
-        self.bytes.extend_from_slice(key.as_bytes());
+        let key = self.key(field, text);
+        hasher.write(key.as_bytes());
         key.is_empty()
     }
 
-    fn time(&mut self, part: KeyPart, entry: &Entry<'_>) -> bool {
+    /// What a rule makes of a text.
+    fn key(&mut self, field: Field, text: &str) -> &str {
+        let rules = self.plan.keys;
+        let known = self.keys.entry(field).or_default();
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.entry_ref(text).or_insert_with(|| rules.key(field, text))
+    }
+
+    fn time(&mut self, part: KeyPart, entry: &Entry<'_>, hasher: &mut impl Hasher) -> bool {
         let Some(Instant(at)) = part.edge(entry.values.start, entry.values.end) else {
-            self.bytes.push(0);
+            hasher.write(&[]);
             return true;
         };
         let moment = match part {
@@ -214,8 +236,7 @@ impl<'p> Sketcher<'p> {
                 *self.moments.entry((part, at)).or_insert_with(|| part.moment(zone, Instant(at)).0)
             }
         };
-        self.bytes.push(1);
-        self.bytes.extend_from_slice(&moment.to_le_bytes());
+        hasher.write(&moment.to_le_bytes());
         false
     }
 }

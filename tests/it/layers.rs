@@ -61,6 +61,8 @@ const PACKAGES: &str = "
         glob               → intake
         memchr             → platform
         quick-xml          → intake platform simulator
+        simdutf8           → intake
+        wide               → intake
         zip                → intake
 
     the platform: SOAP over HTTP, TLS and NTLM
@@ -100,7 +102,7 @@ const PACKAGES: &str = "
         regex              → normalise
 
     millions of entries
-        hashbrown          → normalise
+        hashbrown          → normalise sieve
         rayon              → operations matching sieve judge report
 
     care

@@ -1,0 +1,157 @@
+//! Where roles and attributes stand in the rows under one header.
+
+use super::interval::Stated;
+use super::texts::Texts;
+use super::wide::{Slice, Wide};
+use super::{Field, Fields, Headers, Reading, Role, Template};
+use crate::intake::Row;
+use crate::money::{self, Decimal, Rounding};
+use crate::period::{Intervals, Part};
+
+/// Where a role or an attribute stands in the rows at hand.
+pub(super) struct Source<'a> {
+    pub(super) name: &'a str,
+    /// Whether the configuration asks for it.
+    is_wanted: bool,
+    pub(super) columns: Vec<usize>,
+    default: &'a str,
+    /// Digits behind the point of a number; longer ones are rounded.
+    scale: Option<u32>,
+}
+
+/// The sources of all roles and fields, for one header.
+pub(super) struct Layout<'a> {
+    pub(super) texts: Vec<Source<'a>>,
+    pub(super) stated: Stated<'a>,
+    pub(super) numbers: [Source<'a>; 3],
+    /// Net, tax and gross, where they are read.
+    pub(super) taxes: Option<[Source<'a>; 3]>,
+    pub(super) wide: Option<Wide>,
+}
+
+/// What [`Layout::numbers`] are.
+pub(super) const NUMBERS: [Role; 3] = [Role::Quantity, Role::Price, Role::Amount];
+
+/// Their places there.
+pub(super) const QUANTITY: usize = 0;
+pub(super) const PRICE: usize = 1;
+pub(super) const AMOUNT: usize = 2;
+
+impl<'a> Layout<'a> {
+    /// Where all of it stands under these headers.
+    pub(super) fn of(columns: &[String], reading: &'a Reading, fields: &'a Fields) -> Self {
+        let source = |name: &'a str| -> Source<'a> {
+            let find = |header: &str| columns.iter().position(|column| column == header);
+            let (is_wanted, columns) = match reading.columns.get(name) {
+                Some(Headers::One(header)) if Template::of(header).is_some() => {
+                    let of = Template::of(header);
+                    let is_hour = |column: &str| of.is_some_and(|of| of.label(column).is_some());
+                    (
+                        true,
+                        (0..).zip(columns).filter(|(_, column)| is_hour(column)).map(|(at, _)| at).collect(),
+                    )
+                }
+                Some(headers) => (true, headers.names().iter().filter_map(|header| find(header)).collect()),
+                None if reading.absent.iter().any(|absent| absent == name) => (false, Vec::new()),
+                // An attribute without a mapping is the column of its own name.
+                None if Role::named(name).is_none() => (true, find(name).into_iter().collect()),
+                None => (false, Vec::new()),
+            };
+            let default = reading.defaults.get(name).map_or("", String::as_str);
+            Source { name, is_wanted, columns, default, scale: reading.scale.get(name).copied() }
+        };
+        let amount = reading.taxes.as_ref().map_or(Role::Amount, |taxes| taxes.compare);
+        Self {
+            texts: fields.all().map(|field| source(fields.name(field))).collect(),
+            stated: Stated::new(
+                source,
+                |part| {
+                    let is_edge =
+                        matches!(part, Part::Start | Part::End) && reading.defaults.contains_key(part.name());
+                    is_edge || reading.columns.contains_key(part.name())
+                },
+                reading.intervals == Intervals::default(),
+            ),
+            numbers: [Role::Quantity, Role::Price, amount].map(|role| source(role.name())),
+            taxes: reading.taxes.as_ref().map(|_| Role::TAXES.map(|role| source(role.name()))),
+            wide: Wide::of(columns, NUMBERS.map(|role| reading.header(role))),
+        }
+    }
+
+    /// A row's text in a field, as its cell has it, trimmed; else the default.
+    pub(super) fn text<'r>(&'r self, field: Field, row: &'r Row) -> &'r str {
+        self.texts.get(field.index()).map_or("", |source| source.text(row))
+    }
+
+    /// All texts of a row.
+    pub(super) fn texts<'r>(&'r self, row: &'r Row) -> Texts<'r> {
+        Texts::of(self.texts.iter().map(|source| source.text(row)))
+    }
+
+    /// The document that a row is of.
+    pub(super) fn document<'r>(&'r self, row: &'r Row) -> &'r str {
+        self.texts.get(Role::Document as usize).map_or("", |source| source.text(row))
+    }
+
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Source<'a>> {
+        self.texts.iter().chain(self.stated.sources()).chain(&self.numbers).chain(self.taxes.iter().flatten())
+    }
+
+    /// The column and the text of a number, in a row or in one hour of it.
+    #[inline]
+    pub(super) fn number<'r>(
+        &'r self,
+        number: usize,
+        row: &'r Row,
+        slice: Option<&Slice>,
+    ) -> (Option<usize>, &'r str) {
+        match slice.and_then(|slice| slice.numbers.get(number).copied().flatten()) {
+            Some(column) => (Some(column), row.trimmed(column).unwrap_or_default()),
+            // A row that is wide is not understood as a whole.
+            None if self.wide.is_some() && slice.is_none() => (None, ""),
+            None => self.numbers.get(number).map_or((None, ""), |source| source.pick(row)),
+        }
+    }
+
+    /// The column to name where a number is not there.
+    pub(super) fn column(&self, number: usize, slice: Option<&Slice>) -> Option<usize> {
+        let own = slice.and_then(|slice| slice.numbers.get(number).copied().flatten());
+        own.or_else(|| self.numbers.get(number)?.columns.first().copied())
+    }
+}
+
+impl Source<'_> {
+    pub(super) fn is_missing(&self) -> bool {
+        self.is_wanted && self.columns.is_empty() && self.default.is_empty()
+    }
+
+    /// The value at the scale that is configured, if it has more digits.
+    pub(super) fn quantised(&self, value: Decimal) -> Decimal {
+        match self.scale {
+            Some(scale) if value.scale() > scale => money::round(value, scale, Rounding::HalfEven),
+            _ => value,
+        }
+    }
+
+    /// The text of [`Source::pick`].
+    #[inline]
+    pub(super) fn text<'r>(&'r self, row: &'r Row) -> &'r str {
+        self.pick(row).1
+    }
+
+    /// The first column that is not blank, and its text, trimmed; else the default.
+    #[inline]
+    pub(super) fn pick<'r>(&'r self, row: &'r Row) -> (Option<usize>, &'r str) {
+        // Nearly all have one column.
+        match *self.columns.as_slice() {
+            [column] => row.trimmed(column).map_or((None, self.default), |text| (Some(column), text)),
+            _ => self.pick_any(row),
+        }
+    }
+
+    fn pick_any<'r>(&'r self, row: &'r Row) -> (Option<usize>, &'r str) {
+        let mut columns = self.columns.iter();
+        let found = columns.find_map(|&column| Some((Some(column), row.trimmed(column)?)));
+        found.unwrap_or((None, self.default))
+    }
+}
