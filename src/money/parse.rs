@@ -120,28 +120,22 @@ fn unadorned(text: &str, mark: DecimalMark) -> Option<Decimal> {
         [b'-', rest @ ..] => (true, rest),
         rest => (false, rest),
     };
-    let mut mantissa = 0_i64;
-    let mut take = |digits: &[u8]| {
-        digits.iter().all(|byte| {
-            let digit = byte.wrapping_sub(b'0');
+    let (mut mantissa, mut scale, mut has_mark) = (0_i64, 0, false);
+    for &byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
             mantissa = mantissa.wrapping_mul(10).wrapping_add(i64::from(digit));
-            digit < 10
-        })
-    };
-    let point = digits.iter().position(|byte| *byte == separator);
-    let (whole, fraction) = digits.split_at(point.unwrap_or(digits.len()));
-    let fraction = match fraction {
-        [] => fraction,
-        // "12." is not how anybody writes an amount; let the slow path say so.
-        [_] => return None,
-        [_, fraction @ ..] => fraction,
-    };
-    // So many digits fit 64 bits.
-    let is_number = !whole.is_empty() && whole.len() + fraction.len() <= 18 && take(whole) && take(fraction);
-    is_number.then(|| {
-        let scale = u32::try_from(fraction.len()).unwrap_or_default();
-        Decimal::new(if negative { -mantissa } else { mantissa }, scale)
-    })
+            scale += u32::from(has_mark);
+        } else if byte == separator && !has_mark {
+            has_mark = true;
+        } else {
+            return None;
+        }
+    }
+    // So many digits fit 64 bits. ".5" and "12." are not how most write an amount: the slow path has its say.
+    let count = digits.len() - usize::from(has_mark);
+    let is_plain = (1..=18).contains(&count) && digits.first() != Some(&separator) && has_mark == (scale > 0);
+    is_plain.then(|| Decimal::new(if negative { -mantissa } else { mantissa }, scale))
 }
 
 /// The currencies of ISO 4217 in use: three capitals alone may be a unit (`10 MWH`).
