@@ -382,7 +382,7 @@ impl Desk {
             }
         };
         let config = self.config.clone();
-        let read = tokio::task::spawn_blocking(move || resources::read(&config, &uri)).await;
+        let read = tokio::task::spawn_blocking(move || resources::read(&config, &uri, LARGEST)).await;
         let read =
             read.unwrap_or_else(|_| Err(Fault::new(Kind::Bug, "tieout stopped at a fault of its own")));
         let outcome = read.as_ref().map_or_else(|fault| fault.kind().terms().word, |_| "done");

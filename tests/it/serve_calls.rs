@@ -147,6 +147,50 @@ fn files_stay_below_the_roots() {
 }
 
 #[test]
+fn only_a_configuration_that_is_listed_is_used() {
+    let issuer = Issuer::start();
+    let folder =
+        folder(&settings(&issuer, "configurations = [\"gas/tieout.toml\"]\nroots = [\".\", \"gas\"]"));
+    let own = std::fs::read_to_string(folder.path().join("tieout.toml")).unwrap();
+    let (own, _) = own.split_once("[serve]").unwrap();
+    // Whoever may put a file below a root could have a program run by it, or a secret sent to a platform of his own.
+    let platform = "[platform]\nendpoint = \"http://127.0.0.1:9/x\"\nnamespace = \"n\"\nauth = \"ntlm\"\nusername = 'u'\n\
+                    [platform.request]\noperation = \"o\"\nrecords = \"r\"\n";
+    let with = |secret: &str| {
+        own.to_owned() + &platform.replace("username", &format!("password = \"{secret}\"\nusername"))
+    };
+    for name in ["gas", "dropped"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    put("gas/tieout.toml", &with("file:password.txt"));
+    put("gas/password.txt", "Correct-Horse-7\n");
+    put("dropped/tieout.toml", &with(&format!("command:touch {}/ran", folder.path().display())));
+    let served = Served::start(folder.path());
+    let token = of_group(&issuer, "a", "any");
+    for config in ["dropped/tieout.toml", "./dropped/tieout.toml", "gas/password.txt", "nowhere.toml"] {
+        for (tool, arguments) in [
+            ("platform_operations", json!({"config": config})),
+            ("platform_doctor", json!({"config": config})),
+            ("inspect_file", json!({"config": config, "file": "invoices.csv"})),
+            ("list_discrepancies", json!({"config": config})),
+        ] {
+            let (decision, reason, answer) = told(&served, || served.call(&token, tool, &arguments));
+            assert_eq!((&*decision, &*reason), ("denied", "path-configuration"), "{tool} {config}");
+            assert!(text(&answer).contains("[serve] configurations"), "{answer}");
+        }
+    }
+    assert!(!folder.path().join("ran").exists(), "a program was run");
+    // What is listed is used, and what it keeps secret is closed as well.
+    let listed = json!({"config": "gas/tieout.toml", "file": "invoices.csv"});
+    assert_eq!(served.call(&token, "inspect_file", &listed)["isError"], json!(false));
+    for path in ["gas/password.txt", "password.txt"] {
+        let (_, reason, _) = told(&served, || served.call(&token, "inspect_file", &json!({"file": path})));
+        assert_eq!(reason, "path-closed", "{path}");
+    }
+}
+
+#[test]
 fn a_write_is_confirmed_for_exactly_this_call_and_once() {
     let issuer = Issuer::start();
     let folder = folder(&settings(&issuer, "writes = true"));

@@ -178,3 +178,53 @@ fn the_files_of_secrets_are_closed() {
     let answer = pipe.call("inspect_file", &json!({"file": "invoices.csv"}));
     assert_eq!(answer["result"]["isError"], json!(false), "{answer}");
 }
+
+#[test]
+fn pages_of_a_report_are_as_large_as_an_answer_and_have_each_row_once() {
+    const MOST: usize = 128 * 1024;
+    let folder = folder("");
+    // 300 rows of a kilobyte, 40 of 20 with much to escape, 600 small ones; and between them one that fits into no page.
+    let sizes = [
+        (300, "x".repeat(1000)),
+        (40, "\u{200b}x".repeat(2500)),
+        (1, "y".repeat(MOST)),
+        (600, "z".to_owned()),
+    ];
+    let texts = sizes.iter().flat_map(|(count, text)| std::iter::repeat_n(text, *count));
+    let rows: Vec<String> =
+        texts.enumerate().map(|(number, text)| format!("{number},\"{text},\"\n")).collect();
+    let table = format!("number,text\n{}", rows.concat());
+    std::fs::write(folder.path().join("reports/rejects.csv"), &table).unwrap();
+    let mut pipe = Pipe::open(folder.path(), true);
+    let mut read = |page: usize| {
+        pipe.ask("resources/read", json!({"uri": format!("tieout://reports/rejects.csv?page={page}")}))
+    };
+    let (mut seen, mut page, mut refused) = (Vec::new(), 1, 0);
+    loop {
+        let answer = read(page);
+        page += 1;
+        if let Some(message) = answer["error"]["message"].as_str() {
+            // The one row is answered by where it is, and where the table goes on.
+            assert!(message.contains("rejects.csv:342: this row alone is larger"), "{message}");
+            assert!(message.contains(&format!("goes on at page {page}")), "{message}");
+            seen.push(340);
+            refused += 1;
+            continue;
+        }
+        let contents = answer["result"]["contents"].as_array().unwrap();
+        let text = contents[0]["text"].as_str().unwrap();
+        assert!(text.len() <= MOST, "page {page} has {} bytes", text.len());
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("number,text"));
+        let numbers: Vec<usize> = lines.map(|row| row.split(',').next().unwrap().parse().unwrap()).collect();
+        assert!((1..=200).contains(&numbers.len()), "{}", numbers.len());
+        seen.extend(numbers);
+        match contents.get(1) {
+            Some(next) => assert_eq!(next["uri"], json!(format!("tieout://reports/rejects.csv?page={page}"))),
+            None => break,
+        }
+    }
+    assert_eq!((refused, seen), (1, (0..rows.len()).collect::<Vec<_>>()));
+    assert!(read(page)["error"]["message"].as_str().unwrap().contains("there is no such page"));
+    assert!(read(0)["error"].is_object());
+}
