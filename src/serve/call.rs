@@ -187,9 +187,9 @@ impl Desk {
             }
             Outcome::Failed(fault) if fault.kind() == Kind::Bug => {
                 tracing::error!(request = caller.request_id, fault = %fault, "a tool failed");
-                (fault.kind().terms().word, None, None, failed(&fault))
+                (fault.kind().word(), None, None, failed(&fault))
             }
-            Outcome::Failed(fault) => (fault.kind().terms().word, None, None, failed(&fault)),
+            Outcome::Failed(fault) => (fault.kind().word(), None, None, failed(&fault)),
             Outcome::Refused(refusal) => ("", None, Some(refusal.reason), failed(&refusal.fault)),
             Outcome::Asked(asked) => ("asked", None, None, CallToolResponse::InputRequired(*asked)),
         };
@@ -385,7 +385,7 @@ impl Desk {
         let read = tokio::task::spawn_blocking(move || resources::read(&config, &uri, LARGEST)).await;
         let read =
             read.unwrap_or_else(|_| Err(Fault::new(Kind::Bug, "tieout stopped at a fault of its own")));
-        let outcome = read.as_ref().map_or_else(|fault| fault.kind().terms().word, |_| "done");
+        let outcome = read.as_ref().map_or_else(|fault| fault.kind().word(), |_| "done");
         self.record(line.allowed(outcome, None), start).await?;
         read.map_err(|fault| ErrorData::resource_not_found(shown_lines(&fault.to_string()), None))
     }
@@ -423,7 +423,7 @@ fn failed(fault: &Fault) -> CallToolResponse {
 
 /// A fault for a program: its kind, and after how many seconds the same may be had, where that is known.
 fn in_short(fault: &Fault) -> Value {
-    let mut short = json!({"kind": fault.kind().terms().word});
+    let mut short = json!({"kind": fault.kind().word()});
     if let (Some(fields), Some(time)) = (short.as_object_mut(), fault.retry_after()) {
         fields.insert("retry_after_seconds".to_owned(), time.as_secs().into());
     }

@@ -50,7 +50,7 @@ const PACKAGES: &str = "
         rust_xlsxwriter    → operations report
         schemars           → operations report platform money serve
         serde              → cli operations serve config report judge matching normalise intake platform period secret money
-        serde_json         → serve report platform simulator
+        serde_json         → serve operations report platform simulator
         toml               → config
 
     files as vendors send them
