@@ -53,9 +53,14 @@ impl Pipe {
             });
         }
         self.send(&json!({"jsonrpc": "2.0", "id": self.id, "method": method, "params": params}));
+        self.answer()
+    }
+
+    /// The answer to the last request.
+    fn answer(&mut self) -> Value {
         loop {
             let mut line = String::new();
-            assert!(self.from.read_line(&mut line).unwrap() > 0, "it went away: {method}");
+            assert!(self.from.read_line(&mut line).unwrap() > 0, "it went away");
             let answer: Value = serde_json::from_str(&line).unwrap();
             if answer["id"] == json!(self.id) {
                 return answer;
@@ -227,4 +232,24 @@ fn pages_of_a_report_are_as_large_as_an_answer_and_have_each_row_once() {
     assert_eq!((refused, seen), (1, (0..rows.len()).collect::<Vec<_>>()));
     assert!(read(page)["error"]["message"].as_str().unwrap().contains("there is no such page"));
     assert!(read(0)["error"].is_object());
+}
+
+#[test]
+fn an_older_revision_is_not_spoken_over_a_pipe_either() {
+    let folder = folder("");
+    let mut pipe = Pipe::open(folder.path(), true);
+    let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
+    for revision in ["2025-06-18", "2027-01-01"] {
+        pipe.id += 1;
+        pipe.send(&json!({"jsonrpc": "2.0", "id": pipe.id, "method": "tools/list", "params": {"_meta": {
+            "io.modelcontextprotocol/protocolVersion": revision,
+            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }}}));
+        let error = &pipe.answer()["error"];
+        assert_eq!((&error["code"], &error["data"]["requested"]), (&json!(-32022), &json!(revision)));
+    }
+    // Who begins with one is answered with the older of the two that are.
+    pipe.is_newest = false;
+    assert_eq!(pipe.ask("initialize", hello)["result"]["protocolVersion"], "2025-11-25");
 }
