@@ -1,7 +1,7 @@
 //! What went wrong, where, and what to do about it.
 //!
-//! Every station returns a [`Fault`]. Its [`Kind`] decides the exit code, the status of HTTP and how an agent
-//! is told, in the one table of [`Kind::terms`]. A fault names the place, the value it met, what was
+//! Every station returns a [`Fault`]. Its [`Kind`] decides the exit code, and the word that an agent and the audit log
+//! have for it, in one table. A fault names the place, the value it met, what was
 //! expected there, and the next step; [`std::fmt::Display`] puts these in that
 //! order, one to a line. The alternate form (`{:#}`) goes on with the detail, which may be long.
 
@@ -33,43 +33,34 @@ pub enum Kind {
     Bug,
 }
 
-/// What a [`Kind`] means to whoever called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
-    /// The process exit code (`0` and `1` are verdicts, not faults).
-    pub exit_code: u8,
-    /// The status of HTTP (RFC 9110 §15) where the fault ends a request.
-    pub http_status: u16,
-    /// Whether an agent gets it as the result of its tool, so that it can do better; else as an error of the protocol.
-    pub is_tool_error: bool,
-    /// A word that stays the same, for the audit log and the metrics.
-    pub word: &'static str,
-}
-
 impl Kind {
-    /// The one table of what becomes of faults.
-    #[must_use]
-    pub const fn terms(self) -> Terms {
-        let (exit_code, http_status, is_tool_error, word) = match self {
-            Self::Usage => (2, 400, true, "usage"),
-            Self::Configuration => (2, 500, true, "configuration"),
-            Self::Output => (2, 500, true, "output"),
-            Self::Denied => (2, 403, true, "denied"),
-            Self::Input => (3, 422, true, "input"),
-            Self::Platform => (4, 502, true, "platform"),
-            Self::SignIn => (4, 502, true, "sign-in"),
-            Self::Busy => (4, 429, true, "busy"),
-            Self::Bug => (70, 500, false, "bug"),
-            // 128 + SIGINT, as a shell has it. No status says that nobody listens; 503 comes nearest.
-            Self::Cancelled => (130, 503, false, "cancelled"),
-        };
-        Terms { exit_code, http_status, is_tool_error, word }
+    /// The one table of what becomes of faults: the process exit code, and a word that stays the same.
+    const fn terms(self) -> (u8, &'static str) {
+        match self {
+            Self::Usage => (2, "usage"),
+            Self::Configuration => (2, "configuration"),
+            Self::Output => (2, "output"),
+            Self::Denied => (2, "denied"),
+            Self::Input => (3, "input"),
+            Self::Platform => (4, "platform"),
+            Self::SignIn => (4, "sign-in"),
+            Self::Busy => (4, "busy"),
+            Self::Bug => (70, "bug"),
+            // 128 + SIGINT, as a shell has it.
+            Self::Cancelled => (130, "cancelled"),
+        }
     }
 
-    /// The process exit code.
+    /// The process exit code (`0` and `1` are verdicts, not faults).
     #[must_use]
     pub const fn exit_code(self) -> u8 {
-        self.terms().exit_code
+        self.terms().0
+    }
+
+    /// The word for it in the audit log, in the metrics and for agents.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        self.terms().1
     }
 }
 

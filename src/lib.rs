@@ -12,6 +12,7 @@ pub mod allowance;
 pub mod cli;
 pub mod config;
 pub mod digest;
+pub mod examination;
 pub mod fault;
 pub mod intake;
 pub mod judge;

@@ -29,9 +29,7 @@ pub(super) fn dispatch(command: &McpCommand, printer: &mut Printer) -> Result<u8
                 if let Some(endpoint) = &examination.endpoint {
                     printer.line(endpoint);
                 }
-                printer.checks(examination.checks.iter().map(|check| {
-                    (check.check, check.verdict.name(), check.milliseconds, &check.found, &check.next)
-                }));
+                printer.checks(&examination.checks);
                 printer.line(&examination.summary());
             }
             Ok(examination.exit_code())

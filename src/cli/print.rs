@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use crate::examination::Check;
 use crate::fault::{Result, shown_lines};
 use crate::operations::Diagnosis;
 use crate::report::{Report, screen};
@@ -119,26 +120,20 @@ impl Printer {
         if let Some(endpoint) = &diagnosis.endpoint {
             self.line(endpoint);
         }
-        self.checks(
-            diagnosis.checks.iter().map(|check| {
-                (check.check, check.verdict.name(), check.milliseconds, &check.found, &check.next)
-            }),
-        );
+        self.checks(&diagnosis.checks);
         self.line(&diagnosis.summary());
         Ok(())
     }
 
-    /// What was examined, step by step: check, verdict, milliseconds, what was found, what to do.
-    pub(super) fn checks<'c>(
-        &mut self,
-        checks: impl Iterator<Item = (&'c str, &'c str, u64, &'c String, &'c Option<String>)>,
-    ) {
+    /// What was examined, step by step.
+    pub(super) fn checks(&mut self, checks: &[Check]) {
         self.line(&crate::report::table(
             self.width,
             &["check", "verdict", "ms", "what was found, and what to do"],
-            checks.map(|(check, verdict, milliseconds, found, next)| {
+            checks.iter().map(|Check { check, verdict, milliseconds, found, next, .. }| {
                 let next = next.as_ref().map(|next| format!("\n→ {next}")).unwrap_or_default();
-                [check.to_owned(), verdict.to_owned(), milliseconds.to_string(), format!("{found}{next}")]
+                let milliseconds = milliseconds.to_string();
+                [(*check).to_owned(), verdict.name().to_owned(), milliseconds, format!("{found}{next}")]
             }),
         ));
     }

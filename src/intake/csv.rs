@@ -132,7 +132,7 @@ impl Csv {
             None if !found => {
                 return Err(fault("the file is empty".to_owned())
                     .expected("a line of headers, then records")
-                    .next("ask for the file again, or take it out of files = [...]"));
+                    .next("ask for the file again, or keep it out of files = [...]"));
             }
             Some(line) if !found || header.number != line => {
                 let what = match found {

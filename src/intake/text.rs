@@ -147,7 +147,7 @@ impl Text {
             return Err(Fault::new(Kind::Input, "this is neither a text file nor a workbook")
                 .at(&bytes.label)
                 .expected("CSV text, or a workbook (.xlsx, .xlsb, .xls, .ods)")
-                .next("look at what the file is, and take it out of files = [...] if it is no table"));
+                .next("look at what the file is, and keep it out of files = [...] if it is no table"));
         }
         // Some tools write the mark twice.
         while let Some(b"\xef\xbb\xbf") = head.get(start..start + 3) {

@@ -1,6 +1,7 @@
 //! What tieout can do: one file for each operation, one struct for its
 //! parameters, which is the subcommand's arguments and the agent's tool alike.
 
+mod arguments;
 mod call;
 #[cfg(feature = "simulator")]
 mod demo;

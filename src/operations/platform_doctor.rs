@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::Context;
 use super::tool::{Effect, FileArgument, Tool};
 use crate::config::{self, Overrides, Settings, Source};
+use crate::examination::{self, Check, Verdict};
 use crate::fault::{Fault, Kind, Result};
 use crate::normalise::{Role, Template};
 use crate::period::{Instant, Period, Zone};
 use crate::platform;
-use crate::platform::doctor::{Check, Expected, Patient, Questions, Verdict, examine};
+use crate::platform::doctor::{Expected, Patient, Questions, examine};
 
 /// Find out why the platform does not answer
 ///
@@ -69,23 +70,13 @@ impl Diagnosis {
     /// 0 where no check failed, else what the first fault's kind says.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        self.checks.iter().find_map(|check| check.fault).map_or(0, Kind::exit_code)
+        examination::exit_code(&self.checks)
     }
 
     /// One line.
     #[must_use]
     pub fn summary(&self) -> String {
-        let count = |verdict| self.checks.iter().filter(|check| check.verdict == verdict).count();
-        let counts = format!(
-            "{} passed, {} failed, {} skipped",
-            count(Verdict::Pass),
-            count(Verdict::Fail),
-            count(Verdict::Skipped)
-        );
-        match self.checks.iter().find(|check| check.verdict == Verdict::Fail) {
-            Some(check) => format!("{counts}; the first to fail: {}", check.check),
-            None => counts,
-        }
+        examination::summary(&self.checks)
     }
 }
 

@@ -22,11 +22,8 @@ const KNOWN: [(&str, &str, &str); 5] = [
     ("rejects.csv", "text/csv", "the rows of the last run that could not be read, with place and reason"),
 ];
 
-/// So many rows are one page of a table.
+/// So many rows are one page of a table, or fewer, where they have more bytes than a page may have.
 const ROWS: usize = 200;
-
-/// So many bytes of a file that has no pages are given out.
-const BYTES: u64 = 256 * 1024;
 
 /// The reports of the last run.
 #[derive(Clone, Debug)]
@@ -79,11 +76,12 @@ impl Reports {
         KNOWN.into_iter().filter_map(file).collect()
     }
 
-    /// Page `page`, from 1, of the report called `name`.
+    /// Page `page`, from 1, of the report called `name`, of at most `most` bytes.
     ///
     /// # Errors
-    /// [`Kind::Usage`] where there is no such report or page, [`Kind::Input`] where it cannot be read.
-    pub fn read(&self, name: &str, page: usize) -> Result<ReportPage> {
+    /// [`Kind::Usage`] where there is no such report or page, or where it holds more than `most` bytes in one piece;
+    /// [`Kind::Input`] where it cannot be read.
+    pub fn read(&self, name: &str, page: usize, most: usize) -> Result<ReportPage> {
         let known = KNOWN.into_iter().find(|(known, ..)| *known == name);
         let Some((name, media, _)) = known else {
             let names: Vec<&str> = KNOWN.into_iter().map(|(name, ..)| name).collect();
@@ -111,47 +109,85 @@ impl Reports {
                 .expected("pages begin with 1")
         };
         if media == "text/csv" {
-            let (text, next) =
-                rows(file, page.checked_sub(1).ok_or_else(no_page)?).map_err(broken)?.ok_or_else(no_page)?;
-            return Ok(ReportPage { text: shown_lines(&text), media, next: next.then_some(page + 1) });
+            let at = page.checked_sub(1).ok_or_else(no_page)?;
+            let read = rows(file, at, most).map_err(broken)?.ok_or_else(no_page)?;
+            let next = read.has_more.then_some(page + 1);
+            let Some((line, bytes)) = read.too_large else {
+                return Ok(ReportPage { text: read.text, media, next });
+            };
+            let fault = Fault::new(Kind::Usage, "this row alone is larger than a page may be")
+                .at(format!("{name}:{line}"))
+                .value(format!("{bytes} bytes"))
+                .expected(format!("at most {most} with the heading"));
+            return Err(match next {
+                Some(next) => {
+                    fault.next(format!("the table goes on at page {next}; the file itself has the row"))
+                }
+                None => fault.next("it is the last one; the file itself has the row"),
+            });
         }
         let mut text = String::new();
-        file.take(BYTES + 1).read_to_string(&mut text).map_err(|error| broken(error.into()))?;
-        if text.len() as u64 > BYTES {
+        file.take(most as u64 + 1).read_to_string(&mut text).map_err(|error| broken(error.into()))?;
+        // JSON stays JSON.
+        let text = escaped_json(text);
+        if text.len() > most {
             return Err(Fault::new(Kind::Usage, "this report is too large to be read in one piece")
                 .value(name)
-                .expected(format!("at most {BYTES} bytes"))
+                .expected(format!("at most {most} bytes"))
                 .next("read discrepancies.csv page by page, or list the discrepancies with filters"));
         }
         if page != 1 {
             return Err(no_page());
         }
-        // JSON stays JSON.
-        Ok(ReportPage { text: escaped_json(text), media, next: None })
+        Ok(ReportPage { text, media, next: None })
     }
 }
 
-/// The rows of one page, from 0, below their heading, and whether more follow; nothing where the table ends before it.
-fn rows(file: File, page: usize) -> anyhow::Result<Option<(String, bool)>> {
+/// A page of a table.
+struct Page {
+    /// Its rows, below the heading.
+    text: String,
+    /// Whether more follow.
+    has_more: bool,
+    /// The line and the bytes of a row that is a page by itself, and too large for one.
+    too_large: Option<(u64, usize)>,
+}
+
+/// Page `page`, from 0; nothing where the table ends before it. A page ends before the row that would be one too many, or with
+/// which it would have more than `most` bytes: the next one begins there, so that each row is on one page.
+fn rows(file: File, page: usize, most: usize) -> anyhow::Result<Option<Page>> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(file);
-    let mut writer = csv::Writer::from_writer(Vec::new());
     let mut record = csv::ByteRecord::new();
-    let from = 1 + page.saturating_mul(ROWS);
-    let (mut number, mut written, mut has_more) = (0, 0, false);
-    while reader.read_byte_record(&mut record)? {
-        if number == 0 || number >= from {
-            if written > ROWS {
-                has_more = true;
-                break;
-            }
-            writer.write_byte_record(&record)?;
-            written += 1;
-        }
-        number += 1;
-    }
     // An empty table has one page with its heading.
-    if written < 2 && page > 0 {
-        return Ok(None);
+    let heading = if reader.read_byte_record(&mut record)? { line(&record)? } else { String::new() };
+    let room = most.saturating_sub(heading.len());
+    let mut read = Page { text: heading, has_more: false, too_large: None };
+    let (mut at, mut count, mut bytes) = (0, 0, 0);
+    while reader.read_byte_record(&mut record)? {
+        let row = line(&record)?;
+        if count == ROWS || count > 0 && bytes + row.len() > room {
+            (at, count, bytes) = (at + 1, 0, 0);
+        }
+        if at > page {
+            read.has_more = true;
+            break;
+        }
+        count += 1;
+        bytes += row.len();
+        if at < page {
+            continue;
+        }
+        if row.len() > room {
+            read.too_large = Some((record.position().map_or(0, csv::Position::line), row.len()));
+        }
+        read.text.push_str(&row);
     }
-    Ok(Some((String::from_utf8(writer.into_inner()?)?, has_more)))
+    Ok((at >= page).then_some(read))
+}
+
+/// A row as it is shown: what nobody sees in it is escaped.
+fn line(record: &csv::ByteRecord) -> anyhow::Result<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_byte_record(record)?;
+    Ok(shown_lines(&String::from_utf8(writer.into_inner()?)?))
 }

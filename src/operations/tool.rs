@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserializer, Serialize};
+use serde_json::Value;
 
 use super::Context;
-use crate::fault::{Fault, Kind, Result, nearest};
+use crate::fault::Result;
 
 /// What a call does to the world; each does what those before it do, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,31 +112,9 @@ pub trait Tool: clap::Args + DeserializeOwned + JsonSchema + Send + Sync + 'stat
     /// Reads the arguments of a call.
     ///
     /// # Errors
-    /// [`Kind::Usage`] for an argument that is missing, of another form, or that there is not: then with the nearest that there is.
-    fn arguments<'de, D: Deserializer<'de>>(arguments: D) -> Result<Self> {
-        Self::deserialize(arguments).map_err(|error| {
-            let message = error.to_string();
-            let fault =
-                Fault::new(Kind::Usage, "these arguments make no sense").at(Self::NAME).value(&message);
-            let Some(unknown) =
-                message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next())
-            else {
-                return fault;
-            };
-            let schema = Self::input_schema();
-            let known: Vec<&str> = schema
-                .get("properties")
-                .and_then(|properties| properties.as_object())
-                .map(|properties| properties.keys().map(String::as_str).collect())
-                .unwrap_or_default();
-            let fault = Fault::new(Kind::Usage, "there is no such argument")
-                .at(Self::NAME)
-                .value(unknown)
-                .expected(format!("any of {}", known.join(", ")));
-            match nearest(unknown, known.iter().copied()) {
-                Some(near) => fault.next(format!("did you mean {near}?")),
-                None => fault,
-            }
-        })
+    /// [`crate::fault::Kind::Usage`] for an argument that is missing, of another form, or that there is not: then with the nearest that there is.
+    fn arguments(arguments: &Value) -> Result<Self> {
+        Self::deserialize(arguments)
+            .map_err(|error| super::arguments::refusal(Self::NAME, Self::input_schema(), arguments, &error))
     }
 }

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rmcp::ErrorData;
 use rmcp::model::{
-    CallToolResponse, CallToolResult, ContentBlock, InputResponses, JsonObject, ReadResourceResult, Resource,
-    Tool,
+    CallToolResponse, CallToolResult, ContentBlock, InputResponses, JsonObject, MetaObject,
+    ReadResourceResult, Resource, Tool,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc::Sender;
 use tokio_util::sync::CancellationToken;
 
@@ -114,6 +114,9 @@ pub(super) struct Desk {
 /// Bytes of an answer that an agent can be expected to hold in mind.
 const LARGEST: usize = 128 * 1024;
 
+/// Under which name a result that is an error says what it is, for programs.
+const FAULT: &str = "tieout/fault";
+
 /// How long what was cancelled may take to end.
 pub(super) const AT_THE_END: Duration = Duration::from_secs(2);
 
@@ -184,9 +187,9 @@ impl Desk {
             }
             Outcome::Failed(fault) if fault.kind() == Kind::Bug => {
                 tracing::error!(request = caller.request_id, fault = %fault, "a tool failed");
-                (fault.kind().terms().word, None, None, failed(&fault))
+                (fault.kind().word(), None, None, failed(&fault))
             }
-            Outcome::Failed(fault) => (fault.kind().terms().word, None, None, failed(&fault)),
+            Outcome::Failed(fault) => (fault.kind().word(), None, None, failed(&fault)),
             Outcome::Refused(refusal) => ("", None, Some(refusal.reason), failed(&refusal.fault)),
             Outcome::Asked(asked) => ("asked", None, None, CallToolResponse::InputRequired(*asked)),
         };
@@ -365,21 +368,24 @@ impl Desk {
             None
         };
         if let Some(reason) = reason {
+            self.metrics.refused(reason);
             self.record(line.denied(reason), start).await?;
             return Err(ErrorData::resource_not_found("there is no such resource for you", None));
         }
         let _permit = match self.limits.enter(caller.principal.subject(), READING) {
             Ok(permit) => permit,
             Err(refused) => {
+                self.metrics.refused(refused.reason);
                 self.record(line.denied(refused.reason), start).await?;
-                return Err(ErrorData::internal_error(refused.fault().to_string(), None));
+                let fault = refused.fault();
+                return Err(ErrorData::internal_error(fault.to_string(), Some(in_short(&fault))));
             }
         };
         let config = self.config.clone();
-        let read = tokio::task::spawn_blocking(move || resources::read(&config, &uri)).await;
+        let read = tokio::task::spawn_blocking(move || resources::read(&config, &uri, LARGEST)).await;
         let read =
             read.unwrap_or_else(|_| Err(Fault::new(Kind::Bug, "tieout stopped at a fault of its own")));
-        let outcome = read.as_ref().map_or_else(|fault| fault.kind().terms().word, |_| "done");
+        let outcome = read.as_ref().map_or_else(|fault| fault.kind().word(), |_| "done");
         self.record(line.allowed(outcome, None), start).await?;
         read.map_err(|fault| ErrorData::resource_not_found(shown_lines(&fault.to_string()), None))
     }
@@ -407,9 +413,21 @@ impl Desk {
     }
 }
 
-/// A fault as an agent meets it: a result that says what went wrong and what to do.
+/// A fault as an agent meets it: a result that says what went wrong and what to do. What programs branch on stands in `_meta`:
+/// the structured content of a tool is held against the schema of its answers, even by clients that see an error.
 fn failed(fault: &Fault) -> CallToolResponse {
-    CallToolResult::error(vec![ContentBlock::text(shown_lines(&fault.to_string()))]).into()
+    let mut result = CallToolResult::error(vec![ContentBlock::text(shown_lines(&fault.to_string()))]);
+    result.meta = Some(MetaObject(JsonObject::from_iter([(FAULT.to_owned(), in_short(fault))])));
+    result.into()
+}
+
+/// A fault for a program: its kind, and after how many seconds the same may be had, where that is known.
+fn in_short(fault: &Fault) -> Value {
+    let mut short = json!({"kind": fault.kind().word()});
+    if let (Some(fields), Some(time)) = (short.as_object_mut(), fault.retry_after()) {
+        fields.insert("retry_after_seconds".to_owned(), time.as_secs().into());
+    }
+    short
 }
 
 /// How many rows an answer shows, or has read or written, where it is about rows.

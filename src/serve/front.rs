@@ -41,25 +41,8 @@ pub(super) struct Refuser {
 }
 
 impl Refuser {
-    /// Refuses.
-    pub(super) async fn refuse(
-        &self,
-        line: Line,
-        reason: &'static str,
-        origin: &Origin,
-        status: StatusCode,
-        challenge: Option<String>,
-    ) -> Response {
-        let mut response = status.into_response();
-        let challenge = challenge.and_then(|challenge| HeaderValue::from_str(&challenge).ok());
-        if let Some(challenge) = challenge {
-            response.headers_mut().insert(axum::http::header::WWW_AUTHENTICATE, challenge);
-        }
-        self.refuse_by(line, reason, origin, response).await
-    }
-
     /// Refuses by `response`; where that cannot be written down, nothing more is said than that.
-    pub(super) async fn refuse_by(
+    pub(super) async fn refuse(
         &self,
         line: Line,
         reason: &'static str,
@@ -92,7 +75,9 @@ pub(super) async fn front(State(front): State<Arc<Front>>, mut request: Request,
     let method = request.method().clone();
     let refused = front.refused(&request);
     let mut response = match refused {
-        Some((reason, status)) => front.refuser.refuse(Line::default(), reason, &origin, status, None).await,
+        Some((reason, status)) => {
+            front.refuser.refuse(Line::default(), reason, &origin, status.into_response()).await
+        }
         None => {
             request.extensions_mut().insert(origin.clone());
             next.run(request).await

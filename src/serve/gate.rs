@@ -1,27 +1,33 @@
 //! Nobody comes in over HTTP without a token that is good for what he asks: checked before the protocol sees the request,
 //! so that what is missing can be said as HTTP says it (RFC 6750 §3: 401 and 403 with a challenge).
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::Response;
-use rmcp::model::JsonObject;
-use serde::Deserialize;
-use serde_json::Value;
+use axum::response::{IntoResponse as _, Response};
+use rmcp::ErrorData;
+use rmcp::model::{ClientJsonRpcMessage, ErrorCode, JsonRpcError, RequestId};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
 
 use super::audit::Line;
 use super::auth::{Challenge, Principal, Refusal, Scopes, Verifier, bearer};
-use super::body;
+use super::body::{self, Broken};
 use super::call::{Caller, READING};
 use super::front::Refuser;
+use super::handler::REVISIONS;
 use super::request::Origin;
+use crate::fault::shown;
+
+/// The head that names the revision in which a message is spoken.
+const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// What the gate needs to know.
 pub(super) struct Gate {
@@ -34,29 +40,31 @@ pub(super) struct Gate {
     pub(super) body_time: Duration,
 }
 
-/// As much of a message as decides whether it may pass. A field that stands there twice is an error: which of them the protocol
-/// would take is not to be found out here.
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    method: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    params: Option<Params<'a>>,
-}
+/// A message as it came, before the protocol reads it.
+struct Message(Value);
 
-#[derive(Deserialize)]
-struct Params<'a> {
-    #[serde(borrow)]
-    name: Option<Cow<'a, str>>,
-    #[serde(default)]
-    arguments: Option<JsonObject>,
-}
+impl Message {
+    fn method(&self) -> Option<&str> {
+        self.0.get("method")?.as_str()
+    }
 
-impl Message<'_> {
+    fn params(&self) -> Option<&Value> {
+        self.0.get("params")
+    }
+
+    fn id(&self) -> Option<RequestId> {
+        RequestId::deserialize(self.0.get("id")?).ok()
+    }
+
+    /// The revision that it names itself, as 2026-07-28 has it.
+    fn revision(&self) -> Option<&str> {
+        self.params()?.get("_meta")?.get("io.modelcontextprotocol/protocolVersion")?.as_str()
+    }
+
     /// The tool whose scopes it needs, if it needs any beyond a token.
     fn tool(&self) -> Option<&str> {
-        match self.method.as_deref()? {
-            "tools/call" => self.params.as_ref()?.name.as_deref(),
+        match self.method()? {
+            "tools/call" => self.params()?.get("name")?.as_str(),
             "resources/read" => Some(READING),
             _ => None,
         }
@@ -64,12 +72,24 @@ impl Message<'_> {
 
     /// The line in the audit log for it.
     fn line(&self) -> Line {
-        let name = match self.method.as_deref() {
+        let name = match self.method() {
             Some("tools/call") => self.tool().unwrap_or("tools/call"),
             method => method.unwrap_or_default(),
         };
-        let arguments = self.params.as_ref().and_then(|params| params.arguments.clone());
-        Line::of_call(name, &Value::Object(arguments.unwrap_or_default()))
+        let arguments = self.params().and_then(|params| params.get("arguments")).and_then(Value::as_object);
+        Line::of_call(name, &Value::Object(arguments.cloned().unwrap_or_default()))
+    }
+
+    /// The revision in its head that is not spoken here. Without one it is 2025-03-26 by the protocol, and what that shares with
+    /// its successors is answered. `initialize` is where a revision is agreed upon, whatever it begins with; and where the
+    /// message names another one than its head, that is what is wrong with it, and for the protocol to say.
+    fn unspoken(&self, headers: &HeaderMap) -> Option<String> {
+        if self.method() == Some("initialize") {
+            return None;
+        }
+        let mut named = headers.get_all(REVISION).iter().map(|name| String::from_utf8_lossy(name.as_bytes()));
+        let unspoken = named.find(|name| REVISIONS.iter().all(|revision| revision.as_str() != name))?;
+        self.revision().is_none_or(|revision| revision == unspoken).then(|| unspoken.into_owned())
     }
 }
 
@@ -89,8 +109,8 @@ pub(super) async fn gate(State(gate): State<Arc<Gate>>, request: Request, next: 
         Ok(principal) => principal,
         Err(refusal) => {
             // What was asked for does not matter, and is not read: who is not known may send what he likes.
-            let Refused { line, reason, status, challenge } = gate.refused(nothing(), &refusal);
-            return gate.refuser.refuse(line, reason, &origin, status, challenge).await;
+            let Refused { line, reason, response } = gate.refused(nothing(), &refusal);
+            return gate.refuser.refuse(line, reason, &origin, response).await;
         }
     };
     // The token itself goes no further.
@@ -98,12 +118,13 @@ pub(super) async fn gate(State(gate): State<Arc<Gate>>, request: Request, next: 
     let bytes = match body::read(&parts, body, gate.body, gate.body_time).await {
         Ok(bytes) => bytes,
         Err((reason, status)) => {
-            return gate.refuser.refuse(nothing().by(&principal), reason, &origin, status, None).await;
+            let response = status.into_response();
+            return gate.refuser.refuse(nothing().by(&principal), reason, &origin, response).await;
         }
     };
-    if let Err(refused) = gate.check(&principal, &bytes) {
-        let Refused { line, reason, status, challenge } = *refused;
-        return gate.refuser.refuse(line.by(&principal), reason, &origin, status, challenge).await;
+    if let Err(refused) = gate.check(&principal, &parts, &bytes) {
+        let Refused { line, reason, response } = *refused;
+        return gate.refuser.refuse(line.by(&principal), reason, &origin, response).await;
     }
     let is_attended = Arc::new(AtomicBool::new(false));
     parts.extensions.insert(Caller {
@@ -115,9 +136,9 @@ pub(super) async fn gate(State(gate): State<Arc<Gate>>, request: Request, next: 
         is_attended: Arc::clone(&is_attended),
     });
     let response = next.run(Request::from_parts(parts, Body::from(bytes))).await;
-    // What is no message of the protocol, or of a revision that is not spoken here: the answer says what is wrong with it.
+    // What the protocol refuses: the answer says what is wrong with it.
     if response.status().is_client_error() && !is_attended.load(Ordering::Relaxed) {
-        return gate.refuser.refuse_by(nothing().by(&principal), "protocol", &origin, response).await;
+        return gate.refuser.refuse(nothing().by(&principal), "protocol", &origin, response).await;
     }
     response
 }
@@ -126,8 +147,14 @@ pub(super) async fn gate(State(gate): State<Arc<Gate>>, request: Request, next: 
 struct Refused {
     line: Line,
     reason: &'static str,
-    status: StatusCode,
-    challenge: Option<String>,
+    response: Response,
+}
+
+/// A message that is none, in the words of JSON-RPC.
+fn wrong(reason: &'static str, id: Option<RequestId>, error: ErrorData) -> Box<Refused> {
+    let body = serde_json::to_string(&JsonRpcError::new(id, error)).unwrap_or_default();
+    let response = (StatusCode::BAD_REQUEST, [(CONTENT_TYPE, "application/json")], body).into_response();
+    Box::new(Refused { line: nothing(), reason, response })
 }
 
 impl Gate {
@@ -138,19 +165,40 @@ impl Gate {
             None => line,
         };
         let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::UNAUTHORIZED);
-        Refused { line, reason: refusal.reason, status, challenge: self.challenge.value(refusal) }
+        let challenge = self.challenge.value(refusal);
+        let challenge = challenge.and_then(|challenge| HeaderValue::from_str(&challenge).ok());
+        let mut response = status.into_response();
+        response.headers_mut().extend(challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
+        Refused { line, reason: refusal.reason, response }
     }
 
-    /// Whether the token is good for what the message asks.
-    fn check(&self, principal: &Principal, bytes: &[u8]) -> Result<(), Box<Refused>> {
-        // A GET has none; the protocol says what it thinks of that.
-        if bytes.is_empty() {
+    /// Whether this is a message that is spoken here, and the token good for what it asks.
+    fn check(&self, principal: &Principal, parts: &Parts, bytes: &[u8]) -> Result<(), Box<Refused>> {
+        // Messages are posted; what the protocol thinks of anything else, it says itself.
+        if parts.method != Method::POST {
             return Ok(());
         }
-        let message: Message<'_> = serde_json::from_slice(bytes).map_err(|_| {
-            let (line, reason, status) = (nothing(), "body-malformed", StatusCode::BAD_REQUEST);
-            Box::new(Refused { line, reason, status, challenge: None })
-        })?;
+        let message = Message(body::json(bytes).map_err(|broken| match broken {
+            Broken::TooDeep => {
+                wrong("body-too-deep", None, ErrorData::invalid_request("the body is too deep", None))
+            }
+            Broken::Twice(key) => {
+                let what = format!("the key {} stands twice in one object", shown(&key));
+                wrong("body-malformed", None, ErrorData::invalid_request(what, None))
+            }
+            Broken::Malformed => {
+                wrong("body-malformed", None, ErrorData::parse_error("the body is no JSON", None))
+            }
+        })?);
+        if ClientJsonRpcMessage::deserialize(&message.0).is_err() {
+            let what = "this is no message of JSON-RPC 2.0: an object with jsonrpc, method, params, and the id of a request";
+            return Err(wrong("no-message", message.id(), ErrorData::invalid_request(what, None)));
+        }
+        if let Some(named) = message.unspoken(&parts.headers) {
+            let data = json!({"requested": shown(&named), "supported": REVISIONS});
+            let (code, what) = (ErrorCode::UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version");
+            return Err(wrong("revision", message.id(), ErrorData::new(code, what, Some(data))));
+        }
         let checked = match message.tool() {
             // That there is no such tool is for the protocol to say.
             Some(tool) if self.scopes.of(tool).is_none() => self.scopes.check_any(principal),

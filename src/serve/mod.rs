@@ -33,7 +33,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -124,7 +124,7 @@ impl Server {
     ///
     /// # Errors
     /// As [`Server::new`].
-    pub fn for_pipe(config: &std::path::Path) -> Result<Self> {
+    pub fn for_pipe(config: &Path) -> Result<Self> {
         Self::with(Settings::for_pipe(config)?, config.to_owned(), true)
     }
 
@@ -141,11 +141,20 @@ impl Server {
             true => config::load(&config, &Overrides::default(), now)?.zone,
             false => Zone::utc(),
         };
-        let closed = [settings.closed(), config::secret_files(&config)?].concat();
+        // Those that a call may name: this one, and what it lists. What they keep secret is nobody's to name.
+        let own = config.file_name().map(PathBuf::from);
+        let configurations: Vec<PathBuf> = own.into_iter().chain(settings.configurations.clone()).collect();
+        let mut closed = settings.closed();
+        for path in &configurations {
+            let folder = path.parent().unwrap_or(Path::new(""));
+            let secrets = config::secret_files(&settings.base.join(path))?;
+            closed.extend(secrets.iter().map(|secret| folder.join(secret)));
+        }
         let desk = Desk {
             scopes: scopes.clone(),
             policy: Policy::new(&settings.policy, &known, &zone, now)?,
-            roots: Roots::new(&settings.base, &settings.roots, &closed)?,
+            roots: Roots::new(&settings.base, &settings.roots, &closed)?
+                .with_configurations(&configurations)?,
             limits: Arc::new(Limits::new(&settings.limits)?),
             metrics: Arc::new(Metrics::new()),
             confirmations: Confirmations::new()?,

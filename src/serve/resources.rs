@@ -27,16 +27,16 @@ pub(super) fn templates() -> Vec<ResourceTemplate> {
     vec![
         ResourceTemplate::new(format!("{ROOT}{{name}}{{?page}}"), "report page")
             .with_title("A page of a report")
-            .with_description("A table of the last run's reports, 200 rows to a page, from page 1; the answer names the next page")
+            .with_description("A table of the last run's reports, at most 200 rows and 128 KiB to a page, from page 1; the answer names the next page")
             .with_mime_type("text/csv"),
     ]
 }
 
-/// One of them, or a page of it.
+/// One of them, or a page of it, of at most `most` bytes.
 ///
 /// # Errors
 /// [`Kind::Usage`] where there is none at this address.
-pub(super) fn read(config: &Path, uri: &str) -> Result<ReadResourceResult> {
+pub(super) fn read(config: &Path, uri: &str, most: usize) -> Result<ReadResourceResult> {
     let unknown = || {
         Fault::new(Kind::Usage, "there is no resource at this address")
             .value(uri)
@@ -47,7 +47,7 @@ pub(super) fn read(config: &Path, uri: &str) -> Result<ReadResourceResult> {
         Some((name, page)) => (name, page.parse().map_err(|_| unknown())?),
         None => (rest, 1),
     };
-    let page = Reports::of(config, SystemTime::now())?.read(name, page)?;
+    let page = Reports::of(config, SystemTime::now())?.read(name, page, most)?;
     let mut contents = vec![ResourceContents::text(page.text, uri).with_mime_type(page.media)];
     if let Some(next) = page.next {
         let next = format!("{ROOT}{name}?page={next}");

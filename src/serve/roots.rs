@@ -20,6 +20,10 @@ pub struct Roots {
     roots: Vec<PathBuf>,
     /// What lies below them and is nobody's to name: the audit log, the key of the certificate.
     closed: Vec<PathBuf>,
+    /// The folder that configurations are named from.
+    base: PathBuf,
+    /// The configurations that may be named, without links.
+    configurations: Vec<PathBuf>,
 }
 
 /// Why a file argument is refused.
@@ -67,7 +71,27 @@ impl Roots {
         Ok(Self {
             roots: roots.iter().map(folder).collect::<Result<_>>()?,
             closed: closed.iter().map(|path| place_to_be(&base.join(path))).collect(),
+            base: base.to_owned(),
+            configurations: Vec::new(),
         })
+    }
+
+    /// The same, with all the configurations that may be named, relative to the same folder: a configuration names programs
+    /// to run, secrets and a platform, so that lying below a root is not enough.
+    ///
+    /// # Errors
+    /// [`Kind::Configuration`] where one is not there.
+    pub fn with_configurations(self, configurations: &[PathBuf]) -> Result<Self> {
+        let place = |path: &PathBuf| {
+            canonical(&self.base.join(path)).map_err(|error| {
+                Fault::new(Kind::Configuration, "the configuration cannot be found")
+                    .at("[serve] configurations")
+                    .value(path.display())
+                    .because(error)
+            })
+        };
+        let configurations = configurations.iter().map(place).collect::<Result<_>>()?;
+        Ok(Self { configurations, ..self })
     }
 
     /// The place of a file or folder that is read.
@@ -82,16 +106,20 @@ impl Roots {
         Err(refused(given, "path-missing", "there is no such file", BELOW))
     }
 
-    /// The place of a `tieout.toml`.
+    /// The place of a configuration.
     ///
     /// # Errors
-    /// Why not.
+    /// Where it is none of those that may be named, whatever is there.
     pub fn configuration(&self, given: &Path) -> Result<PathBuf, Refused> {
-        let place = self.read(given)?;
-        if is_toml(&place) && place.is_file() {
-            return Ok(place);
-        }
-        Err(refused(given, "path-no-toml", "this is no configuration", "a file whose name ends in .toml"))
+        let place = canonical(&self.base.join(given)).ok();
+        place.filter(|place| self.configurations.contains(place)).ok_or_else(|| {
+            refused(
+                given,
+                "path-configuration",
+                "this is no configuration that this server uses",
+                "one that its operator lists in [serve] configurations; without the argument it is the server's own",
+            )
+        })
     }
 
     /// The place of a file or folder that is written; it need not be there. It is no configuration: a caller who could

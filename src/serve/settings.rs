@@ -33,6 +33,8 @@ pub struct Settings {
     pub allow_peers: Vec<Peers>,
     /// Folders that file arguments may lie in, relative to the folder of `tieout.toml`.
     pub roots: Vec<PathBuf>,
+    /// Configurations that a call may name beside this one, relative to the same folder.
+    pub configurations: Vec<PathBuf>,
     /// Whether tools that write are offered.
     pub writes: bool,
     /// Whether the person behind the agent confirms each write.
@@ -64,6 +66,7 @@ impl Default for Settings {
             origins: Vec::new(),
             allow_peers: Vec::new(),
             roots: vec![".".into()],
+            configurations: Vec::new(),
             writes: false,
             confirm_writes: true,
             tls: None,

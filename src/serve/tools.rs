@@ -99,8 +99,7 @@ fn offer<T: Tool>(writes: bool) -> Offered {
         only_writes: T::ONLY_WRITES,
         described,
         prepare: |arguments| {
-            let value = Value::Object(arguments);
-            let prepared: T = T::arguments(value)?;
+            let prepared: T = T::arguments(&Value::Object(arguments))?;
             Ok(Box::new(prepared))
         },
     }

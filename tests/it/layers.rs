@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 /// The house, from the roof to the ground. A room imports from the rooms named beside it, which stand
 /// below it, and from no others.
 const ROOMS: &str = "
-    cli         → serve operations report progress fault
-    serve       → operations config period money progress allowance digest fault
-    operations  → config simulator report sieve judge matching normalise intake platform period money secret progress allowance digest fault
+    cli         → serve operations report progress examination fault
+    serve       → operations config period money progress allowance examination digest fault
+    operations  → config simulator report sieve judge matching normalise intake platform period money secret progress allowance examination digest fault
     config      → report judge matching normalise intake platform period money secret digest fault
     simulator   → fault
     report      → judge matching normalise period money fault
@@ -19,7 +19,7 @@ const ROOMS: &str = "
     matching    → normalise period money progress
     normalise   → intake period money fault
     intake      → platform spill progress digest fault
-    platform    → secret progress allowance period digest fault
+    platform    → secret progress allowance examination period digest fault
     period      → fault
     secret      → fault
     spill       → fault
@@ -27,6 +27,7 @@ const ROOMS: &str = "
     money       →
     progress    → fault
     allowance   → fault
+    examination → fault
     fault       →
 ";
 
@@ -48,9 +49,9 @@ const PACKAGES: &str = "
     text that becomes types, and types that become text
         csv                → operations report normalise simulator
         rust_xlsxwriter    → operations report
-        schemars           → operations report platform money serve
-        serde              → cli operations serve config report judge matching normalise intake platform period secret money
-        serde_json         → serve report platform simulator
+        schemars           → operations report platform money serve examination
+        serde              → cli operations serve config report judge matching normalise intake platform period secret money examination
+        serde_json         → serve operations report platform simulator
         toml               → config
 
     files as vendors send them

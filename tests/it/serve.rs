@@ -128,23 +128,9 @@ fn every_request_that_is_not_as_it_should_be_is_refused_with_one_line() {
         ("token-in-query", 400, served.post_to(&format!("/mcp?Access%5FToken={token}"), Some(&token), &list)),
         ("token-in-query", 400, served.post_to(&format!("/mcp?{token}"), Some(&token), &list)),
         // What the protocol's library refuses is a refusal as well.
-        (
-            "protocol",
-            415,
-            served.post(Some(&token), &json!({"jsonrpc": "1.0", "id": 1, "method": "tools/list"})),
-        ),
         ("protocol", 406, served.post_accepting(&token, &list, "text/html")),
         ("head-too-large", 431, served.post(Some(&token), &list).header("X-Padding", "x".repeat(40_000))),
         ("body-too-large", 413, served.post(Some(&token), &list).body(vec![b' '; 70_000])),
-        ("body-too-deep", 400, served.post(Some(&token), &list).body("[".repeat(10_000))),
-        ("body-malformed", 400, served.post(Some(&token), &list).body("{\"method\":")),
-        (
-            "body-malformed",
-            400,
-            served
-                .post(Some(&token), &list)
-                .body(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call"}"#),
-        ),
     ];
     for (reason, status, request) in rows {
         let (response, lines) = served.lines_of(|| request.send().unwrap());
@@ -160,6 +146,40 @@ fn every_request_that_is_not_as_it_should_be_is_refused_with_one_line() {
             );
             assert_eq!(lines[0]["tool"], "reconcile");
         }
+    }
+    // What is not to be read, or to be read in two ways, in the words of JSON-RPC.
+    let said = |body: &str| served.post(Some(&token), &list).body(body.to_owned()).send().unwrap();
+    let called = |arguments: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"list_discrepancies","arguments":{arguments}}}}}"#
+        )
+    };
+    let malformed = |code: i32, body: &str| ("body-malformed", code, body.to_owned());
+    let no_message = |body: &str| ("no-message", -32600, body.to_owned());
+    for (reason, code, body) in [
+        malformed(-32700, "{\"method\":"),
+        malformed(-32700, ""),
+        malformed(-32600, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call"}"#),
+        malformed(-32600, &called(r#"{"vendor":["Prairie"],"vendor":["Mesa"]}"#)),
+        malformed(-32600, &called(r#"{"vendor":["Prairie"],"\u0076endor":["Mesa"]}"#)),
+        malformed(-32600, &called(r#"{"deep":[{"a":1,"b":{},"a":2}]}"#)),
+        ("body-too-deep", -32600, "[".repeat(10_000)),
+        no_message("[]"),
+        no_message("\"x\""),
+        no_message("{}"),
+        no_message("null"),
+        no_message(r#"[{"jsonrpc":"2.0","id":1,"method":"tools/list"}]"#),
+        no_message(r#"{"jsonrpc":"1.0","id":1,"method":"tools/list"}"#),
+        no_message(r#"{"jsonrpc":"2.0","id":1}"#),
+        no_message(r#"{"jsonrpc":"2.0","id":1,"method":7}"#),
+        no_message(r#"{"jsonrpc":"2.0","id":[],"method":"tools/list"}"#),
+    ] {
+        let (response, lines) = served.lines_of(|| said(&body));
+        let place = format!("{reason}: {body:.80}");
+        assert_eq!(response.status(), 400, "{place}");
+        let answer: Value = serde_json::from_slice(&response.bytes().unwrap()).unwrap();
+        assert_eq!((&answer["jsonrpc"], &answer["error"]["code"]), (&json!("2.0"), &json!(code)), "{place}");
+        assert_eq!((lines.len(), &lines[0]["reason"]), (1, &json!(reason)), "{place}");
     }
     // A body that never ends.
     let slow = || {
@@ -184,4 +204,58 @@ fn every_request_that_is_not_as_it_should_be_is_refused_with_one_line() {
     let (_, lines) = served
         .lines_of(|| served.post(None, &list).header("X-Forwarded-For", "203.0.113.99").send().unwrap());
     assert_eq!(lines[0]["client"], "127.0.0.1");
+}
+
+#[test]
+fn two_revisions_are_spoken_and_no_other() {
+    let issuer = Issuer::start();
+    let folder = folder(&settings(&issuer, ""));
+    let served = Served::start(folder.path());
+    let token = token(&issuer, "tieout/read");
+    let list = json!({"jsonrpc": "2.0", "id": "seven", "method": "tools/list"});
+    let of = |message: &Value, revisions: &[&str]| {
+        let request = served.post_accepting(&token, message, "application/json, text/event-stream");
+        let request = revisions
+            .iter()
+            .fold(request, |request, revision| request.header("MCP-Protocol-Version", *revision));
+        let before = served.lines().len();
+        let response = request.send().unwrap();
+        let (status, lines) = (response.status().as_u16(), served.lines().split_off(before));
+        let answer: Value = serde_json::from_slice(&response.bytes().unwrap()).unwrap_or_default();
+        (status, answer, lines)
+    };
+    let older = ["2025-06-18", "2025-03-26", "2024-11-05", "2027-01-01", "newest", ""];
+    let notification = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    for revision in older {
+        for message in [&list, &notification] {
+            let (status, answer, lines) = of(message, &[revision]);
+            assert_eq!(status, 400, "{revision}: {answer}");
+            assert_eq!((lines.len(), &lines[0]["reason"]), (1, &json!("revision")), "{revision}");
+            let error = &answer["error"];
+            assert_eq!((&error["code"], &error["data"]["requested"]), (&json!(-32022), &json!(revision)));
+            assert_eq!(error["data"]["supported"], json!(["2025-11-25", "2026-07-28"]));
+            assert_eq!(answer["id"], message["id"], "{answer}");
+        }
+        // Nor behind one that is spoken.
+        let (status, _, lines) = of(&list, &["2025-11-25", revision]);
+        assert_eq!((status, &lines[0]["reason"]), (400, &json!("revision")), "{revision}");
+        // The same said in the message as well; and a message that says something else than its head.
+        let mut newest = list.clone();
+        newest["params"] = json!({"_meta": {"io.modelcontextprotocol/protocolVersion": revision}});
+        let (status, answer, _) = of(&newest, &[revision]);
+        assert_eq!((status, &answer["error"]["code"]), (400, &json!(-32022)), "{answer}");
+    }
+    let mut newest = list.clone();
+    newest["params"] = json!({"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}});
+    let (status, answer, lines) = of(&newest, &["2025-06-18"]);
+    assert_eq!((status, &answer["error"]["code"], lines.len()), (400, &json!(-32020), 1), "{answer}");
+    // What has none is answered as the protocol says, and a handshake agrees upon one that is spoken.
+    assert_eq!(of(&list, &[]).0, 200);
+    assert_eq!(of(&list, &["2025-11-25"]).0, 200);
+    for revision in ["2025-11-25", "2025-06-18", "2024-11-05", "2026-07-28"] {
+        let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}});
+        let (status, answer, _) = of(&hello, &[]);
+        assert_eq!((status, &answer["result"]["protocolVersion"]), (200, &json!("2025-11-25")), "{answer}");
+    }
 }

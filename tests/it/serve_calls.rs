@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::issuer::Issuer;
-use super::served::{Served, call, claims, folder, settings};
+use super::served::{Served, ask_platform, call, claims, folder, settings};
 
 /// Two desks, each with its vendor, and somebody who sees everything.
 const POLICY: &str = r#"
@@ -147,6 +147,50 @@ fn files_stay_below_the_roots() {
 }
 
 #[test]
+fn only_a_configuration_that_is_listed_is_used() {
+    let issuer = Issuer::start();
+    let folder =
+        folder(&settings(&issuer, "configurations = [\"gas/tieout.toml\"]\nroots = [\".\", \"gas\"]"));
+    let own = std::fs::read_to_string(folder.path().join("tieout.toml")).unwrap();
+    let (own, _) = own.split_once("[serve]").unwrap();
+    // Whoever may put a file below a root could have a program run by it, or a secret sent to a platform of his own.
+    let platform = "[platform]\nendpoint = \"http://127.0.0.1:9/x\"\nnamespace = \"n\"\nauth = \"ntlm\"\nusername = 'u'\n\
+                    [platform.request]\noperation = \"o\"\nrecords = \"r\"\n";
+    let with = |secret: &str| {
+        own.to_owned() + &platform.replace("username", &format!("password = \"{secret}\"\nusername"))
+    };
+    for name in ["gas", "dropped"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    put("gas/tieout.toml", &with("file:password.txt"));
+    put("gas/password.txt", "Correct-Horse-7\n");
+    put("dropped/tieout.toml", &with(&format!("command:touch {}/ran", folder.path().display())));
+    let served = Served::start(folder.path());
+    let token = of_group(&issuer, "a", "any");
+    for config in ["dropped/tieout.toml", "./dropped/tieout.toml", "gas/password.txt", "nowhere.toml"] {
+        for (tool, arguments) in [
+            ("platform_operations", json!({"config": config})),
+            ("platform_doctor", json!({"config": config})),
+            ("inspect_file", json!({"config": config, "file": "invoices.csv"})),
+            ("list_discrepancies", json!({"config": config})),
+        ] {
+            let (decision, reason, answer) = told(&served, || served.call(&token, tool, &arguments));
+            assert_eq!((&*decision, &*reason), ("denied", "path-configuration"), "{tool} {config}");
+            assert!(text(&answer).contains("[serve] configurations"), "{answer}");
+        }
+    }
+    assert!(!folder.path().join("ran").exists(), "a program was run");
+    // What is listed is used, and what it keeps secret is closed as well.
+    let listed = json!({"config": "gas/tieout.toml", "file": "invoices.csv"});
+    assert_eq!(served.call(&token, "inspect_file", &listed)["isError"], json!(false));
+    for path in ["gas/password.txt", "password.txt"] {
+        let (_, reason, _) = told(&served, || served.call(&token, "inspect_file", &json!({"file": path})));
+        assert_eq!(reason, "path-closed", "{path}");
+    }
+}
+
+#[test]
 fn a_write_is_confirmed_for_exactly_this_call_and_once() {
     let issuer = Issuer::start();
     let folder = folder(&settings(&issuer, "writes = true"));
@@ -242,4 +286,101 @@ fn several_agents_are_served_out_of_one_folder_each_with_a_chain_of_its_own() {
         let verified = super::support::tieout().args(["audit", "verify"]).arg(&log).output().unwrap();
         assert_eq!(verified.status.code(), Some(0), "{}", log.display());
     }
+}
+
+/// The one line that `act` leaves, with its decision, its reason or outcome, and what the caller is told.
+fn told(served: &Served, act: impl FnOnce() -> Value) -> (String, String, Value) {
+    let (answer, lines) = served.lines_of(act);
+    assert_eq!(lines.len(), 1, "{answer}");
+    let said = ["reason", "outcome"].map(|name| lines[0][name].as_str().unwrap_or_default());
+    (lines[0]["decision"].as_str().unwrap().to_owned(), said.concat(), answer)
+}
+
+/// What a program reads of a result that is an error.
+fn fault(answer: &Value) -> &Value {
+    assert_eq!(answer["isError"], json!(true), "{answer}");
+    assert!(answer.get("structuredContent").is_none(), "that has another schema: {answer}");
+    &answer["_meta"]["tieout/fault"]
+}
+
+#[test]
+fn whoever_asks_too_often_is_told_when_to_come_back() {
+    let issuer = Issuer::start();
+    let folder = folder(&settings(
+        &issuer,
+        "[serve.limits]\n[serve.limits.tools.list_discrepancies]\nper_minute = 1\n",
+    ));
+    let served = Served::start(folder.path());
+    let [one, other] = ["one", "other"].map(|subject| of_group(&issuer, subject, "any"));
+    let list = |token: &str| served.call(token, "list_discrepancies", &json!({}));
+    assert_eq!(list(&one)["isError"], json!(false));
+    let (decision, reason, answer) = told(&served, || list(&one));
+    assert_eq!((&*decision, &*reason), ("denied", "rate"));
+    let short = fault(&answer);
+    let seconds = short["retry_after_seconds"].as_u64().unwrap();
+    assert_eq!((&short["kind"], (1..=60).contains(&seconds)), (&json!("busy"), true), "{answer}");
+    assert!(text(&answer).contains(&format!("try again in {seconds} second")), "{answer}");
+    // Reading a report is of the same rate.
+    let read = json!({"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": "tieout://reports/discrepancies.csv"}});
+    let (decision, reason, answer) =
+        told(&served, || serde_json::from_slice(&served.send(Some(&one), &read).bytes().unwrap()).unwrap());
+    assert_eq!((&*decision, &*reason), ("denied", "rate"));
+    assert!(answer["error"]["data"]["retry_after_seconds"].is_u64(), "{answer}");
+    let metrics = served.page("/metrics").1;
+    assert!(metrics.contains("tieout_refusals_total{reason=\"rate\"} 2"), "{metrics}");
+    // Somebody else has a rate of his own.
+    assert_eq!(list(&other)["isError"], json!(false));
+}
+
+#[test]
+fn calls_at_once_and_calls_of_the_platform_are_limited() {
+    let issuer = Issuer::start();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let limits = "[serve.limits]\nat_once_per_subject = 1\ncalls_at_once = 1\nplatform_calls_per_hour = 1\n";
+    let folder = folder(&settings(&issuer, limits));
+    ask_platform(folder.path(), silent.local_addr().unwrap());
+    let served = Served::start(folder.path());
+    let [one, other] = ["one", "other"].map(|subject| of_group(&issuer, subject, "any"));
+    let operations = |token: &str| served.call(token, "platform_operations", &json!({}));
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| operations(&one));
+        let asked = silent.accept().unwrap();
+        // One runs, and no other, whoever makes it.
+        let list = |token: &str| served.call(token, "list_discrepancies", &json!({}));
+        for token in [&one, &other] {
+            let (decision, reason, answer) = told(&served, || list(token));
+            assert_eq!((&*decision, &*reason), ("denied", "calls-at-once"));
+            assert_eq!(*fault(&answer), json!({"kind": "busy", "retry_after_seconds": 1}));
+        }
+        // The platform breaks off, and does not come back.
+        drop((asked, silent));
+        assert_eq!(running.join().unwrap()["isError"], json!(true));
+    });
+    // The one call that the platform may have in an hour is made.
+    let (decision, outcome, answer) = told(&served, || operations(&other));
+    assert_eq!((&*decision, &*outcome), ("allowed", "busy"));
+    let seconds = fault(&answer)["retry_after_seconds"].as_u64().unwrap();
+    assert!((3000..=3600).contains(&seconds), "{answer}");
+    assert!(text(&answer).contains("[serve.limits] platform_calls_per_hour"), "{answer}");
+}
+
+#[test]
+fn one_subject_does_not_take_all_places() {
+    let issuer = Issuer::start();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = folder(&settings(&issuer, "[serve.limits]\nat_once_per_subject = 1\n"));
+    ask_platform(folder.path(), silent.local_addr().unwrap());
+    let served = Served::start(folder.path());
+    let [one, other] = ["one", "other"].map(|subject| of_group(&issuer, subject, "any"));
+    let list = |token: &str| served.call(token, "list_discrepancies", &json!({}));
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| served.call(&one, "platform_operations", &json!({})));
+        let asked = silent.accept().unwrap();
+        let (decision, reason, answer) = told(&served, || list(&one));
+        assert_eq!((&*decision, &*reason), ("denied", "calls-at-once-of-subject"));
+        assert_eq!(*fault(&answer), json!({"kind": "busy", "retry_after_seconds": 1}));
+        assert_eq!(list(&other)["isError"], json!(false));
+        drop((asked, silent));
+        running.join().unwrap();
+    });
 }

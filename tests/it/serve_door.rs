@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::issuer::Issuer;
-use super::served::{Served, call, client, folder, settings, token};
+use super::served::{Served, ask_platform, call, client, folder, settings, token};
 
 fn list() -> serde_json::Value {
     json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
@@ -191,14 +191,7 @@ fn a_platform_that_never_answers_does_not_keep_the_server_from_stopping() {
     let issuer = Issuer::start();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let folder = folder(&settings(&issuer, "[serve.limits]\ngrace_seconds = 1\n"));
-    let file = folder.path().join("tieout.toml");
-    let text = std::fs::read_to_string(&file).unwrap();
-    let platform = format!(
-        "[settlements]\nsource = \"platform\"\n[platform]\nendpoint = \"http://{}/S.asmx\"\nnamespace = \"urn:s\"\nauth = \"none\"\n\
-         [platform.request]\noperation = \"Get\"\nrecords = \"GetResult/Record\"\n",
-        silent.local_addr().unwrap()
-    );
-    std::fs::write(&file, text.replace("[settlements]\nfiles = [\"settlements.csv\"]\n", &platform)).unwrap();
+    ask_platform(folder.path(), silent.local_addr().unwrap());
     let served = Served::start(folder.path());
     let token = token(&issuer, "tieout/platform");
     std::thread::scope(|scope| {

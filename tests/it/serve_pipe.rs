@@ -53,9 +53,14 @@ impl Pipe {
             });
         }
         self.send(&json!({"jsonrpc": "2.0", "id": self.id, "method": method, "params": params}));
+        self.answer()
+    }
+
+    /// The answer to the last request.
+    fn answer(&mut self) -> Value {
         loop {
             let mut line = String::new();
-            assert!(self.from.read_line(&mut line).unwrap() > 0, "it went away: {method}");
+            assert!(self.from.read_line(&mut line).unwrap() > 0, "it went away");
             let answer: Value = serde_json::from_str(&line).unwrap();
             if answer["id"] == json!(self.id) {
                 return answer;
@@ -177,4 +182,74 @@ fn the_files_of_secrets_are_closed() {
     }
     let answer = pipe.call("inspect_file", &json!({"file": "invoices.csv"}));
     assert_eq!(answer["result"]["isError"], json!(false), "{answer}");
+}
+
+#[test]
+fn pages_of_a_report_are_as_large_as_an_answer_and_have_each_row_once() {
+    const MOST: usize = 128 * 1024;
+    let folder = folder("");
+    // 300 rows of a kilobyte, 40 of 20 with much to escape, 600 small ones; and between them one that fits into no page.
+    let sizes = [
+        (300, "x".repeat(1000)),
+        (40, "\u{200b}x".repeat(2500)),
+        (1, "y".repeat(MOST)),
+        (600, "z".to_owned()),
+    ];
+    let texts = sizes.iter().flat_map(|(count, text)| std::iter::repeat_n(text, *count));
+    let rows: Vec<String> =
+        texts.enumerate().map(|(number, text)| format!("{number},\"{text},\"\n")).collect();
+    let table = format!("number,text\n{}", rows.concat());
+    std::fs::write(folder.path().join("reports/rejects.csv"), &table).unwrap();
+    let mut pipe = Pipe::open(folder.path(), true);
+    let mut read = |page: usize| {
+        pipe.ask("resources/read", json!({"uri": format!("tieout://reports/rejects.csv?page={page}")}))
+    };
+    let (mut seen, mut page, mut refused) = (Vec::new(), 1, 0);
+    loop {
+        let answer = read(page);
+        page += 1;
+        if let Some(message) = answer["error"]["message"].as_str() {
+            // The one row is answered by where it is, and where the table goes on.
+            assert!(message.contains("rejects.csv:342: this row alone is larger"), "{message}");
+            assert!(message.contains(&format!("goes on at page {page}")), "{message}");
+            seen.push(340);
+            refused += 1;
+            continue;
+        }
+        let contents = answer["result"]["contents"].as_array().unwrap();
+        let text = contents[0]["text"].as_str().unwrap();
+        assert!(text.len() <= MOST, "page {page} has {} bytes", text.len());
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("number,text"));
+        let numbers: Vec<usize> = lines.map(|row| row.split(',').next().unwrap().parse().unwrap()).collect();
+        assert!((1..=200).contains(&numbers.len()), "{}", numbers.len());
+        seen.extend(numbers);
+        match contents.get(1) {
+            Some(next) => assert_eq!(next["uri"], json!(format!("tieout://reports/rejects.csv?page={page}"))),
+            None => break,
+        }
+    }
+    assert_eq!((refused, seen), (1, (0..rows.len()).collect::<Vec<_>>()));
+    assert!(read(page)["error"]["message"].as_str().unwrap().contains("there is no such page"));
+    assert!(read(0)["error"].is_object());
+}
+
+#[test]
+fn an_older_revision_is_not_spoken_over_a_pipe_either() {
+    let folder = folder("");
+    let mut pipe = Pipe::open(folder.path(), true);
+    let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
+    for revision in ["2025-06-18", "2027-01-01"] {
+        pipe.id += 1;
+        pipe.send(&json!({"jsonrpc": "2.0", "id": pipe.id, "method": "tools/list", "params": {"_meta": {
+            "io.modelcontextprotocol/protocolVersion": revision,
+            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }}}));
+        let error = &pipe.answer()["error"];
+        assert_eq!((&error["code"], &error["data"]["requested"]), (&json!(-32022), &json!(revision)));
+    }
+    // Who begins with one is answered with the older of the two that are.
+    pipe.is_newest = false;
+    assert_eq!(pipe.ask("initialize", hello)["result"]["protocolVersion"], "2025-11-25");
 }

@@ -96,19 +96,28 @@ fn what_lies_below_a_root_is_found_and_what_does_not_is_refused() {
 }
 
 #[test]
-fn a_configuration_is_a_toml_below_a_root_that_no_tool_has_written() {
+fn a_configuration_is_one_that_is_listed_and_no_tool_writes_any() {
     let house = House::new();
-    let configuration =
-        |given: &str| house.roots.configuration(Path::new(given)).map_err(|refused| refused.reason);
-    assert_eq!(configuration("tieout.toml"), Ok(house.path("data/tieout.toml")));
-    for (given, reason) in [
-        ("invoices/a.csv", "path-no-toml"),
-        ("invoices", "path-no-toml"),
-        ("other.toml", "path-missing"),
-        ("../tieout.toml", "path-parent"),
+    fs::write(house.path("data/other.toml"), "x").unwrap();
+    let roots = house.roots.clone().with_configurations(&["tieout.toml".into(), "data/tieout.toml".into()]);
+    let roots = roots.unwrap();
+    let configuration = |given: &str| roots.configuration(Path::new(given)).map_err(|refused| refused.reason);
+    // By the folder of the server's own, outside of a root or not, and however it is written.
+    for (given, place) in [
+        ("tieout.toml", "tieout.toml"),
+        ("data/tieout.toml", "data/tieout.toml"),
+        ("./data/../data//tieout.toml", "data/tieout.toml"),
     ] {
-        assert_eq!(configuration(given), Err(reason), "{given}");
+        assert_eq!(configuration(given), Ok(house.path(place)), "{given}");
     }
+    assert_eq!(configuration(house.path("tieout.toml").to_str().unwrap()), Ok(house.path("tieout.toml")));
+    for given in
+        ["data/other.toml", "other.toml", "data/invoices/a.csv", "data", "", "../tieout.toml", "a\0.toml"]
+    {
+        assert_eq!(configuration(given), Err("path-configuration"), "{given:?}");
+    }
+    let missing = house.roots.clone().with_configurations(&["none.toml".into()]).unwrap_err().to_string();
+    assert!(missing.starts_with("[serve] configurations: the configuration cannot be found"), "{missing}");
     // Over one that is there, or a new one: it could name programs to run.
     for given in ["tieout.toml", "new.toml", "invoices/New.TOML"] {
         assert_eq!(house.write(given), Err("path-toml"), "{given}");

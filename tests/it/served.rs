@@ -76,6 +76,17 @@ pub(crate) fn folder(serve: &str) -> tempfile::TempDir {
     folder
 }
 
+/// Lets the settlements of `folder` come from a platform at `address`.
+pub(crate) fn ask_platform(folder: &Path, address: std::net::SocketAddr) {
+    let file = folder.join("tieout.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let platform = format!(
+        "[settlements]\nsource = \"platform\"\n[platform]\nendpoint = \"http://{address}/S.asmx\"\nnamespace = \"urn:s\"\nauth = \"none\"\n\
+         [platform.request]\noperation = \"Get\"\nrecords = \"GetResult/Record\"\n"
+    );
+    std::fs::write(&file, text.replace("[settlements]\nfiles = [\"settlements.csv\"]\n", &platform)).unwrap();
+}
+
 /// `[serve]` for `issuer`, and what `more` adds before its tables.
 pub(crate) fn settings(issuer: &Issuer, more: &str) -> String {
     format!(

@@ -18,7 +18,7 @@ use super::support::{Outcome, Setup, tieout};
 
 /// What a tool answers to an agent who sees `view`.
 fn ask<T: Tool>(arguments: Value, view: &View, progress: &dyn Progress) -> Result<Value, Fault> {
-    let tool = T::arguments(arguments)?;
+    let tool = T::arguments(&arguments)?;
     let context = Context { progress, now: SystemTime::now(), view, platform_calls: &Unlimited };
     let output = serde_json::to_value(tool.perform(&context)?).unwrap();
     let schema = serde_json::to_value(T::output_schema()).unwrap();
@@ -127,14 +127,14 @@ fn tools_are_as_agreed() {
 
 #[test]
 fn a_call_has_the_effect_that_its_arguments_say() {
-    let effect = |arguments| Reconcile::arguments::<Value>(arguments).unwrap().effect();
+    let effect = |arguments| Reconcile::arguments(&arguments).unwrap().effect();
     assert_eq!(effect(json!({})), Effect::Writes);
     assert_eq!(effect(json!({ "dry_run": true })), Effect::AsksPlatform);
     assert_eq!(effect(json!({ "dry_run": true, "evidence": "calls.jsonl" })), Effect::Writes);
-    let effect = |arguments| Fetch::arguments::<Value>(arguments).unwrap().effect();
+    let effect = |arguments| Fetch::arguments(&arguments).unwrap().effect();
     assert_eq!(effect(json!({})), Effect::AsksPlatform);
     assert_eq!(effect(json!({ "output": "records.csv" })), Effect::Writes);
-    let effect = |arguments| Call::arguments::<Value>(arguments).unwrap().effect();
+    let effect = |arguments| Call::arguments(&arguments).unwrap().effect();
     assert_eq!(effect(json!({ "operation": "Ping" })), Effect::Writes);
     assert_eq!(effect(json!({ "operation": "Ping", "dry_run": true })), Effect::Reads);
     assert!(Effect::Reads < Effect::AsksPlatform && Effect::AsksPlatform < Effect::Writes);
@@ -149,12 +149,95 @@ fn a_typing_error_is_told_with_the_nearest_argument() {
         (refusal::<Discrepancies>(json!({ "json": true })), "there is no such argument"),
         (refusal::<Call>(json!({ "operation": "Ping", "raw": true })), "there is no such argument"),
         (refusal::<Operations>(json!({ "wsdl": "http://198.51.100.1/" })), "there is no such argument"),
-        (refusal::<Explain>(json!({})), "missing field `id`"),
-        (refusal::<Discrepancies>(json!({ "limit": "many" })), "invalid type"),
     ] {
         assert_eq!(fault.kind(), Kind::Usage);
         assert!(fault.to_string().contains(near), "{near}: {fault}");
     }
+}
+
+#[test]
+fn an_argument_that_is_no_good_is_told_by_its_name_with_what_was_met_and_what_is_expected() {
+    let number = "a whole number, 0 or more";
+    let sides = "\"invoices\" or \"settlements\"";
+    for (fault, place, met, expected) in [
+        (
+            refusal::<Discrepancies>(json!({ "limit": "many" })),
+            "list_discrepancies limit",
+            "the text \"many\"",
+            number,
+        ),
+        (
+            refusal::<Discrepancies>(json!({ "limit": -1 })),
+            "list_discrepancies limit",
+            "the number -1",
+            number,
+        ),
+        (
+            refusal::<Discrepancies>(json!({ "limit": 1.5 })),
+            "list_discrepancies limit",
+            "the number 1.5",
+            number,
+        ),
+        (
+            refusal::<Discrepancies>(json!({ "limit": null })),
+            "list_discrepancies limit",
+            "nothing (null)",
+            number,
+        ),
+        (
+            refusal::<Discrepancies>(json!({ "vendor": "A" })),
+            "list_discrepancies vendor",
+            "the text \"A\"",
+            "a list, each of it a text",
+        ),
+        (
+            refusal::<Discrepancies>(json!({ "vendor": [7] })),
+            "list_discrepancies vendor",
+            "the list [7]",
+            "a list, each of it a text",
+        ),
+        (
+            refusal::<Discrepancies>(json!({ "sort": {} })),
+            "list_discrepancies sort",
+            "the object {}",
+            "a text",
+        ),
+        (
+            refusal::<Reconcile>(json!({ "dry_run": "yes" })),
+            "reconcile dry_run",
+            "the text \"yes\"",
+            "true or false",
+        ),
+        (refusal::<Reconcile>(json!({ "allow_rejects": true })), "reconcile allow_rejects", "true", number),
+        (
+            refusal::<Inspect>(json!({ "file": "a.csv", "side": "both" })),
+            "inspect_file side",
+            "the text \"both\"",
+            sides,
+        ),
+    ] {
+        assert_eq!(fault.kind(), Kind::Usage);
+        let name = place.split(' ').next_back().unwrap();
+        let tool = place.split(' ').next().unwrap();
+        assert_eq!(
+            fault.to_string(),
+            format!(
+                "{place}: the argument is of another form\n  found: {met}\n  expected: {expected}\n  \
+                 next: tools/list has its schema: inputSchema.properties.{name} of {tool}"
+            )
+        );
+    }
+    let missing = refusal::<Explain>(json!({})).to_string();
+    assert!(
+        missing.starts_with("explain_discrepancy id: the argument is missing\n  expected: a text: "),
+        "{missing}"
+    );
+    let unknown = refusal::<Operations>(json!({ "zzz": 1 })).to_string();
+    assert_eq!(
+        unknown,
+        "platform_operations: there is no such argument\n  found: zzz\n  expected: any of config, operation\n  \
+         next: tools/list has the schema of all: inputSchema of platform_operations"
+    );
 }
 
 // The command line and the tool.
@@ -477,10 +560,10 @@ fn what_is_not_seen_is_not_counted_not_paged_and_not_found() {
     let nobody = View { owner: String::new(), sights: Vec::new() };
     assert_eq!(ask::<Discrepancies>(with(&setup, json!({})), &nobody, &Silent).unwrap()["count"], 0);
     for (tool, needs) in [
-        ("reconcile", Reconcile::arguments::<Value>(json!({})).unwrap().needs_full_view()),
-        ("inspect", Inspect::arguments::<Value>(json!({ "file": "a" })).unwrap().needs_full_view()),
-        ("call", Call::arguments::<Value>(json!({ "operation": "a" })).unwrap().needs_full_view()),
-        ("fetch", Fetch::arguments::<Value>(json!({})).unwrap().needs_full_view()),
+        ("reconcile", Reconcile::arguments(&json!({})).unwrap().needs_full_view()),
+        ("inspect", Inspect::arguments(&json!({ "file": "a" })).unwrap().needs_full_view()),
+        ("call", Call::arguments(&json!({ "operation": "a" })).unwrap().needs_full_view()),
+        ("fetch", Fetch::arguments(&json!({})).unwrap().needs_full_view()),
     ] {
         assert!(needs, "{tool} cannot be narrowed");
     }
@@ -750,22 +833,31 @@ fn a_fetch_that_is_cancelled_asks_for_no_more() {
 }
 
 #[test]
+fn what_to_do_about_a_file_fits_one_that_no_configuration_lists() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in [("empty.csv", &b""[..]), ("image.csv", b"\x7fELF\0\0\0")] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        let fault = refusal::<Inspect>(json!({ "file": file, "config": folder.path().join("none.toml") }));
+        let said = fault.to_string();
+        assert!(said.contains("keep it out of files = [...]") && !said.contains("take it out"), "{said}");
+    }
+}
+
+#[test]
 fn each_kind_of_fault_has_its_terms() {
-    for (kind, exit_code, http_status, is_tool_error) in [
-        (Kind::Usage, 2, 400, true),
-        (Kind::Configuration, 2, 500, true),
-        (Kind::Output, 2, 500, true),
-        (Kind::Denied, 2, 403, true),
-        (Kind::Input, 3, 422, true),
-        (Kind::Platform, 4, 502, true),
-        (Kind::SignIn, 4, 502, true),
-        (Kind::Cancelled, 130, 503, false),
-        (Kind::Bug, 70, 500, false),
+    for (kind, exit_code, word) in [
+        (Kind::Usage, 2, "usage"),
+        (Kind::Configuration, 2, "configuration"),
+        (Kind::Output, 2, "output"),
+        (Kind::Denied, 2, "denied"),
+        (Kind::Input, 3, "input"),
+        (Kind::Platform, 4, "platform"),
+        (Kind::SignIn, 4, "sign-in"),
+        (Kind::Busy, 4, "busy"),
+        (Kind::Cancelled, 130, "cancelled"),
+        (Kind::Bug, 70, "bug"),
     ] {
-        let terms = kind.terms();
-        assert_eq!(
-            (terms.exit_code, terms.http_status, terms.is_tool_error),
-            (exit_code, http_status, is_tool_error)
-        );
+        assert_eq!((kind.exit_code(), kind.word()), (exit_code, word));
     }
 }

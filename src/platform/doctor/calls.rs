@@ -9,8 +9,8 @@ use quick_xml::events::Event;
 use quick_xml::reader::Reader;
 
 use super::description::check;
-use super::sheet::{Checked, Finding};
 use super::{Expected, Questions};
+use crate::examination::{Checked, Finding};
 use crate::fault::{Fault, Kind, Result, nearest};
 use crate::platform::answer::{self, Page};
 use crate::platform::connection::{Body, Call, Connection, local_end};

@@ -9,9 +9,10 @@ use super::connection::Connection;
 use super::settings::{Auth, Settings};
 use super::{Platform, Values};
 use crate::allowance::Allowance;
+use crate::examination::{Check, Checked, Finding};
 use crate::fault::{Fault, Kind};
 use crate::progress::{Progress, Unit};
-use sheet::{Checked, Finding, Sheet};
+use sheet::Sheet;
 
 mod calls;
 mod challenge;
@@ -20,8 +21,6 @@ mod network;
 mod sheet;
 mod sign_in;
 mod tls;
-
-pub use sheet::{Check, Verdict};
 
 /// The steps, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

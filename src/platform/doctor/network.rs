@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::time::Instant;
 
-use super::sheet::{Checked, Finding};
+use crate::examination::{Checked, Finding};
 use crate::fault::{Fault, Kind};
 use crate::platform::Platform;
 

@@ -9,8 +9,8 @@ use reqwest::header::{DATE, LOCATION};
 use reqwest::{StatusCode, Version};
 
 use super::challenge::{Challenge, NEGOTIATE, wrapped};
-use super::sheet::{Checked, Finding};
 use crate::allowance::Allowance;
+use crate::examination::{Checked, Finding};
 use crate::fault::{Fault, Kind, shown};
 use crate::platform::Platform;
 use crate::platform::connection::{Call, Connection, closes, drain, local_end};

@@ -21,7 +21,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::objects::{oid_registry, oid2sn};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::sheet::{Checked, Finding};
+use crate::examination::{Checked, Finding};
 use crate::fault::{Fault, Kind, Result, shown};
 use crate::period::{Instant, Zone};
 use crate::platform::Platform;

@@ -1,7 +1,7 @@
 //! What a client will meet, step by step, from the network to the keys.
 
 use std::path::PathBuf;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use reqwest::Url;
 use serde::Serialize;
@@ -9,7 +9,8 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::discovery::{self, Issuer, Resource};
 use super::http::{Answer, Asker, place};
-use crate::fault::{Fault, Kind, Result, shown};
+use crate::examination::{self, Check, Checked, Finding, Verdict};
+use crate::fault::{Fault, Kind, shown};
 use crate::period::{Instant as Moment, Zone, http_date};
 use crate::serve::Settings;
 use crate::serve::auth::is_loopback;
@@ -43,51 +44,6 @@ pub struct Doctor {
     pub json: bool,
 }
 
-/// What a check came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// It is as it should be.
-    Pass,
-    /// It works, and something is worth knowing.
-    Note,
-    /// It is not.
-    Fail,
-    /// There was nothing to examine.
-    Skipped,
-}
-
-impl Verdict {
-    /// The word for it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Note => "note",
-            Self::Fail => "fail",
-            Self::Skipped => "skipped",
-        }
-    }
-}
-
-/// One check.
-#[derive(Clone, Debug, Serialize)]
-pub struct Check {
-    /// What was examined.
-    pub check: &'static str,
-    /// What it came to.
-    pub verdict: Verdict,
-    /// How long it took, in milliseconds.
-    pub milliseconds: u64,
-    /// What was found.
-    pub found: String,
-    /// What to do.
-    pub next: Option<String>,
-    /// Whose turn it is, where it failed.
-    #[serde(skip)]
-    kind: Option<Kind>,
-}
-
 /// All checks.
 #[derive(Clone, Debug, Serialize)]
 pub struct Examination {
@@ -105,20 +61,13 @@ impl Examination {
     /// 0 where no check failed, else what the first fault's kind says.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        self.checks.iter().find_map(|check| check.kind).map_or(0, Kind::exit_code)
+        examination::exit_code(&self.checks)
     }
 
     /// One line.
     #[must_use]
     pub fn summary(&self) -> String {
-        let count = |verdict| self.checks.iter().filter(|check| check.verdict == verdict).count();
-        format!(
-            "{} passed, {} to note, {} failed, {} skipped",
-            count(Verdict::Pass),
-            count(Verdict::Note),
-            count(Verdict::Fail),
-            count(Verdict::Skipped)
-        )
+        examination::summary(&self.checks)
     }
 }
 
@@ -137,24 +86,16 @@ const STEPS: [&str; 11] = [
     "foreign origin",
 ];
 
-/// What a step hands on, with what it has to say.
-struct Finding<T> {
-    value: T,
-    verdict: Verdict,
-    found: String,
-    next: Option<String>,
+fn pass<T>(value: T, found: impl Into<String>) -> Checked<T> {
+    Ok(Finding::pass(value, found))
 }
 
-fn pass<T>(value: T, found: impl Into<String>) -> Result<Finding<T>> {
-    Ok(Finding { value, verdict: Verdict::Pass, found: found.into(), next: None })
+fn note<T>(value: T, found: impl Into<String>, next: impl Into<String>) -> Checked<T> {
+    Ok(Finding::pass(value, found).next(next))
 }
 
-fn note<T>(value: T, found: impl Into<String>, next: impl Into<String>) -> Result<Finding<T>> {
-    Ok(Finding { value, verdict: Verdict::Note, found: found.into(), next: Some(next.into()) })
-}
-
-fn skip<T>(value: T, found: impl Into<String>) -> Result<Finding<T>> {
-    Ok(Finding { value, verdict: Verdict::Skipped, found: found.into(), next: None })
+fn skip<T>(value: T, found: impl Into<String>) -> Checked<T> {
+    Ok(Finding::skip(value, found))
 }
 
 #[derive(Default)]
@@ -163,20 +104,10 @@ struct Chart {
 }
 
 impl Chart {
-    fn step<T>(&mut self, examine: impl FnOnce() -> Result<Finding<T>>) -> Option<T> {
-        let check = STEPS.get(self.checks.len()).copied().unwrap_or_default();
-        let started = Instant::now();
-        let outcome = examine();
-        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (value, verdict, found, next, kind) = match outcome {
-            Ok(finding) => (Some(finding.value), finding.verdict, finding.found, finding.next, None),
-            Err(fault) => {
-                let kind = fault.kind();
-                let (found, next) = fault.in_two();
-                (None, Verdict::Fail, found, next, Some(kind))
-            }
-        };
-        self.checks.push(Check { check, verdict, milliseconds, found, next, kind });
+    fn step<T>(&mut self, examine: impl FnOnce() -> Checked<T>) -> Option<T> {
+        let name = STEPS.get(self.checks.len()).copied().unwrap_or_default();
+        let (check, value) = Check::make(name, examine);
+        self.checks.push(check);
         value
     }
 
@@ -257,7 +188,7 @@ impl Doctor {
         chart.step(|| foreign_origin(&asker, url))
     }
 
-    fn whom(&self) -> Result<Finding<(Url, Option<String>)>> {
+    fn whom(&self) -> Checked<(Url, Option<String>)> {
         let parse = |text: &str| {
             Url::parse(text)
                 .map_err(|error| Fault::new(Kind::Usage, "this is no address").value(text).because(error))
@@ -281,7 +212,7 @@ impl Doctor {
     }
 }
 
-fn certificate(url: &Url, answer: &Answer) -> Result<Finding<()>> {
+fn certificate(url: &Url, answer: &Answer) -> Checked<()> {
     if url.scheme() != "https" {
         return match is_loopback(url) {
             true => skip((), "plain HTTP to this machine"),
@@ -311,7 +242,7 @@ fn certificate(url: &Url, answer: &Answer) -> Result<Finding<()>> {
 }
 
 /// Whether a server's clock agrees with ours, by the date of its answer: tokens have a beginning and an end.
-fn clock(whose: &str, answer: &Answer) -> Result<Finding<()>> {
+fn clock(whose: &str, answer: &Answer) -> Checked<()> {
     let ours = SystemTime::now();
     let Some(theirs) = answer.header("date").and_then(http_date) else {
         return skip((), format!("{whose} does not say what time it is"));
@@ -326,7 +257,7 @@ fn clock(whose: &str, answer: &Answer) -> Result<Finding<()>> {
     pass((), format!("the clock of {whose} agrees with ours to {} s", off.max(1)))
 }
 
-fn identifier(url: &Url, resource: &Resource) -> Result<Finding<()>> {
+fn identifier(url: &Url, resource: &Resource) -> Checked<()> {
     // `discovery::resource` has compared the two to the letter.
     match url.path() {
         "/mcp" => {
@@ -340,7 +271,7 @@ fn identifier(url: &Url, resource: &Resource) -> Result<Finding<()>> {
     }
 }
 
-fn issuer(asker: &Asker, resource: &Resource, known: Option<&str>) -> Result<Finding<Issuer>> {
+fn issuer(asker: &Asker, resource: &Resource, known: Option<&str>) -> Checked<Issuer> {
     let named = resource.authorization_servers.first().ok_or_else(|| {
         Fault::new(Kind::Platform, "the resource names no issuer").expected("authorization_servers")
     })?;
@@ -367,7 +298,7 @@ fn issuer(asker: &Asker, resource: &Resource, known: Option<&str>) -> Result<Fin
     }
 }
 
-fn pkce(issuer: &Issuer) -> Result<Finding<()>> {
+fn pkce(issuer: &Issuer) -> Checked<()> {
     let ways = &issuer.code_challenge_methods_supported;
     match ways.iter().any(|way| way == "S256") {
         true => pass((), "advertised, with S256"),
@@ -382,7 +313,7 @@ fn pkce(issuer: &Issuer) -> Result<Finding<()>> {
     }
 }
 
-fn keys(asker: &Asker, issuer: &Issuer) -> Result<Finding<()>> {
+fn keys(asker: &Asker, issuer: &Issuer) -> Checked<()> {
     #[derive(serde::Deserialize)]
     struct Keys {
         keys: Vec<Key>,
@@ -419,7 +350,7 @@ fn keys(asker: &Asker, issuer: &Issuer) -> Result<Finding<()>> {
 }
 
 /// A browser of somebody else's page must not get through (DNS rebinding).
-fn foreign_origin(asker: &Asker, url: &Url) -> Result<Finding<()>> {
+fn foreign_origin(asker: &Asker, url: &Url) -> Checked<()> {
     let answer = asker.as_page_of(url, &discovery::greeting(), "https://tieout.invalid")?;
     match answer.status {
         403 => pass((), "a request of a page of another origin is refused with 403"),
