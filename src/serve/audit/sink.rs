@@ -1,18 +1,19 @@
 //! Writes the log: appended, on the disk before anybody hears of it, in a new file each day and whenever one is large.
 //!
-//! Whoever has a line puts it with those that wait. Where nobody writes, he writes all that wait, and waits for the disk
-//! once; the others find theirs done, or their turn come.
+//! Whoever has a line puts it with those that wait. Where nobody writes, he sees to it that all that wait are written, again and
+//! again until none does, each time waiting for the disk once; the others are told when theirs are.
 
 use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead as _, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::oneshot;
 
 use super::chain::{self, Link, MOST_BYTES, Seen};
 use super::line::{Decision, Line};
@@ -30,8 +31,6 @@ const BEGINS: &[u8] = br#"{"number":"#;
 pub struct Sink {
     path: PathBuf,
     queue: Mutex<Queue>,
-    /// Rung when whoever writes is done.
-    turn: Condvar,
     book: Mutex<Book>,
     /// What the last attempt to write came to.
     is_well: AtomicBool,
@@ -41,25 +40,28 @@ pub struct Sink {
 #[derive(Default)]
 struct Queue {
     waiting: Vec<Waiting>,
-    /// Whether somebody writes others now.
+    /// Whether somebody writes now, and will go on until none waits.
     is_written: bool,
 }
 
-/// The turn of one who writes; over when it is dropped, whatever happens in between.
+/// The turn of one who writes. Where he stops at a fault of ours, those who wait are told by the end of their channels.
 struct Turn<'s>(&'s Sink);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0.queue().is_written = false;
-        self.0.turn.notify_all();
+        if std::thread::panicking() {
+            *self.0.queue() = Queue::default();
+        }
     }
 }
+
+/// What becomes of a line: nothing, or what went wrong.
+type Outcome = Option<String>;
 
 /// A line that somebody waits for.
 struct Waiting {
     line: Line,
-    /// What became of it: nothing, or what went wrong.
-    outcome: Arc<OnceLock<Option<String>>>,
+    told: oneshot::Sender<Outcome>,
 }
 
 /// The file that is written, and where in the chain it is.
@@ -127,7 +129,6 @@ impl Sink {
         Ok(Self {
             path: path.to_owned(),
             queue: Mutex::default(),
-            turn: Condvar::new(),
             book: Mutex::new(book),
             is_well: AtomicBool::new(true),
         })
@@ -138,10 +139,12 @@ impl Sink {
     /// # Errors
     /// As [`Sink::record`].
     pub async fn write_down(sink: &Arc<Self>, line: Line) -> Result<()> {
-        let writer = Arc::clone(sink);
-        let written = tokio::task::spawn_blocking(move || writer.record(line)).await;
-        written
-            .unwrap_or_else(|error| Err(Fault::new(Kind::Bug, "nobody wrote the audit line").because(error)))
+        let (outcome, is_turn) = sink.put(line);
+        if is_turn {
+            let writer = Arc::clone(sink);
+            tokio::task::spawn_blocking(move || writer.write_all());
+        }
+        sink.answer(outcome.await.ok())
     }
 
     /// Writes a line. It is on the disk when this returns. Blocks.
@@ -150,30 +153,45 @@ impl Sink {
     /// [`Kind::Output`] where it cannot be written: then what it is about must not be answered. The next line is tried
     /// anew, and says how many are missing.
     pub fn record(&self, line: Line) -> Result<()> {
-        let outcome = Arc::new(OnceLock::new());
+        let (outcome, is_turn) = self.put(line);
+        if is_turn {
+            self.write_all();
+        }
+        self.answer(outcome.blocking_recv().ok())
+    }
+
+    /// Puts a line with those that wait: who will tell what becomes of it, and whether it is the caller's turn to write.
+    fn put(&self, line: Line) -> (oneshot::Receiver<Outcome>, bool) {
+        let (told, outcome) = oneshot::channel();
         let mut queue = self.queue();
-        queue.waiting.push(Waiting { line, outcome: Arc::clone(&outcome) });
-        while outcome.get().is_none() {
-            if queue.is_written {
-                queue = self.turn.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            queue.is_written = true;
+        queue.waiting.push(Waiting { line, told });
+        (outcome, !std::mem::replace(&mut queue.is_written, true))
+    }
+
+    /// Writes all that wait, until none does.
+    fn write_all(&self) {
+        let _turn = Turn(self);
+        loop {
+            let mut queue = self.queue();
             let batch = std::mem::take(&mut queue.waiting);
+            if batch.is_empty() {
+                queue.is_written = false;
+                return;
+            }
             drop(queue);
-            let turn = Turn(self);
             let lines: Vec<&Line> = batch.iter().map(|waiting| &waiting.line).collect();
             let trouble = self.write(&mut self.book(), &lines).err();
-            for one in &batch {
-                // Set once: it was taken out of those that wait.
-                let _ = one.outcome.set(trouble.clone());
+            for one in batch {
+                // Whoever has gone does not want to know.
+                let _ = one.told.send(trouble.clone());
             }
-            drop(turn);
-            break;
         }
-        match outcome.get() {
+    }
+
+    fn answer(&self, outcome: Option<Outcome>) -> Result<()> {
+        match outcome {
             Some(None) => Ok(()),
-            Some(Some(trouble)) => Err(self.fault(trouble)),
+            Some(Some(trouble)) => Err(self.fault(&trouble)),
             None => Err(Fault::new(Kind::Bug, "nobody wrote the audit line")),
         }
     }
