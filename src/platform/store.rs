@@ -76,6 +76,7 @@ impl Store {
         let base = opening.base;
         let folder = base.join(opening.key);
         let failed = |error| unwritable(&folder, error);
+        let mut patience = 10;
         let lock = loop {
             private_folder(&folder).map_err(failed)?;
             let lock = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK));
@@ -84,6 +85,11 @@ impl Store {
                 // Another run may have completed, and removed the folder, between the two.
                 Ok(()) if folder.join(LOCK).exists() => break lock,
                 Ok(()) => {}
+                // A child process that has not become its program yet holds what its parent held: for a moment.
+                Err(TryLockError::WouldBlock) if patience > 0 => {
+                    patience -= 1;
+                    std::thread::sleep(Duration::from_millis(20));
+                }
                 Err(TryLockError::WouldBlock) => {
                     note(format!(
                         "the same is being fetched by another run ({}); this one keeps nothing for a next attempt",
