@@ -13,7 +13,9 @@ pub(super) struct Source<'a> {
     pub(super) name: &'a str,
     /// Whether the configuration asks for it.
     is_wanted: bool,
-    pub(super) columns: Vec<usize>,
+    /// The first column that may hold it, if there is one; the others stand apart, because hardly any has them.
+    pub(super) column: Option<usize>,
+    others: Vec<usize>,
     default: &'a str,
     /// Digits behind the point of a number; longer ones are rounded.
     scale: Option<u32>,
@@ -42,7 +44,7 @@ impl<'a> Layout<'a> {
     pub(super) fn of(columns: &[String], reading: &'a Reading, fields: &'a Fields) -> Self {
         let source = |name: &'a str| -> Source<'a> {
             let find = |header: &str| columns.iter().position(|column| column == header);
-            let (is_wanted, columns) = match reading.columns.get(name) {
+            let (is_wanted, columns): (_, Vec<usize>) = match reading.columns.get(name) {
                 Some(Headers::One(header)) if Template::of(header).is_some() => {
                     let of = Template::of(header);
                     let is_hour = |column: &str| of.is_some_and(|of| of.label(column).is_some());
@@ -58,7 +60,11 @@ impl<'a> Layout<'a> {
                 None => (false, Vec::new()),
             };
             let default = reading.defaults.get(name).map_or("", String::as_str);
-            Source { name, is_wanted, columns, default, scale: reading.scale.get(name).copied() }
+            let (column, others) = match columns.split_first() {
+                Some((first, others)) => (Some(*first), others.to_vec()),
+                None => (None, Vec::new()),
+            };
+            Source { name, is_wanted, column, others, default, scale: reading.scale.get(name).copied() }
         };
         let amount = reading.taxes.as_ref().map_or(Role::Amount, |taxes| taxes.compare);
         Self {
@@ -116,13 +122,13 @@ impl<'a> Layout<'a> {
     /// The column to name where a number is not there.
     pub(super) fn column(&self, number: usize, slice: Option<&Slice>) -> Option<usize> {
         let own = slice.and_then(|slice| slice.numbers.get(number).copied().flatten());
-        own.or_else(|| self.numbers.get(number)?.columns.first().copied())
+        own.or_else(|| self.numbers.get(number)?.column)
     }
 }
 
 impl Source<'_> {
     pub(super) fn is_missing(&self) -> bool {
-        self.is_wanted && self.columns.is_empty() && self.default.is_empty()
+        self.is_wanted && self.column.is_none() && self.default.is_empty()
     }
 
     /// The value at the scale that is configured, if it has more digits.
@@ -142,16 +148,16 @@ impl Source<'_> {
     /// The first column that is not blank, and its text, trimmed; else the default.
     #[inline]
     pub(super) fn pick<'r>(&'r self, row: &'r Row) -> (Option<usize>, &'r str) {
-        // Nearly all have one column.
-        match *self.columns.as_slice() {
-            [column] => row.trimmed(column).map_or((None, self.default), |text| (Some(column), text)),
-            _ => self.pick_any(row),
+        match self.column.and_then(|column| row.trimmed(column)) {
+            Some(text) => (self.column, text),
+            None if self.others.is_empty() => (None, self.default),
+            None => self.pick_other(row),
         }
     }
 
-    fn pick_any<'r>(&'r self, row: &'r Row) -> (Option<usize>, &'r str) {
-        let mut columns = self.columns.iter();
-        let found = columns.find_map(|&column| Some((Some(column), row.trimmed(column)?)));
+    fn pick_other<'r>(&'r self, row: &'r Row) -> (Option<usize>, &'r str) {
+        let mut others = self.others.iter();
+        let found = others.find_map(|&column| Some((Some(column), row.trimmed(column)?)));
         found.unwrap_or((None, self.default))
     }
 }

@@ -527,7 +527,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         let waits = self.totals.as_mut().map(|totals| totals.wait(rule, origin, row, &entry));
         if let Some(Err(blank)) = waits {
             let name = self.fields.name(blank).to_owned();
-            let column = layout.texts.get(blank.index()).and_then(|source| source.columns.first().copied());
+            let column = layout.texts.get(blank.index()).and_then(|source| source.column);
             let reason =
                 format!("a total, but it states no {name}, so that nobody knows which lines it is of");
             self.reject(origin, columns, layout, (row, None), refuse(column, "", reason));
