@@ -16,7 +16,7 @@ mod wide;
 
 pub use rust_decimal::Decimal;
 
-pub use self::parse::{DecimalMark, Parsed, is_currency, parse, parse_xml};
+pub use self::parse::{DecimalMark, Parsed, is_currency, parse, parse_plain, parse_xml};
 pub use self::product::Product;
 pub use self::ratio::{Ratio, quotient};
 pub use self::rounding::{Rounding, round};

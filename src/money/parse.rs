@@ -36,13 +36,13 @@ pub struct Parsed {
 /// A phrase that says what is wrong, to follow "cannot be read as a number: ".
 #[inline]
 pub fn parse(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> {
-    match unadorned(text, mark) {
+    match parse_plain(text, mark) {
         Some(value) => Ok(Parsed { value, currency: None }),
         None => adorned(text, mark),
     }
 }
 
-/// All that [`unadorned`] does not understand.
+/// All that [`parse_plain`] does not understand.
 fn adorned(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> {
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -96,7 +96,7 @@ pub fn parse_xml(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> 
     const TOO_LONG: &str = "with its exponent it has more than 28 digits";
     let trimmed = text.trim();
     let Some((mantissa, exponent)) = trimmed.split_once(['E', 'e']) else { return parse(text, mark) };
-    let (Some(mantissa), Ok(exponent)) = (unadorned(mantissa, DecimalMark::Point), exponent.parse::<i32>())
+    let (Some(mantissa), Ok(exponent)) = (parse_plain(mantissa, DecimalMark::Point), exponent.parse::<i32>())
     else {
         return Err("it is not a number of an XML document");
     };
@@ -113,8 +113,11 @@ pub fn parse_xml(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> 
     wide.decimal().map(|value| Parsed { value, currency: None }).ok_or(TOO_LONG)
 }
 
-/// The common case without detours: an optional minus, up to 18 digits, at most one mark.
-fn unadorned(text: &str, mark: DecimalMark) -> Option<Decimal> {
+/// The common case without detours: an optional minus, up to 18 digits, at most one mark; `None` for all that takes
+/// [`parse`] to tell.
+#[must_use]
+#[inline]
+pub fn parse_plain(text: &str, mark: DecimalMark) -> Option<Decimal> {
     let separator = if mark == DecimalMark::Point { b'.' } else { b',' };
     let (negative, digits) = match text.as_bytes() {
         [b'-', rest @ ..] => (true, rest),

@@ -129,7 +129,7 @@ impl<T: Taker> Normaliser<'_, T> {
             (Some(column), _) => (Some(column), row.trimmed(column).unwrap_or_default()),
             (None, Some(source)) => {
                 let (column, value) = source.pick(row);
-                (column.or_else(|| source.column), value)
+                (column.or(source.column), value)
             }
             (None, None) => (None, ""),
         };

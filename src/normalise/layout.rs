@@ -111,12 +111,14 @@ impl<'a> Layout<'a> {
         row: &'r Row,
         slice: Option<&Slice>,
     ) -> (Option<usize>, &'r str) {
-        match slice.and_then(|slice| slice.numbers.get(number).copied().flatten()) {
-            Some(column) => (Some(column), row.trimmed(column).unwrap_or_default()),
-            // A row that is wide is not understood as a whole.
-            None if self.wide.is_some() && slice.is_none() => (None, ""),
-            None => self.numbers.get(number).map_or((None, ""), |source| source.pick(row)),
+        // A row that is wide is not understood as a whole.
+        if slice.is_none() && self.wide.is_some() {
+            return (None, "");
         }
+        if let Some(column) = slice.and_then(|slice| slice.numbers.get(number).copied().flatten()) {
+            return (Some(column), row.trimmed(column).unwrap_or_default());
+        }
+        self.numbers.get(number).map_or((None, ""), |source| source.pick(row))
     }
 
     /// The column to name where a number is not there.

@@ -629,6 +629,12 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             if text.is_empty() {
                 continue;
             }
+            if !row.has_marks()
+                && let Some(plain) = money::parse_plain(text, self.reading.decimal)
+            {
+                *value = Some(source.quantised(plain));
+                continue;
+            }
             let named = |why: String| refuse(column, text, format!("{} {why}", source.name));
             match column.map(|column| row.mark(column)) {
                 Some(Mark::Error) => return Err(named("is an error cell of the workbook".into())),
