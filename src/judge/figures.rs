@@ -38,7 +38,7 @@ pub struct Both {
     /// Whether a sum or a conversion has more than 28 digits: it is stated, but blank here, and ties with nothing.
     pub overflow: bool,
     /// How the records came into the invoice's currency, where they are in another and there are rates.
-    pub conversion: Option<Conversion>,
+    pub conversion: Option<Box<Conversion>>,
 }
 
 /// The entry of one side whose unit stands for the side: of those that state a quantity or a price, and a
@@ -208,7 +208,8 @@ pub(super) fn both(book: &Book<'_>, rules: &Rules<'_>, invoices: &[u32], settlem
         settled: settled.figures,
         unit,
         unit_as_stated: as_stated,
-        conversion,
+        // Most are in one currency.
+        conversion: conversion.map(Box::new),
     }
 }
 

@@ -17,7 +17,7 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// Names all discrepancies: `D-` and twelve characters of a SHA-256 over what
 /// the entries say. Where several say exactly the same, `-2`, `-3` … follow.
-pub(super) fn name(book: &Book<'_>, discrepancies: &mut [Box<Discrepancy>]) {
+pub(super) fn name(book: &Book<'_>, discrepancies: &mut [Discrepancy]) {
     let mut order: Vec<(u128, usize)> = discrepancies
         .par_iter_mut()
         .enumerate()

@@ -207,7 +207,7 @@ fn differing(judge: &Judge<'_>, group: &Group<'_>, figures: &Both, compared: [Co
 
 /// Whether the entries of a group state more than one currency, and no rates bring them together.
 pub(super) fn stays_apart(book: &Book<'_>, group: &Group<'_>, figures: &Both) -> bool {
-    let converted = figures.conversion.as_ref().is_some_and(Conversion::is_complete);
+    let converted = figures.conversion.as_deref().is_some_and(Conversion::is_complete);
     !converted && texts_differ(book, group, Role::Currency)
 }
 

@@ -10,6 +10,7 @@ mod explanation;
 mod figures;
 mod identity;
 mod kind;
+mod members;
 mod patterns;
 mod said;
 mod tolerance;
@@ -19,7 +20,7 @@ mod versions;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 use rayon::slice::ParallelSliceMut as _;
 
 pub use self::arithmetic::{Held, weigh};
@@ -27,7 +28,9 @@ pub use self::control::{Balance, Class, Control};
 pub use self::conversion::{BilledAt, Conversion, Converted};
 pub use self::explanation::explain;
 pub use self::figures::{Both, Figures, Variance, miscalculated, split};
+use self::kind::Found;
 pub use self::kind::Kind;
+pub use self::members::Members;
 pub use self::patterns::{Pattern, Share};
 pub use self::tolerance::{Combine, Limb, Of, Terms, Tolerance, Weighed};
 use crate::fault::Result;
@@ -68,9 +71,9 @@ pub struct Discrepancy {
     /// How the group came about.
     pub how: How,
     /// Invoice entries.
-    pub invoices: Vec<u32>,
+    pub invoices: Members,
     /// Settlement entries.
-    pub settlements: Vec<u32>,
+    pub settlements: Members,
     /// Their figures.
     pub figures: Both,
     /// The variance, where both sides are in one currency and state amounts; a side without entries states nought.
@@ -103,8 +106,8 @@ impl Discrepancy {
 /// What a run found.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// The largest variance first. There may be many, and they are large: they move as pointers.
-    pub discrepancies: Vec<Box<Discrepancy>>,
+    /// The largest variance first. There may be many, and they are gone through many times: they lie in this order.
+    pub discrepancies: Vec<Discrepancy>,
     /// Groups that tie exactly.
     pub matched: u64,
     /// Groups that tie within each tolerance, by its number.
@@ -159,7 +162,7 @@ impl Outcome {
 
     /// The discrepancies, the largest variance first.
     pub fn discrepancies(&self) -> impl Iterator<Item = &Discrepancy> + Clone {
-        self.discrepancies.iter().map(|discrepancy| &**discrepancy)
+        self.discrepancies.iter()
     }
 
     /// Groups within any tolerance.
@@ -227,22 +230,23 @@ impl<'a> Judge<'a> {
     pub fn judge(&self, group: &Group<'_>, outcome: &mut Outcome) {
         let figures = (!self.ties_at_first_sight(group))
             .then(|| figures::both(self.book, &self.rules, group.invoices, group.settlements));
-        let conversion = figures.as_ref().and_then(|figures| figures.conversion.as_ref());
+        let conversion = figures.as_ref().and_then(|figures| figures.conversion.as_deref());
         if let Some(conversion) = conversion.filter(|conversion| conversion.is_complete()) {
             outcome.converted += 1;
             outcome.by_previous += u64::from(conversion.is_by_previous());
         }
-        let class = match figures.map_or(Verdict::Matched, |figures| self.verdict(group, figures)) {
-            Verdict::Matched => {
+        let found = figures.map(|figures| (kind::find(self, group, &figures), figures));
+        let class = match found {
+            None | Some((Found::Ties(None), _)) => {
                 outcome.matched += 1;
                 Class::Matched
             }
-            Verdict::Within(tolerance, weighed) => {
+            Some((Found::Ties(Some((tolerance, weighed))), _)) => {
                 outcome.count_within(tolerance, &weighed);
                 Class::WithinTolerance
             }
-            Verdict::Discrepancy(discrepancy) => {
-                outcome.discrepancies.push(discrepancy);
+            Some((Found::Differs(kind, tolerance), figures)) => {
+                outcome.discrepancies.push(self.discrepancy(group, figures, kind, tolerance));
                 Class::Discrepant
             }
         };
@@ -265,10 +269,7 @@ impl<'a> Judge<'a> {
         outcome.passes = passes;
         outcome.discrepancies.extend(totals::wrong(book));
         identity::name(book, &mut outcome.discrepancies);
-        // What tells most apart stands beside each, so that sorting looks at few of them.
-        let mut ranked: Vec<_> = outcome.discrepancies.into_par_iter().map(|of| (rank(&of), of)).collect();
-        ranked.par_sort_unstable_by(|(a, of_a), (b, of_b)| a.cmp(b).then_with(|| of_a.id.cmp(&of_b.id)));
-        outcome.discrepancies = ranked.into_par_iter().map(|(_, of)| of).collect();
+        sort(&mut outcome.discrepancies);
         cause::name(book, &rules, &mut outcome.discrepancies);
         outcome.patterns = patterns::mine(book, rules.keys, &outcome.discrepancies);
         for (number, pattern) in outcome.patterns.iter().enumerate() {
@@ -281,13 +282,13 @@ impl<'a> Judge<'a> {
         Ok(outcome)
     }
 
-    fn verdict(&self, group: &Group<'_>, figures: Both) -> Verdict {
-        let found = kind::find(self, group, &figures);
-        let (kind, tolerance) = match found {
-            kind::Found::Ties(None) => return Verdict::Matched,
-            kind::Found::Ties(Some((tolerance, weighed))) => return Verdict::Within(tolerance, weighed),
-            kind::Found::Differs(kind, tolerance) => (kind, tolerance),
-        };
+    fn discrepancy(
+        &self,
+        group: &Group<'_>,
+        figures: Both,
+        kind: Kind,
+        tolerance: Option<usize>,
+    ) -> Discrepancy {
         let lines = group.invoices.len() + group.settlements.len();
         let variance = match kind {
             _ if kind::stays_apart(self.book, group, &figures)
@@ -303,21 +304,21 @@ impl<'a> Judge<'a> {
                 .or_else(|| split(&figures.invoiced, &figures.settled, lines)),
         };
         let earlier = if kind == Kind::Version { versions::earlier(self, group) } else { None };
-        Verdict::Discrepancy(Box::new(Discrepancy {
+        Discrepancy {
             id: String::new(),
             kind,
             cause: earlier.map(|_| "earlier version".to_owned()),
             arithmetic: None,
             pass: group.pass,
             how: group.how,
-            invoices: group.invoices.to_vec(),
-            settlements: group.settlements.to_vec(),
+            invoices: group.invoices.into(),
+            settlements: group.settlements.into(),
             figures,
             variance,
             tolerance,
             earlier,
             pattern: None,
-        }))
+        }
     }
 
     /// The common case without detours: one entry of each side, saying the same in the same unit.
@@ -407,6 +408,17 @@ impl<'a> Judge<'a> {
     }
 }
 
+/// Puts discrepancies in order: the largest variance first, then by identity.
+fn sort(discrepancies: &mut Vec<Discrepancy>) {
+    // They are large: what tells most apart is sorted, and each is moved once.
+    let mut order: Vec<_> =
+        discrepancies.par_iter().enumerate().map(|(number, of)| (rank(of), number)).collect();
+    let id = |number: usize| discrepancies.get(number).map(|of| &of.id);
+    order.par_sort_unstable_by(|&(a, of_a), &(b, of_b)| a.cmp(&b).then_with(|| id(of_a).cmp(&id(of_b))));
+    let mut all: Vec<Option<Discrepancy>> = std::mem::take(discrepancies).into_iter().map(Some).collect();
+    discrepancies.extend(order.iter().filter_map(|&(_, number)| all.get_mut(number)?.take()));
+}
+
 /// The largest variance first, then by the start of the identity.
 fn rank(discrepancy: &Discrepancy) -> (Reverse<Option<Decimal>>, u128) {
     let size = discrepancy.variance.map(|variance| variance.total.abs());
@@ -423,12 +435,6 @@ impl Rules<'_> {
             Side::Settlement => settlements,
         }
     }
-}
-
-enum Verdict {
-    Matched,
-    Within(usize, Weighed),
-    Discrepancy(Box<Discrepancy>),
 }
 
 /// Whether both sides have entries, but only one of them states money: what is not stated is not nought.

@@ -1,23 +1,24 @@
 //! Totals that are not the sum of their lines: each is a discrepancy of its own.
 
-use super::{Both, Discrepancy, Figures, Kind};
+use super::{Both, Discrepancy, Figures, Kind, Members};
 use crate::matching::{Book, How};
 use crate::money;
 use crate::normalise::{Side, WrongTotal};
 
 /// A discrepancy for each total of either side that does not tie to its lines. It has no variance: what it states is not set
 /// against a settlement, its lines are.
-pub(super) fn wrong<'b>(book: &'b Book<'_>) -> impl Iterator<Item = Box<Discrepancy>> + use<'b> {
+pub(super) fn wrong<'b>(book: &'b Book<'_>) -> impl Iterator<Item = Discrepancy> + use<'b> {
     [Side::Invoice, Side::Settlement].into_iter().flat_map(move |side| {
-        book.ledger(side).wrong_totals().map(move |(row, total)| Box::new(discrepancy(side, row, total)))
+        book.ledger(side).wrong_totals().map(move |(row, total)| discrepancy(side, row, total))
     })
 }
 
 fn discrepancy(side: Side, row: u32, total: &WrongTotal) -> Discrepancy {
     let stated = Figures { amount: Some(total.amount), ..Figures::default() };
+    let (own, none) = (Members::One(row), Members::from(&[][..]));
     let (invoices, settlements, figures) = match side {
-        Side::Invoice => (vec![row], Vec::new(), Both { invoiced: stated, ..Both::default() }),
-        Side::Settlement => (Vec::new(), vec![row], Both { settled: stated, ..Both::default() }),
+        Side::Invoice => (own, none, Both { invoiced: stated, ..Both::default() }),
+        Side::Settlement => (none, own, Both { settled: stated, ..Both::default() }),
     };
     let rounded = total.rounded.map(|(exact, way)| {
         format!(

@@ -71,7 +71,7 @@ const REGISTRY: [Look; 4] = [
 ];
 
 /// Names the causes of `discrepancies`, in time that grows as sorting them does.
-pub(super) fn name(book: &Book<'_>, rules: &Rules<'_>, discrepancies: &mut [Box<Discrepancy>]) {
+pub(super) fn name(book: &Book<'_>, rules: &Rules<'_>, discrepancies: &mut [Discrepancy]) {
     for look in &REGISTRY {
         match look {
             Look::Alone(finders) => discrepancies.par_iter_mut().for_each(|discrepancy| {

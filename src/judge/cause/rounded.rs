@@ -14,7 +14,7 @@ pub(super) fn find(case: &Case<'_>) -> Option<Cause> {
     if discrepancy.kind != Kind::Amount || !matches!(discrepancy.how, How::Lines | How::Totals) {
         return None;
     }
-    match (discrepancy.invoices.as_slice(), discrepancy.settlements.as_slice()) {
+    match (&*discrepancy.invoices, &*discrepancy.settlements) {
         ([_], [_]) => in_two_ways(case),
         ([_, _, ..], [_]) => at_two_points(case, Side::Invoice),
         ([_], [_, _, ..]) => at_two_points(case, Side::Settlement),

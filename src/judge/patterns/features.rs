@@ -42,7 +42,7 @@ enum Evidence {
 pub(super) fn features(
     book: &Book<'_>,
     keys: &KeyRules,
-    discrepancies: &[Box<Discrepancy>],
+    discrepancies: &[Discrepancy],
     least: usize,
 ) -> Vec<Feature> {
     let fields = book.fields();
@@ -97,7 +97,7 @@ impl Feature {
         name: &str,
         field: Field,
         keys: &KeyRules,
-        discrepancies: &[Box<Discrepancy>],
+        discrepancies: &[Discrepancy],
     ) -> Self {
         let common = |discrepancy: &Discrepancy, side: Side| {
             let mut all = discrepancy.entries(side).iter().map(|&entry| book.key(side, field, entry));
@@ -112,12 +112,8 @@ impl Feature {
             let side = if common(of, Side::Invoice).is_some() { Side::Invoice } else { Side::Settlement };
             of.entries(side).first().map_or("", |&entry| book.ledger(side).text(field, entry)).to_owned()
         };
-        let mut feature = Self::of_words(
-            name.to_owned(),
-            Evidence::Sharing,
-            discrepancies.iter().map(|discrepancy| key(discrepancy)),
-            text,
-        );
+        let mut feature =
+            Self::of_words(name.to_owned(), Evidence::Sharing, discrepancies.iter().map(key), text);
         // As the sample has it: by its key, whichever text stands for it.
         let numbers: HashMap<String, usize> =
             (0..).zip(&feature.words).map(|(number, word)| (keys.key(field, word), number)).collect();
@@ -144,7 +140,7 @@ impl Feature {
     }
 
     /// The local day on which a discrepancy starts.
-    fn of_day(book: &Book<'_>, discrepancies: &[Box<Discrepancy>]) -> Self {
+    fn of_day(book: &Book<'_>, discrepancies: &[Discrepancy]) -> Self {
         let zone = book.zone();
         let start = |of: &Discrepancy| {
             let starts =
@@ -178,13 +174,13 @@ impl Feature {
         feature
     }
 
-    fn of_causes(discrepancies: &[Box<Discrepancy>]) -> Self {
+    fn of_causes(discrepancies: &[Discrepancy]) -> Self {
         let causes = discrepancies.iter().map(|of| of.cause.as_deref());
         Self::of_words("cause".to_owned(), Evidence::Sharing, causes, |_, cause| (*cause).to_owned())
     }
 
     /// Billed − settled, of the figure that the kind speaks of, where settled figures differ.
-    fn of_differences(kind: Kind, discrepancies: &[Box<Discrepancy>]) -> Self {
+    fn of_differences(kind: Kind, discrepancies: &[Discrepancy]) -> Self {
         let pairs: Vec<Option<[Decimal; 2]>> = discrepancies.iter().map(|of| pair(kind, of)).collect();
         let difference = |pair: &Option<[Decimal; 2]>| {
             let [billed, settled] = (*pair)?;
@@ -210,7 +206,7 @@ impl Feature {
 
     /// Billed ÷ settled, of the figure that the kind speaks of, exact or rounded to the digits of the billed one, where
     /// settled figures differ.
-    fn of_ratios(kind: Kind, discrepancies: &[Box<Discrepancy>], least: usize) -> Self {
+    fn of_ratios(kind: Kind, discrepancies: &[Discrepancy], least: usize) -> Self {
         let pairs: Vec<Option<[Decimal; 2]>> = discrepancies.iter().map(|of| pair(kind, of)).collect();
         let mut steps: BTreeMap<Decimal, Vec<usize>> = BTreeMap::new();
         for (number, pair) in pairs.iter().enumerate() {
