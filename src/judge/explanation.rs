@@ -1,18 +1,19 @@
 //! A discrepancy in one sentence or two, with the arithmetic that a reader can check.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use super::{Both, Combine, Discrepancy, Figures, Kind, Limb, Terms, Tolerance, figures};
 use crate::matching::{Book, How, MOST};
-use crate::money::{self, Decimal, Sum};
+use crate::money::{self, Decimal, Digits, Sum};
 use crate::normalise::{Role, Side, Taxes, Versions, WrongTotal};
 
 /// Explains `discrepancy`, which was judged by `tolerances`.
 #[must_use]
 pub fn explain(book: &Book<'_>, tolerances: &[Tolerance], discrepancy: &Discrepancy) -> String {
     let teller = Teller { book, discrepancy };
-    let mut text = teller.what();
+    let mut text = String::new();
+    let _ = teller.what(&mut text);
     if discrepancy.how == How::Totals && discrepancy.invoices.len() + discrepancy.settlements.len() > 2 {
         let (invoices, settlements) = (teller.lines(Side::Invoice), teller.lines(Side::Settlement));
         let _ = write!(text, " These are sums: {invoices} against {settlements}.");
@@ -20,16 +21,29 @@ pub fn explain(book: &Book<'_>, tolerances: &[Tolerance], discrepancy: &Discrepa
     if let Some(conversion) = teller.conversion() {
         let _ = write!(text, " {conversion}");
     }
-    if let Some(split) = teller.split() {
-        let _ = write!(text, " {split}");
-    }
+    let _ = teller.split(&mut text);
     if let (Some(cause), Some(arithmetic)) = (&discrepancy.cause, &discrepancy.arithmetic) {
-        let _ = write!(text, " {}: {arithmetic}.", capital(cause));
+        let _ = write!(text, " {}: {arithmetic}.", Capital(cause));
     }
-    if let Some(exceeded) = teller.exceeded(tolerances) {
-        let _ = write!(text, " {exceeded}");
-    }
+    teller.exceeded(tolerances, &mut text);
     text
+}
+
+/// A figure in words: with what it is measured in behind it, or that there is none.
+pub(super) struct Told<'a> {
+    pub(super) value: Option<Digits>,
+    pub(super) none: &'static str,
+    pub(super) unit: &'a str,
+}
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            None => f.write_str(self.none),
+            Some(value) if self.unit.is_empty() => value.fmt(f),
+            Some(value) => write!(f, "{value} {}", self.unit),
+        }
+    }
 }
 
 struct Teller<'a> {
@@ -65,16 +79,16 @@ impl Teller<'_> {
         if texts.is_empty() { "blank".to_owned() } else { texts.join(" and ") }
     }
 
-    fn money(&self, amount: Option<Decimal>) -> String {
-        amount.map_or_else(|| "no amount".to_owned(), |amount| with(&money::shown(amount), self.currency()))
+    fn money(&self, amount: Option<Decimal>) -> Told<'_> {
+        Told { value: amount.map(Digits::shown), none: "no amount", unit: self.currency() }
     }
 
-    fn quantity(&self, side: Side, quantity: Option<Decimal>) -> String {
-        quantity.map_or_else(|| "no quantity".to_owned(), |q| with(&money::plain(q), self.unit(side)))
+    fn quantity(&self, side: Side, quantity: Option<Decimal>) -> Told<'_> {
+        Told { value: quantity.map(Digits::plain), none: "no quantity", unit: self.unit(side) }
     }
 
     /// `Exceeds amount 1.00 or 0.5 %, the lesser, by 0.57: 0.5 % of 114.00 = 0.57 is the narrower limb.`
-    fn exceeded(&self, tolerances: &[Tolerance]) -> Option<String> {
+    fn exceeded(&self, tolerances: &[Tolerance], out: &mut String) -> Option<()> {
         let tolerance = tolerances.get(self.discrepancy.tolerance?)?;
         let Both { invoiced, settled, .. } = &self.discrepancy.figures;
         let pick = |figures: &Figures| match tolerance.role {
@@ -90,26 +104,26 @@ impl Teller<'_> {
         };
         let apart = money::subtract(terms.invoiced, terms.settled)?;
         let weighed = tolerance.weigh(apart, &terms).filter(|weighed| !weighed.allows)?;
-        let by = weighed.room.map_or_else(
-            || "more than 28 digits hold".to_owned(),
-            |room| match tolerance.role {
-                Role::Amount => self.money(Some(-room)),
-                Role::Quantity => self.quantity(Side::Invoice, Some(-room)),
-                _ => money::plain(-room),
-            },
-        );
-        let arithmetic = match (weighed.limb, tolerance.combine) {
-            (Limb::Absolute, None) => String::new(),
+        let by = match (weighed.room.map(|room| -room), tolerance.role) {
+            (None, _) => Told { value: None, none: "more than 28 digits hold", unit: "" },
+            (room, Role::Amount) => self.money(room),
+            (room, Role::Quantity) => self.quantity(Side::Invoice, room),
+            (room, _) => price(room),
+        };
+        let comma = if tolerance.combine.is_some() { "," } else { "" };
+        let _ = write!(out, " Exceeds {tolerance}{comma} by {by}");
+        match (weighed.limb, tolerance.combine) {
+            (Limb::Absolute, None) => {}
             (Limb::Floor | Limb::Cap, _) | (_, None) => {
-                format!(": {}", tolerance.arithmetic(&weighed, &terms))
+                let _ = write!(out, ": {}", tolerance.arithmetic(&weighed, &terms));
             }
             (_, Some(combine)) => {
                 let which = if combine == Combine::Greater { "wider" } else { "narrower" };
-                format!(": {} is the {which} limb", tolerance.arithmetic(&weighed, &terms))
+                let _ = write!(out, ": {} is the {which} limb", tolerance.arithmetic(&weighed, &terms));
             }
-        };
-        let comma = if tolerance.combine.is_some() { "," } else { "" };
-        Some(format!("Exceeds {tolerance}{comma} by {by}{arithmetic}."))
+        }
+        out.push('.');
+        Some(())
     }
 
     fn lines(&self, side: Side) -> String {
@@ -120,7 +134,7 @@ impl Teller<'_> {
         }
     }
 
-    fn what(&self) -> String {
+    fn what(&self, out: &mut String) -> fmt::Result {
         let figures = &self.discrepancy.figures;
         let (billed, settled) = (&figures.invoiced, &figures.settled);
         let (amount_billed, amount_settled) = (self.money(billed.amount), self.money(settled.amount));
@@ -136,9 +150,10 @@ impl Teller<'_> {
                     }
                     _ => "more than one way to pair them is equally close; nothing is guessed".to_owned(),
                 };
-                format!(
+                write!(
+                    out,
                     "{} ({amount_billed}) and {} ({amount_settled}) share one key, and {why}.",
-                    capital(&self.lines(Side::Invoice)),
+                    Capital(&self.lines(Side::Invoice)),
                     self.lines(Side::Settlement)
                 )
             }
@@ -152,88 +167,97 @@ impl Teller<'_> {
                     _ => "",
                 };
                 let on = if document.is_empty() { String::new() } else { format!(" on document {document}") };
-                format!(
+                write!(
+                    out,
                     "{verb} again: {amount}; the same line stands{on} at the second source, and {others} no second one."
                 )
             }
             Kind::Unsettled if self.discrepancy.how == How::Unfit => {
-                format!("Billed {amount_billed}, but no settlement record with its key fits it.")
+                write!(out, "Billed {amount_billed}, but no settlement record with its key fits it.")
             }
             Kind::Unbilled if self.discrepancy.how == How::Unfit => {
-                format!("Settled {amount_settled}, but no invoice line with its key fits it.")
+                write!(out, "Settled {amount_settled}, but no invoice line with its key fits it.")
             }
             Kind::Unsettled if self.discrepancy.how == How::Outnumbered => {
-                format!(
+                write!(
+                    out,
                     "Billed {amount_billed}, but other invoice lines took every settlement record with its key."
                 )
             }
             Kind::Unbilled if self.discrepancy.how == How::Outnumbered => {
-                format!(
+                write!(
+                    out,
                     "Settled {amount_settled}, but other settlement records took every invoice line with its key."
                 )
             }
-            Kind::Unsettled => format!("Billed {amount_billed}, but no settlement record has this key."),
-            Kind::Unbilled => format!("Settled {amount_settled}, but no invoice line has this key."),
-            Kind::Currency => format!(
+            Kind::Unsettled => write!(out, "Billed {amount_billed}, but no settlement record has this key."),
+            Kind::Unbilled => write!(out, "Settled {amount_settled}, but no invoice line has this key."),
+            Kind::Currency => write!(
+                out,
                 "Billed in {}, settled in {}: {} against {}; {}.",
                 self.role(Side::Invoice, Role::Currency),
                 self.role(Side::Settlement, Role::Currency),
-                billed.amount.map_or_else(|| "no amount".into(), money::shown),
-                settled.amount.map_or_else(|| "no amount".into(), money::shown),
+                Told { unit: "", ..amount_billed },
+                Told { unit: "", ..amount_settled },
                 match figures.conversion.as_ref().and_then(|conversion| conversion.missing.as_ref()) {
                     Some((_, why)) => why,
                     None => "amounts in different currencies are not subtracted",
                 }
             ),
-            Kind::Unit if !figures.units_clash => format!(
+            Kind::Unit if !figures.units_clash => write!(
+                out,
                 "The figure is the same, the unit is not: billed {}, settled {}, which is {}.",
                 self.quantity(Side::Invoice, billed.quantity),
                 self.quantity(Side::Settlement, figures.settled_as_stated.quantity),
                 self.quantity(Side::Invoice, settled.quantity),
             ),
-            Kind::Unit => format!(
+            Kind::Unit => write!(
+                out,
                 "Billed in {}, settled in {}: these units do not convert.",
                 self.all(Side::Invoice, Role::Unit),
                 self.all(Side::Settlement, Role::Unit)
             ),
             Kind::Version if self.discrepancy.earlier.is_some() => {
-                self.earlier(&amount_billed, &amount_settled)
+                out.write_str(&self.earlier(&amount_billed, &amount_settled))
             }
-            Kind::Version => format!(
+            Kind::Version => write!(
+                out,
                 "Billed {amount_billed} on version {}, settled {amount_settled} on version {}.",
                 self.all(Side::Invoice, Role::Version),
                 self.all(Side::Settlement, Role::Version)
             ),
             Kind::Sign => {
-                format!("Billed {amount_billed}, settled {amount_settled}: the signs are opposite.")
+                write!(out, "Billed {amount_billed}, settled {amount_settled}: the signs are opposite.")
             }
-            Kind::Quantity => format!(
+            Kind::Quantity => write!(
+                out,
                 "Billed {}, settled {}: {}.",
                 self.quantity(Side::Invoice, billed.quantity),
                 self.settled_quantity(),
-                self.more_or_less(billed.quantity, settled.quantity, self.unit(Side::Invoice)),
+                Apart { billed: billed.quantity, settled: settled.quantity, unit: self.unit(Side::Invoice) },
             ),
-            Kind::Price => format!(
+            Kind::Price => write!(
+                out,
                 "Billed at {}, settled at {}: {}.",
-                plain(billed.price),
-                plain(settled.price),
-                self.more_or_less(billed.price, settled.price, ""),
+                price(billed.price),
+                price(settled.price),
+                Apart { billed: billed.price, settled: settled.price, unit: "" },
             ),
-            Kind::Amount if figures.overflow => {
-                "The figures have more than 28 digits together: they cannot be compared exactly.".to_owned()
-            }
+            Kind::Amount if figures.overflow => out
+                .write_str("The figures have more than 28 digits together: they cannot be compared exactly."),
             // Quantity and price both differ, and make up for each other.
-            Kind::Amount if billed.amount.is_some() && billed.amount == settled.amount => format!(
+            Kind::Amount if billed.amount.is_some() && billed.amount == settled.amount => write!(
+                out,
                 "The amounts tie, but nothing else does: billed {} at {}, settled {} at {}.",
                 self.quantity(Side::Invoice, billed.quantity),
-                plain(billed.price),
+                price(billed.price),
                 self.settled_quantity(),
-                plain(settled.price)
+                price(settled.price)
             ),
-            Kind::Amount => format!("Billed {amount_billed}, settled {amount_settled}."),
+            Kind::Amount => write!(out, "Billed {amount_billed}, settled {amount_settled}."),
             Kind::Arithmetic => match self.discrepancy.total(self.book) {
-                Some(total) => self.total(total),
-                None => self.arithmetic(),
+                Some(total) => out.write_str(&self.total(total)),
+                None => out.write_str(&self.arithmetic()),
             },
         }
     }
@@ -276,7 +300,7 @@ impl Teller<'_> {
         (!told.is_empty()).then(|| format!("Converted: {}{more}.", told.join("; ")))
     }
 
-    fn earlier(&self, billed: &str, settled: &str) -> String {
+    fn earlier(&self, billed: &Told<'_>, settled: &Told<'_>) -> String {
         let ledger = self.book.ledger(Side::Settlement);
         let version = self.discrepancy.earlier.map_or("", |entry| ledger.role(Role::Version, entry));
         let last = self.discrepancy.settlements.iter().copied().max_by_key(|&entry| {
@@ -294,22 +318,10 @@ impl Teller<'_> {
         )
     }
 
-    fn settled_quantity(&self) -> String {
-        let figures = &self.discrepancy.figures;
-        let own = self.quantity(Side::Settlement, figures.settled_as_stated.quantity);
-        if figures.converted {
-            format!("{own} (= {})", self.quantity(Side::Invoice, figures.settled.quantity))
-        } else {
-            own
-        }
-    }
-
-    fn more_or_less(&self, billed: Option<Decimal>, settled: Option<Decimal>, unit: &str) -> String {
-        match billed.zip(settled).and_then(|(billed, settled)| money::subtract(billed, settled)) {
-            None => "they differ".to_owned(),
-            Some(apart) if apart.is_sign_negative() => format!("{} less", with(&money::plain(-apart), unit)),
-            Some(apart) => format!("{} more", with(&money::plain(apart), unit)),
-        }
+    fn settled_quantity(&self) -> Converted<'_> {
+        let Both { settled_as_stated, settled, converted, .. } = &self.discrepancy.figures;
+        let own = self.quantity(Side::Settlement, settled_as_stated.quantity);
+        Converted { own, to: converted.then(|| self.quantity(Side::Invoice, settled.quantity)) }
     }
 
     /// `The sides tie, but the invoice's own net 100.00 + tax 19.00 (19 %) = 119.00, not the gross 120.00 that it bills.`
@@ -410,47 +422,78 @@ impl Teller<'_> {
     }
 
     /// `Overbilled by 57.56 USD: volume (52328 - 52313) × 3.8375 = 57.5625; rounding -0.0025.`
-    fn split(&self) -> Option<String> {
-        let variance = self.discrepancy.variance.filter(|variance| !variance.total.is_zero())?;
-        let direction = if variance.total.is_sign_negative() { "Underbilled" } else { "Overbilled" };
-        let by = format!("{direction} by {}", self.money(Some(variance.total.abs())));
-        let Figures { quantity: billed, price: at, .. } = &self.discrepancy.figures.invoiced;
-        let Figures { quantity: settled, price: settled_at, .. } = &self.discrepancy.figures.settled;
-        let product = |a: Option<Decimal>, b: Option<Decimal>, times: Option<Decimal>| {
-            a.zip(b).zip(times).map(|((a, b), times)| {
-                format!("({} - {}) × {} = ", money::plain(a), money::plain(b), money::plain(times))
-            })
+    fn split(&self, out: &mut String) -> fmt::Result {
+        let Some(variance) = self.discrepancy.variance.filter(|variance| !variance.total.is_zero()) else {
+            return Ok(());
         };
-        let parts: Vec<String> = variance
-            .parts()
-            .into_iter()
-            .filter(|(_, part)| !part.is_zero())
-            .map(|(name, part)| {
-                let product = match name {
-                    "volume" => product(*billed, *settled, *settled_at),
-                    "price" => product(*at, *settled_at, *billed),
-                    _ => None,
-                };
-                format!("{name} {}{}", product.unwrap_or_default(), money::shown(part))
-            })
-            .collect();
-        Some(if variance.other == variance.total {
-            format!("{by}.")
-        } else {
-            format!("{by}: {}.", parts.join("; "))
-        })
+        let direction = if variance.total.is_sign_negative() { "Underbilled" } else { "Overbilled" };
+        write!(out, " {direction} by {}", self.money(Some(variance.total.abs())))?;
+        if variance.other == variance.total {
+            return out.write_str(".");
+        }
+        let Figures { quantity: billed, price: at, .. } = self.discrepancy.figures.invoiced;
+        let Figures { quantity: settled, price: settled_at, .. } = self.discrepancy.figures.settled;
+        let mut between = ": ";
+        for (name, part) in variance.parts().into_iter().filter(|(_, part)| !part.is_zero()) {
+            write!(out, "{between}{name} ")?;
+            between = "; ";
+            let factors = match name {
+                "volume" => billed.zip(settled).zip(settled_at),
+                "price" => at.zip(settled_at).zip(billed),
+                _ => None,
+            };
+            if let Some(((a, b), times)) = factors {
+                let [a, b, times] = [a, b, times].map(Digits::plain);
+                write!(out, "({a} - {b}) × {times} = ")?;
+            }
+            money::show(part, out);
+        }
+        out.write_str(".")
     }
 }
 
-fn plain(value: Option<Decimal>) -> String {
-    value.map_or_else(|| "no price".to_owned(), money::plain)
+/// A quantity as it is stated, and what that is in another unit.
+struct Converted<'a> {
+    own: Told<'a>,
+    to: Option<Told<'a>>,
 }
 
-fn with(value: &str, unit: &str) -> String {
-    if unit.is_empty() { value.to_owned() } else { format!("{value} {unit}") }
+impl fmt::Display for Converted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.to {
+            None => self.own.fmt(f),
+            Some(to) => write!(f, "{} (= {to})", self.own),
+        }
+    }
 }
 
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+/// How far two figures are apart, in words.
+struct Apart<'a> {
+    billed: Option<Decimal>,
+    settled: Option<Decimal>,
+    unit: &'a str,
+}
+
+impl fmt::Display for Apart<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let apart = self.billed.zip(self.settled).and_then(|(a, b)| money::subtract(a, b));
+        let Some(apart) = apart else { return f.write_str("they differ") };
+        let value = Some(Digits::plain(apart.abs()));
+        let direction = if apart.is_sign_negative() { "less" } else { "more" };
+        write!(f, "{} {direction}", Told { value, none: "", unit: self.unit })
+    }
+}
+
+fn price(value: Option<Decimal>) -> Told<'static> {
+    Told { value: value.map(Digits::plain), none: "no price", unit: "" }
+}
+
+/// A text whose first letter is a capital.
+struct Capital<'a>(&'a str);
+
+impl fmt::Display for Capital<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut chars = self.0.chars();
+        chars.next().map_or(Ok(()), |first| write!(f, "{}{}", first.to_uppercase(), chars.as_str()))
+    }
 }

@@ -8,8 +8,9 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use super::explanation::Told;
 use crate::fault::{Fault, Kind, Result};
-use crate::money::{self, Decimal, Product};
+use crate::money::{self, Decimal, Digits, Product};
 use crate::normalise::{Field, Role};
 
 /// Which of several limbs counts.
@@ -313,19 +314,19 @@ impl Tolerance {
     /// The arithmetic of the part that decided, as a reader can check it: `0.5 % of 114.00 = 0.57`.
     #[must_use]
     pub fn arithmetic(&self, weighed: &Weighed, terms: &Terms) -> String {
-        let show = if self.role == Role::Amount { money::shown } else { money::plain };
-        let allowed = weighed.allowance.map_or_else(|| "more than 28 digits".to_owned(), show);
-        let plain = |value: Option<Decimal>| value.map(money::plain).unwrap_or_default();
+        let show = if self.role == Role::Amount { Digits::shown } else { Digits::plain };
+        let allowed = Told { value: weighed.allowance.map(show), none: "more than 28 digits", unit: "" };
+        let plain = |value: Option<Decimal>| Told { value: value.map(Digits::plain), none: "", unit: "" };
         match weighed.limb {
-            Limb::Absolute => allowed,
+            Limb::Absolute => allowed.to_string(),
             Limb::Floor => format!("the floor of {allowed}"),
             Limb::Cap => format!("the cap of {allowed}"),
             Limb::Percent => {
                 format!("{} % of {} = {allowed}", plain(self.percent), show(self.base(terms)))
             }
             Limb::PerUnit => {
-                let quantity =
-                    terms.quantity.map_or_else(|| "no quantity".to_owned(), |q| money::plain(q.abs()));
+                let quantity = terms.quantity.map(|quantity| Digits::plain(quantity.abs()));
+                let quantity = Told { value: quantity, none: "no quantity", unit: "" };
                 format!("{} × {quantity} = {allowed}", plain(self.per_unit))
             }
             Limb::PerLine => format!("{} × {} lines = {allowed}", plain(self.per_line), terms.lines),
@@ -335,19 +336,24 @@ impl Tolerance {
 
 impl fmt::Display for Tolerance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let limb = |(limb, value): (Limb, Decimal)| {
-            let plain = money::plain(value);
+        write!(f, "{} ", self.role)?;
+        let mut between = "";
+        for (limb, value) in self.limbs() {
+            f.write_str(between)?;
+            between = " or ";
+            let plain = Digits::plain(value);
             match (limb, self.of) {
-                (Limb::Percent, Of::Settled) => format!("{plain} %"),
-                (Limb::Percent, Of::Invoiced) => format!("{plain} % of the invoiced"),
-                (Limb::Percent, Of::Larger) => format!("{plain} % of the larger"),
-                (Limb::PerUnit, _) => format!("{plain} per unit"),
-                (Limb::PerLine, _) => format!("{plain} per line"),
-                _ => value.to_string(),
+                (Limb::Percent, Of::Settled) => write!(f, "{plain} %")?,
+                (Limb::Percent, Of::Invoiced) => write!(f, "{plain} % of the invoiced")?,
+                (Limb::Percent, Of::Larger) => write!(f, "{plain} % of the larger")?,
+                (Limb::PerUnit, _) => write!(f, "{plain} per unit")?,
+                (Limb::PerLine, _) => write!(f, "{plain} per line")?,
+                _ => write!(f, "{value}")?,
             }
-        };
-        let limbs: Vec<String> = self.limbs().map(limb).collect();
-        write!(f, "{} {}", self.role, if limbs.is_empty() { "none".to_owned() } else { limbs.join(" or ") })?;
+        }
+        if between.is_empty() {
+            f.write_str("none")?;
+        }
         match self.combine {
             Some(Combine::Greater) => write!(f, ", the greater")?,
             Some(Combine::Lesser) => write!(f, ", the lesser")?,

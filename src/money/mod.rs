@@ -20,7 +20,7 @@ pub use self::parse::{DecimalMark, Parsed, is_currency, parse, parse_plain, pars
 pub use self::product::Product;
 pub use self::ratio::{Ratio, quotient};
 pub use self::rounding::{Rounding, round};
-pub use self::shown::{grouped, plain, show, show_plain, shown, whole};
+pub use self::shown::{Digits, grouped, plain, show, show_plain, shown, whole};
 pub use self::sum::Sum;
 pub use self::ways::Ways;
 use self::wide::Wide;

@@ -1,8 +1,37 @@
 //! Decimals as text.
 
+use std::fmt::{self, Write};
+
 use rust_decimal::Decimal;
 
 use super::canonical;
+
+/// A decimal that is written where it is wanted, without a text of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Digits {
+    value: Decimal,
+    least: u32,
+}
+
+impl Digits {
+    /// An amount as [`shown`] has it.
+    #[must_use]
+    pub const fn shown(amount: Decimal) -> Self {
+        Self { value: amount, least: 2 }
+    }
+
+    /// A quantity or a price as [`plain`] has it.
+    #[must_use]
+    pub const fn plain(value: Decimal) -> Self {
+        Self { value, least: 0 }
+    }
+}
+
+impl fmt::Display for Digits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_digits(self.value, self.least, f)
+    }
+}
 
 /// An amount as it is shown: at least two digits behind the point, no more zeros than that.
 #[must_use]
@@ -14,7 +43,7 @@ pub fn shown(amount: Decimal) -> String {
 
 /// Appends an amount as [`shown`] has it.
 pub fn show(amount: Decimal, text: &mut String) {
-    write_digits(amount, 2, text);
+    let _ = write_digits(amount, 2, text);
 }
 
 /// An amount for people: like [`shown`], its whole part grouped in threes.
@@ -53,45 +82,49 @@ pub fn plain(value: Decimal) -> String {
 
 /// Appends a quantity or a price as [`plain`] has it.
 pub fn show_plain(value: Decimal, text: &mut String) {
-    write_digits(value, 0, text);
+    let _ = write_digits(value, 0, text);
 }
 
 /// Appends `value` with at least `least` digits behind the point, and no more zeros at its end than that.
-fn write_digits(value: Decimal, least: u32, text: &mut String) {
+fn write_digits(value: Decimal, least: u32, text: &mut impl Write) -> fmt::Result {
     let (mantissa, scale) = canonical(value);
-    let mut digits = mantissa.unsigned_abs();
     let behind = scale.max(least);
-    // From the last to the first, of at most 39 digits, as many zeros as `least`, and a point.
+    // From the last to the first, of at most 39 digits, as many zeros as `least`, a point and a sign.
     let mut buffer = [b'0'; 48];
     let mut places = buffer.iter_mut().rev();
-    let mut length = 0;
+    let (mut count, mut length) = (0, 0);
     let mut put = |byte: u8| {
         if let Some(place) = places.next() {
             *place = byte;
             length += 1;
         }
     };
-    (scale..behind).for_each(|_| put(b'0'));
-    let mut count = behind - scale;
-    loop {
+    let mut put_digit = |digit: u8| {
         if count == behind && behind > 0 {
             put(b'.');
         }
-        // 64 bits divide many times faster than 128.
-        let digit = match u64::try_from(digits) {
-            Ok(low) => {
-                digits = u128::from(low / 10);
-                low % 10
-            }
-            Err(_) => {
-                let digit = digits % 10;
-                digits /= 10;
-                u64::try_from(digit).unwrap_or_default()
-            }
-        };
-        put(b'0' + u8::try_from(digit).unwrap_or_default());
+        put(b'0' + digit);
         count += 1;
-        if digits == 0 && count > behind {
+        count > behind
+    };
+    for _ in scale..behind {
+        put_digit(0);
+    }
+    // 64 bits divide many times faster than 128.
+    let mut wide = mantissa.unsigned_abs();
+    let mut digits = loop {
+        match u64::try_from(wide) {
+            Ok(digits) => break digits,
+            Err(_) => {
+                put_digit((wide % 10) as u8);
+                wide /= 10;
+            }
+        }
+    };
+    loop {
+        let is_whole = put_digit((digits % 10) as u8);
+        digits /= 10;
+        if digits == 0 && is_whole {
             break;
         }
     }
@@ -99,7 +132,7 @@ fn write_digits(value: Decimal, least: u32, text: &mut String) {
         put(b'-');
     }
     let written = buffer.get(buffer.len() - length..).and_then(|digits| std::str::from_utf8(digits).ok());
-    text.push_str(written.unwrap_or_default());
+    text.write_str(written.unwrap_or_default())
 }
 
 #[cfg(test)]
