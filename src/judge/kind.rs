@@ -214,9 +214,8 @@ pub(super) fn stays_apart(book: &Book<'_>, group: &Group<'_>, figures: &Both) ->
 /// Whether the entries of a group state more than one text in `role`; blanks agree with anything.
 fn texts_differ(book: &Book<'_>, group: &Group<'_>, role: Role) -> bool {
     let Some(field) = Field::of(role) else { return false };
-    let keys =
-        |side, entries: &[u32]| entries.iter().map(|&entry| book.key(side, field, entry)).collect::<Vec<_>>();
-    let mut keys = [keys(Side::Invoice, group.invoices), keys(Side::Settlement, group.settlements)].concat();
-    keys.retain(|&key| key != 0);
-    keys.windows(2).any(|pair| matches!(pair, [a, b] if a != b))
+    let sides = [(Side::Invoice, group.invoices), (Side::Settlement, group.settlements)].into_iter();
+    let entries = sides.flat_map(|(side, entries)| entries.iter().map(move |&entry| (side, entry)));
+    let mut keys = entries.map(|(side, entry)| book.key(side, field, entry)).filter(|&key| key != 0);
+    keys.next().is_some_and(|first| keys.any(|key| key != first))
 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
+use foldhash::fast::FixedState;
 use rayon::iter::{IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::judge::{Discrepancy, Figures, Pattern, Variance, explain};
@@ -85,7 +86,7 @@ pub(super) struct Lines<'a> {
     /// And patterns.
     patterns: Vec<String>,
     /// And times.
-    times: HashMap<Instant, Time>,
+    times: HashMap<Instant, Time, FixedState>,
 }
 
 /// A time in words.
@@ -101,11 +102,11 @@ impl<'a> Lines<'a> {
         let zone = report.book.zone();
         let times = discrepancies
             .par_iter()
-            .fold(HashSet::new, |mut times, discrepancy| {
+            .fold(HashSet::<_, FixedState>::default, |mut times, discrepancy| {
                 times.extend(View { book: report.book, discrepancy }.times());
                 times
             })
-            .reduce(HashSet::new, |mut all, times| {
+            .reduce(HashSet::default, |mut all, times| {
                 all.extend(times);
                 all
             });

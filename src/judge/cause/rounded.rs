@@ -30,6 +30,10 @@ fn in_two_ways(case: &Case<'_>) -> Option<Cause> {
     }
     let product = money::multiply(quantity, price)?;
     let (ours, theirs) = (billed.amount?, settled.amount?);
+    let is_rounded = |amount, scale| way(product, scale, amount, None).is_some();
+    if !SCALES.into_iter().any(|scale| is_rounded(ours, scale) && is_rounded(theirs, scale)) {
+        return None;
+    }
     // Where several ways come to the same cents, the one that makes all other lines is the one.
     let habits = [Side::Invoice, Side::Settlement].map(|side| habit(case, side));
     let usual = habits.each_ref().map(|habit| habit.as_ref().and_then(|(_, inferred)| inferred.only()));
