@@ -409,14 +409,23 @@ impl<'a> Judge<'a> {
 }
 
 /// Puts discrepancies in order: the largest variance first, then by identity.
-fn sort(discrepancies: &mut Vec<Discrepancy>) {
-    // They are large: what tells most apart is sorted, and each is moved once.
+fn sort(discrepancies: &mut [Discrepancy]) {
+    // They are large: what tells most apart is sorted, and each is moved to its place, in the memory that they have.
     let mut order: Vec<_> =
         discrepancies.par_iter().enumerate().map(|(number, of)| (rank(of), number)).collect();
     let id = |number: usize| discrepancies.get(number).map(|of| &of.id);
     order.par_sort_unstable_by(|&(a, of_a), &(b, of_b)| a.cmp(&b).then_with(|| id(of_a).cmp(&id(of_b))));
-    let mut all: Vec<Option<Discrepancy>> = std::mem::take(discrepancies).into_iter().map(Some).collect();
-    discrepancies.extend(order.iter().filter_map(|&(_, number)| all.get_mut(number)?.take()));
+    let mut from: Vec<usize> = order.into_iter().map(|(_, number)| number).collect();
+    for first in 0..from.len() {
+        // Round a circle of places, each of which gets what belongs there from the next.
+        let mut place = first;
+        while let Some(next) = from.get_mut(place).map(|from| std::mem::replace(from, place))
+            && next != first
+        {
+            discrepancies.swap(place, next);
+            place = next;
+        }
+    }
 }
 
 /// The largest variance first, then by the start of the identity.
