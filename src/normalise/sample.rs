@@ -28,7 +28,7 @@ struct Offered {
     start: Option<Instant>,
     /// Its texts, one behind the other, and where each ends: most of them never come to be numbered.
     texts: String,
-    ends: Vec<usize>,
+    ends: Vec<u32>,
 }
 
 /// An entry of a [`Sample`].
@@ -60,7 +60,8 @@ impl Sample {
         };
         for field in Field::all().take(fields) {
             offered.texts.push_str(entry.text(field));
-            offered.ends.push(offered.texts.len());
+            // Readers refuse a record long before it is near 4 GiB.
+            offered.ends.push(u32::try_from(offered.texts.len()).unwrap_or(u32::MAX));
         }
         self.offered.push(offered);
         if self.offered.len() >= 2 * FULL {
@@ -84,9 +85,10 @@ impl Sample {
         self.thin();
         // In an order that does not come from that of the rows.
         self.offered.sort_unstable_by_key(|offered| offered.hash);
-        for Offered { start, texts, ends, .. } in self.offered.drain(..) {
+        for Offered { start, texts, ends, .. } in std::mem::take(&mut self.offered) {
             let mut from = 0;
             let texts = ends.into_iter().map(|end| {
+                let end = end as usize;
                 let text = texts.get(from..end).unwrap_or_default();
                 from = end;
                 self.pool.intern(text)
