@@ -23,20 +23,6 @@ const POWERS: [i128; 39] = {
     powers
 };
 
-/// Powers of ten that fit 64 bits: `10^0 ..= 10^18`.
-const NARROW: [i64; 19] = {
-    let mut powers = [1; 19];
-    let mut i = 1;
-    while i < 19 {
-        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, in bounds by the loop")]
-        {
-            powers[i] = powers[i - 1] * 10;
-        }
-        i += 1;
-    }
-    powers
-};
-
 /// `a × b`. What fits 64 bits, as nearly all does, is multiplied many times faster than 128, and always fits these.
 #[inline]
 fn exact_product(a: i128, b: i128) -> Option<i128> {
@@ -76,8 +62,8 @@ impl Wide {
     /// The mantissa at a scale, where it fits 64 bits.
     #[inline]
     pub(super) fn narrow(self, scale: u32) -> Option<i64> {
-        let power = NARROW.get(scale.checked_sub(self.scale)? as usize)?;
-        i64::try_from(self.mantissa).ok()?.checked_mul(*power)
+        let power = i64::try_from(power(scale.checked_sub(self.scale)?)?).ok()?;
+        i64::try_from(self.mantissa).ok()?.checked_mul(power)
     }
 
     pub(super) fn add(self, other: Self) -> Option<Self> {
