@@ -8,11 +8,14 @@ use crate::matching::{Book, How, MOST};
 use crate::money::{self, Decimal, Digits, Sum};
 use crate::normalise::{Role, Side, Taxes, Versions, WrongTotal};
 
+/// Bytes that most explanations have room in.
+const USUAL: usize = 512;
+
 /// Explains `discrepancy`, which was judged by `tolerances`.
 #[must_use]
 pub fn explain(book: &Book<'_>, tolerances: &[Tolerance], discrepancy: &Discrepancy) -> String {
     let teller = Teller { book, discrepancy };
-    let mut text = String::new();
+    let mut text = String::with_capacity(USUAL);
     let _ = teller.what(&mut text);
     if discrepancy.how == How::Totals && discrepancy.invoices.len() + discrepancy.settlements.len() > 2 {
         let (invoices, settlements) = (teller.lines(Side::Invoice), teller.lines(Side::Settlement));
