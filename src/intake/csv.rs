@@ -525,6 +525,7 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::Span;
     use super::*;
     use crate::progress::{Progress as _, Silent, Unit};
 
@@ -532,6 +533,20 @@ mod tests {
 
     /// What `next` makes of `bytes`, and how it ends.
     fn read(bytes: &[u8], next: fn(&mut Csv, &mut Row) -> Result<bool>) -> (Read, Option<String>) {
+        let mut rows = Vec::new();
+        let end = each(bytes, next, &mut |csv, row| {
+            let cells = (0..row.len()).map(|column| row.text(column).to_owned()).collect();
+            rows.push((csv.watch.start, csv.watch.line, cells));
+        });
+        (rows, end)
+    }
+
+    /// Hands out every record that `next` makes of `bytes`; how it ends.
+    fn each(
+        bytes: &[u8],
+        next: fn(&mut Csv, &mut Row) -> Result<bool>,
+        take: &mut dyn FnMut(&Csv, &Row),
+    ) -> Option<String> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
         file.rewind().unwrap();
@@ -539,18 +554,15 @@ mod tests {
         let input = Input { file, label: "a.csv".into(), length: bytes.len() as u64, task };
         let mut csv = match Csv::new(input, &FileSettings::default()) {
             Ok(csv) => csv,
-            Err(fault) => return (Vec::new(), Some(fault.to_string())),
+            Err(fault) => return Some(fault.to_string()),
         };
-        let (mut row, mut rows) = (Row::default(), Vec::new());
+        let mut row = Row::default();
         loop {
             row.clear();
             match next(&mut csv, &mut row) {
-                Ok(true) => {
-                    let cells = (0..row.len()).map(|column| row.text(column).to_owned()).collect();
-                    rows.push((csv.watch.start, csv.watch.line, cells));
-                }
-                Ok(false) => return (rows, None),
-                Err(fault) => return (rows, Some(fault.to_string())),
+                Ok(true) => take(&csv, &row),
+                Ok(false) => return None,
+                Err(fault) => return Some(fault.to_string()),
             }
         }
     }
@@ -560,6 +572,33 @@ mod tests {
         fn what_is_read_by_its_marks_is_what_csv_core_reads(text in r#"[ab,"\r\n ä]{0,60}"#) {
             let either = |csv: &mut Csv, row: &mut Row| Ok(csv.read_plain(row)? || csv.read_any(row)?);
             prop_assert_eq!(read(text.as_bytes(), either), read(text.as_bytes(), Csv::read_any));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        /// Columns of two records that look the same, once taken apart by their marks and once by csv-core, hold the same.
+        #[test]
+        fn spans_that_are_in_order_and_look_the_same_hold_the_same_cells(
+            records in prop::collection::vec(prop::array::uniform4(r#"([ab]?|"[ab]"|"[ab]?""")"#), 2..12),
+            columns in (0_usize..4, 0_usize..5).prop_map(|(from, to)| from.min(to)..from.max(to)),
+        ) {
+            let either = |csv: &mut Csv, row: &mut Row| Ok(csv.read_plain(row)? || csv.read_any(row)?);
+            let text: String = records.iter().map(|cells| cells.join(",") + "\n").collect();
+            let mut rows = Vec::new();
+            each(text.as_bytes(), either, &mut |_, row| rows.push(row.clone()));
+            each(text.as_bytes(), Csv::read_any, &mut |_, row| rows.push(row.clone()));
+            for one in &rows {
+                let Some(known) = one.span(columns.clone()).filter(Span::is_in_order) else { continue };
+                let bounds: Vec<u64> = known.bounds().collect();
+                for other in &rows {
+                    if other.span(columns.clone()).is_some_and(|span| span.is(known.text, &bounds)) {
+                        for column in columns.clone() {
+                            prop_assert_eq!(one.text(column), other.text(column));
+                        }
+                    }
+                }
+            }
         }
     }
 

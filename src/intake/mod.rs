@@ -14,6 +14,7 @@ mod text;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::fault::{Fault, Kind, Result};
@@ -107,6 +108,21 @@ impl Row {
         self.text.get(start as usize..end as usize).unwrap_or_default()
     }
 
+    /// What stands in columns side by side; `None` where that is not one text.
+    #[must_use]
+    #[inline]
+    pub fn span(&self, columns: Range<usize>) -> Option<Span<'_>> {
+        let here = columns.start.min(self.cells.len())..columns.end.min(self.cells.len());
+        let cells = self.cells.get(here)?;
+        let (start, end) = match cells {
+            [] => (0, 0),
+            [only] => *only,
+            [(start, _), .., (_, end)] => (*start, *end),
+        };
+        let text = self.text.get(start as usize..end as usize)?;
+        Some(Span { text, cells, start, count: columns.len() })
+    }
+
     /// A column's text without white space around it; `None` where it is blank.
     #[must_use]
     #[inline]
@@ -143,6 +159,49 @@ impl Row {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         (0..self.cells.len()).all(|column| self.trimmed(column).is_none())
+    }
+}
+
+/// Columns side by side, and what stands between them.
+#[derive(Clone, Copy, Debug)]
+pub struct Span<'r> {
+    /// From the first cell to the last.
+    pub text: &'r str,
+    cells: &'r [(u32, u32)],
+    start: u32,
+    count: usize,
+}
+
+impl Span<'_> {
+    /// Where in the text each cell starts and ends, a word for each column.
+    pub fn bounds(&self) -> impl Iterator<Item = u64> + '_ {
+        let missing = std::iter::repeat_n(u64::MAX, self.count - self.cells.len());
+        self.cells.iter().map(|&cell| self.bound(cell)).chain(missing)
+    }
+
+    /// Whether it holds the same cells as another one, of which these are the text and the bounds, and which was in order.
+    #[inline]
+    #[must_use]
+    pub fn is(&self, text: &str, bounds: &[u64]) -> bool {
+        let missing = bounds.get(self.cells.len()..).unwrap_or_default();
+        self.text == text
+            && self.cells.iter().zip(bounds).all(|(&cell, &bound)| self.bound(cell) == bound)
+            && missing.iter().all(|&bound| bound == u64::MAX)
+    }
+
+    #[inline]
+    fn bound(&self, (start, end): (u32, u32)) -> u64 {
+        u64::from(start.wrapping_sub(self.start)) << 32 | u64::from(end.wrapping_sub(self.start))
+    }
+
+    /// Whether every cell is part of the text: between two of them stand a delimiter and quotes, and what is further away was put
+    /// behind the record.
+    #[must_use]
+    pub fn is_in_order(&self) -> bool {
+        self.cells
+            .iter()
+            .zip(self.cells.iter().skip(1))
+            .all(|((_, end), (start, _))| start.wrapping_sub(*end) <= 3)
     }
 }
 

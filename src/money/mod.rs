@@ -46,6 +46,15 @@ pub fn multiply(a: Decimal, b: Decimal) -> Option<Decimal> {
     Wide::from(a).multiply(b.into())?.decimal()
 }
 
+/// `mantissa × 10^-scale`; a scale is at most 28. What [`Decimal::new`] makes, where it is made so often that it must not be a call.
+#[must_use]
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the two halves of a word")]
+pub const fn narrow(mantissa: i64, scale: u32) -> Decimal {
+    let magnitude = mantissa.unsigned_abs();
+    Decimal::from_parts(magnitude as u32, (magnitude >> 32) as u32, 0, mantissa < 0, scale)
+}
+
 /// The mantissa and the scale of `value` without zeros at its end: equal values have equal ones.
 #[must_use]
 pub fn canonical(value: Decimal) -> (i128, u32) {

@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::ZERO;
+use super::narrow;
 use super::wide::{MAX_SCALE, Wide, power};
 
 /// Which character separates the whole part from the fraction.
@@ -138,7 +139,7 @@ pub fn parse_plain(text: &str, mark: DecimalMark) -> Option<Decimal> {
     // So many digits fit 64 bits. ".5" and "12." are not how most write an amount: the slow path has its say.
     let count = digits.len() - usize::from(has_mark);
     let is_plain = (1..=18).contains(&count) && digits.first() != Some(&separator) && has_mark == (scale > 0);
-    is_plain.then(|| Decimal::new(if negative { -mantissa } else { mantissa }, scale))
+    is_plain.then(|| narrow(if negative { -mantissa } else { mantissa }, scale))
 }
 
 /// The currencies of ISO 4217 in use: three capitals alone may be a unit (`10 MWH`).

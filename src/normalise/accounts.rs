@@ -6,6 +6,9 @@ use std::hash::BuildHasher as _;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use super::Entry;
+use super::role::Role;
+use super::wordings::Memo;
 use crate::money::{Decimal, Sum};
 
 /// Documents that are told apart on one side. Where there are more, they are counted by currency alone: nobody reads so many, and a
@@ -107,11 +110,18 @@ impl Accounts {
 pub struct Tallies {
     accounts: Accounts,
     tallies: Vec<Tally>,
+    /// The numbers of their accounts.
+    wordings: Memo<u32>,
 }
 
 impl Tallies {
     fn of(&mut self, document: &str, currency: &str) -> &mut Tally {
-        let number = self.accounts.number(document, currency) as usize;
+        let number = self.accounts.number(document, currency);
+        self.tally(number)
+    }
+
+    fn tally(&mut self, number: u32) -> &mut Tally {
+        let number = number as usize;
         if self.tallies.len() <= number {
             self.tallies.resize(number + 1, Tally::default());
         }
@@ -122,6 +132,14 @@ impl Tallies {
     /// Counts one line.
     pub fn add(&mut self, document: &str, currency: &str, amount: Option<Decimal>) {
         self.of(document, currency).add(amount);
+    }
+
+    /// Counts an entry.
+    pub(super) fn count(&mut self, entry: &Entry<'_>) {
+        let number = self
+            .wordings
+            .of(entry.wording, || self.accounts.number(entry.texts.role(Role::Document), entry.currency()));
+        self.tally(number).add(entry.values.amount);
     }
 
     /// Counts lines that were counted elsewhere.

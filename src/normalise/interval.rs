@@ -1,5 +1,9 @@
 //! When a row's delivery is: from its cells to the interval, remembered for the rows that say the same.
 
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
 use super::layout::{Layout, Source};
 use super::wide::Slice;
 use super::{Normaliser, Refusal, Taker, refuse};
@@ -49,6 +53,40 @@ impl<'a> Stated<'a> {
     }
 }
 
+/// Texts that say by themselves when they are, remembered.
+#[derive(Default)]
+pub(super) struct Moments(HashMap<Brief, Instant, FixedState>);
+
+/// A text of 8 to 32 bytes, as its length, its first bytes and its last: compared without a look at the text itself.
+type Brief = (usize, u128, u128);
+
+fn brief(text: &str) -> Option<Brief> {
+    let bytes = text.as_bytes();
+    let (first, last) = match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => (u128::from_le_bytes(*first), u128::from_le_bytes(*last)),
+        _ => {
+            let (first, last) = (bytes.first_chunk()?, bytes.last_chunk()?);
+            (u64::from_le_bytes(*first).into(), u64::from_le_bytes(*last).into())
+        }
+    };
+    (bytes.len() <= 32).then_some((bytes.len(), first, last))
+}
+
+impl Moments {
+    #[inline]
+    fn get(&self, text: &str) -> Option<Instant> {
+        self.0.get(&brief(text)?).copied()
+    }
+
+    fn keep(&mut self, text: &str, at: Instant) {
+        let Some(brief) = brief(text) else { return };
+        if self.0.len() >= REMEMBERED {
+            self.0.clear();
+        }
+        self.0.insert(brief, at);
+    }
+}
+
 impl<T: Taker> Normaliser<'_, T> {
     /// Reads the interval into the draft.
     pub(super) fn interval(
@@ -64,7 +102,7 @@ impl<T: Taker> Normaliser<'_, T> {
         if stated.is_plain && slice.is_none() {
             let known = |text: &str| match text {
                 "" => Some(None),
-                text => self.moments.get(text).copied().map(Some),
+                text => self.moments.get(text).map(Some),
             };
             if let [Some(start), Some(end)] = edges.map(known) {
                 (self.draft.start, self.draft.end) = (start, end);
@@ -109,10 +147,7 @@ impl<T: Taker> Normaliser<'_, T> {
         let whole = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'T' | b':' | b'Z' | b'+'));
         // A text such as "Aug-00" starts and ends on different days and is not remembered.
         if whole && text.len() > 7 {
-            if self.moments.len() >= REMEMBERED {
-                self.moments.clear();
-            }
-            self.moments.insert(text.to_owned(), at);
+            self.moments.keep(text, at);
         }
     }
 

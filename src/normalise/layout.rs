@@ -1,7 +1,9 @@
 //! Where roles and attributes stand in the rows under one header.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use super::interval::Stated;
-use super::texts::Texts;
 use super::wide::{Slice, Wide};
 use super::{Field, Fields, Headers, Reading, Role, Template};
 use crate::intake::Row;
@@ -24,6 +26,8 @@ pub(super) struct Source<'a> {
 /// The sources of all roles and fields, for one header.
 pub(super) struct Layout<'a> {
     pub(super) texts: Vec<Source<'a>>,
+    /// The columns that hold texts, those side by side together.
+    pub(super) spans: Vec<Range<usize>>,
     pub(super) stated: Stated<'a>,
     pub(super) numbers: [Source<'a>; 3],
     /// Net, tax and gross, where they are read.
@@ -67,8 +71,10 @@ impl<'a> Layout<'a> {
             Source { name, is_wanted, column, others, default, scale: reading.scale.get(name).copied() }
         };
         let amount = reading.taxes.as_ref().map_or(Role::Amount, |taxes| taxes.compare);
+        let texts: Vec<Source<'a>> = fields.all().map(|field| source(fields.name(field))).collect();
         Self {
-            texts: fields.all().map(|field| source(fields.name(field))).collect(),
+            spans: spans(texts.iter().flat_map(Source::columns).collect()),
+            texts,
             stated: Stated::new(
                 source,
                 |part| {
@@ -87,11 +93,6 @@ impl<'a> Layout<'a> {
     /// A row's text in a field, as its cell has it, trimmed; else the default.
     pub(super) fn text<'r>(&'r self, field: Field, row: &'r Row) -> &'r str {
         self.texts.get(field.index()).map_or("", |source| source.text(row))
-    }
-
-    /// All texts of a row.
-    pub(super) fn texts<'r>(&'r self, row: &'r Row) -> Texts<'r> {
-        Texts::of(self.texts.iter().map(|source| source.text(row)))
     }
 
     /// The document that a row is of.
@@ -128,9 +129,33 @@ impl<'a> Layout<'a> {
     }
 }
 
+/// Columns as ranges.
+fn spans(columns: BTreeSet<usize>) -> Vec<Range<usize>> {
+    let mut spans: Vec<Range<usize>> = Vec::new();
+    for column in columns {
+        match spans.last_mut() {
+            Some(last) if last.end == column => last.end += 1,
+            _ => spans.push(column..column + 1),
+        }
+    }
+    spans
+}
+
 impl Source<'_> {
+    fn columns(&self) -> impl Iterator<Item = usize> + '_ {
+        self.column.into_iter().chain(self.others.iter().copied())
+    }
+
     pub(super) fn is_missing(&self) -> bool {
         self.is_wanted && self.column.is_none() && self.default.is_empty()
+    }
+
+    /// See [`Source::quantised`].
+    #[inline]
+    pub(super) fn quantise(&self, value: &mut Option<Decimal>) {
+        if self.scale.is_some() {
+            *value = value.map(|value| self.quantised(value));
+        }
     }
 
     /// The value at the scale that is configured, if it has more digits.

@@ -16,9 +16,10 @@ use super::roundings::Roundings;
 use super::sample::Sample;
 use super::taxes::{TaxCounts, TaxSettings, Taxes};
 use super::totals::{TotalCounts, WrongTotal};
+use super::wordings::Memo;
 use super::{Entry, Taker};
 use crate::intake::{Origin, Row};
-use crate::money::Decimal;
+use crate::money::{self, Decimal};
 use crate::period::Instant;
 
 /// Who says so.
@@ -152,7 +153,7 @@ impl Numbers {
         match *self.scales.get(at as usize)? {
             BLANK_NUMBER => None,
             WIDE_NUMBER => self.wide.get(&at).copied(),
-            scale => Some(Decimal::new(*self.mantissas.get(at as usize)?, u32::from(scale))),
+            scale => Some(money::narrow(*self.mantissas.get(at as usize)?, u32::from(scale))),
         }
     }
 }
@@ -179,15 +180,15 @@ pub struct Counts {
 impl Counts {
     /// Counts an entry, which has so many text fields.
     pub(super) fn count(&mut self, entry: &Entry<'_>, taxes: Option<&TaxSettings>, fields: usize) {
-        let &Entry { texts, currency, values, .. } = entry;
-        self.read.add(texts.role(Role::Document), currency, values.amount);
+        let &Entry { texts, wording, values, .. } = entry;
+        self.read.count(entry);
         if let Some((stated, settings)) = values.taxes.as_ref().zip(taxes) {
             self.taxes.count(stated, &settings.rates);
         }
         if let (Some(quantity), Some(price), Some(amount)) =
             (values.quantity, values.price, values.before_tax())
         {
-            self.roundings.count(texts.role(Role::Vendor), quantity, price, amount);
+            self.roundings.count(wording, || texts.role(Role::Vendor), [quantity, price, amount]);
         }
         self.sample.offer(entry, fields);
     }
@@ -230,8 +231,11 @@ pub struct Draft {
 impl Draft {
     /// What quantity × price should be: the amount, without tax where the row states taxes.
     #[must_use]
-    pub fn before_tax(&self) -> Option<Decimal> {
-        self.taxes.map_or(self.amount, |taxes| taxes.net)
+    pub const fn before_tax(&self) -> Option<Decimal> {
+        match &self.taxes {
+            Some(taxes) => taxes.net,
+            None => self.amount,
+        }
     }
 }
 
@@ -246,6 +250,8 @@ pub struct Ledger {
     /// The columns of wide rows; as a text, blank throughout where there is none.
     column: Vec<TextId>,
     texts: Vec<Vec<TextId>>,
+    /// The texts of a wording, while entries come.
+    wordings: Memo<Box<[TextId]>>,
     start: Vec<i64>,
     end: Vec<i64>,
     quantity: Numbers,
@@ -276,6 +282,7 @@ impl Ledger {
             row: Vec::new(),
             column: Vec::new(),
             texts: vec![Vec::new(); fields],
+            wordings: Memo::default(),
             start: Vec::new(),
             end: Vec::new(),
             quantity: Numbers::default(),
@@ -292,34 +299,41 @@ impl Ledger {
 
 impl Taker for Ledger {
     fn take(&mut self, origin: &Origin, row: &Row, entry: &Entry<'_>) {
-        self.push(origin, row.number, &|field| entry.text(field), entry.column, entry.values);
+        let column = self.pool.intern(entry.column);
+        match self.wordings.get(entry.wording) {
+            Some(known) => push_texts(&mut self.texts, self.row.len(), known.iter().copied()),
+            None => {
+                let ids: Box<[TextId]> = Field::all()
+                    .take(self.texts.len())
+                    .map(|field| self.pool.intern(entry.text(field)))
+                    .collect();
+                push_texts(&mut self.texts, self.row.len(), ids.iter().copied());
+                self.wordings.keep(entry.wording, ids);
+            }
+        }
+        self.push(origin, row.number, column, entry.values);
+    }
+}
+
+/// Writes the texts of a row into their columns. One that is blank throughout takes no memory.
+fn push_texts(columns: &mut [Vec<TextId>], row: usize, ids: impl Iterator<Item = TextId>) {
+    for (column, id) in columns.iter_mut().zip(ids) {
+        if id != TextId::BLANK || !column.is_empty() {
+            column.resize(row, TextId::BLANK);
+            column.push(id);
+        }
     }
 }
 
 impl Ledger {
-    fn push<'t>(
-        &mut self,
-        origin: &Origin,
-        row: u64,
-        text_of: &dyn Fn(Field) -> &'t str,
-        of_column: &'t str,
-        draft: &Draft,
-    ) {
+    /// Adds a row whose texts stand in their columns.
+    fn push(&mut self, origin: &Origin, row: u64, column: TextId, draft: &Draft) {
+        push_texts(std::slice::from_mut(&mut self.column), self.row.len(), [column].into_iter());
         if self.origins.last() != Some(origin) {
             self.origins.push(origin.clone());
         }
-        let at = self.origin.len();
         self.origin.push(u32::try_from(self.origins.len() - 1).unwrap_or(u32::MAX));
         self.row.push(u32::try_from(row).unwrap_or(u32::MAX));
-        let Self { texts, column, pool, .. } = self;
-        let texts = Field::all().zip(texts).map(|(field, column)| (text_of(field), column));
-        for (text, column) in texts.chain([(of_column, column)]) {
-            // A column that is blank throughout takes no memory.
-            if !text.is_empty() || !column.is_empty() {
-                column.resize(at, TextId::BLANK);
-                column.push(pool.intern(text));
-            }
-        }
         self.start.push(draft.start.map_or(BLANK_TIME, |at| at.0));
         self.end.push(draft.end.map_or(BLANK_TIME, |at| at.0));
         self.quantity.push(draft.quantity);
@@ -339,10 +353,12 @@ impl Ledger {
         self.entries = Some(self.len());
         for total in &counts.totals.wrong {
             let WrongTotal { origin, row, texts, .. } = total;
-            let text_of = |field: Field| texts.get(field.index()).map_or("", String::as_str);
-            self.push(origin, *row, &text_of, "", &total.draft());
+            let Self { texts: columns, pool, .. } = self;
+            push_texts(columns, self.row.len(), texts.iter().map(|text| pool.intern(text)));
+            self.push(origin, *row, TextId::BLANK, &total.draft());
         }
         (self.counts, self.rejects) = (counts, rejects);
+        self.wordings = Memo::default();
     }
 
     /// The totals that are not the sum of their lines, with the number of the row that stands for each.

@@ -14,11 +14,11 @@ mod role;
 mod roundings;
 mod sample;
 mod taxes;
-mod texts;
 mod totals;
 mod units;
 mod versions;
 mod wide;
+mod wordings;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -27,6 +27,7 @@ use foldhash::fast::FixedState;
 use serde::Deserialize;
 
 pub use self::accounts::{Account, Accounts, Tallies, Tally};
+use self::interval::Moments;
 pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
 use self::layout::{AMOUNT, Layout, NUMBERS, PRICE, QUANTITY, Source};
 pub use self::ledger::{Counts, Draft, Ledger, Pool, Reject, Side, TextId};
@@ -37,13 +38,14 @@ pub use self::role::{Field, Fields, Holds, Role};
 pub use self::roundings::{Inferred, Roundings};
 pub use self::sample::{Drawn, Sample};
 pub use self::taxes::{TaxCounts, TaxSettings, Taxes};
-use self::texts::Texts;
 pub use self::totals::{Share, TotalCounts, TotalRule, TotalRules, WrongTotal};
 use self::totals::{Standing, Totals};
 pub use self::units::{Dimension, Unit};
 pub use self::versions::{Restatement, VersionSettings, Versions};
 use self::wide::Slice;
 pub use self::wide::Template;
+pub use self::wordings::{Memo, Wording};
+use self::wordings::{Texts, Wordings};
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{Mark, Origin, Row, Rows};
 use crate::money::{self, Decimal, DecimalMark, Sum};
@@ -156,8 +158,11 @@ pub trait Taker {
 
 /// An entry as its row says it: texts are still the row's.
 pub struct Entry<'a> {
-    texts: &'a Texts<'a>,
-    currency: &'a str,
+    texts: Texts<'a>,
+    /// What its texts are remembered as, where they are.
+    pub wording: Option<Wording>,
+    /// The currency that its numbers name, where no text does.
+    code: Option<[u8; 3]>,
     /// The header of the column, where a row has one for each hour; else blank.
     pub column: &'a str,
     /// The values.
@@ -168,10 +173,15 @@ impl Entry<'_> {
     /// The text of a field, trimmed.
     #[must_use]
     pub fn text(&self, field: Field) -> &str {
-        if field.index() == Role::Currency as usize {
-            return self.currency;
+        if field.index() == Role::Currency as usize { self.currency() } else { self.texts.get(field) }
+    }
+
+    /// The currency as a code; blank where none is stated.
+    fn currency(&self) -> &str {
+        match &self.code {
+            Some(code) => str::from_utf8(code).unwrap_or_default(),
+            None => self.texts.currency(),
         }
-        self.texts.get(field)
     }
 }
 
@@ -190,11 +200,9 @@ pub struct Normaliser<'a, T = Ledger> {
     /// Whether all was counted when it was read before.
     again: bool,
     draft: Draft,
-    currency: String,
-    /// For a header of so many columns.
-    layout: Option<(usize, Box<Layout<'a>>)>,
+    header: Option<Box<Header<'a>>>,
     /// Starts and ends that say all by themselves.
-    moments: HashMap<String, Instant, FixedState>,
+    moments: Moments,
     /// Intervals by all that their rows say of them.
     intervals: HashMap<String, (Option<Instant>, Option<Instant>), FixedState>,
     /// What the row at hand says of its interval.
@@ -202,6 +210,14 @@ pub struct Normaliser<'a, T = Ledger> {
     /// Of two rows that bear the same local time, the one at hand.
     turn: Option<Turn>,
     queue: Queue,
+}
+
+/// The header of the rows at hand.
+struct Header<'a> {
+    /// How many columns it has.
+    width: usize,
+    layout: Layout<'a>,
+    wordings: Wordings,
 }
 
 /// Why a row is no entry.
@@ -269,9 +285,8 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             totals: reading.totals.as_ref().map(|rules| Totals::new(rules, side, fields.count())),
             again: false,
             draft: Draft::default(),
-            currency: String::new(),
-            layout: None,
-            moments: HashMap::default(),
+            header: None,
+            moments: Moments::default(),
             intervals: HashMap::default(),
             said: String::new(),
             turn: None,
@@ -302,12 +317,20 @@ impl<'a, T: Taker> Normaliser<'a, T> {
     /// Takes one row. The header of a stream may grow (answers name their
     /// fields record by record); a column that is needed need not be there yet.
     pub fn accept(&mut self, origin: &Origin, columns: &[String], row: &Row) {
-        let layout = match self.layout.take() {
-            Some((width, layout)) if width == columns.len() => layout,
-            _ => Box::new(Layout::of(columns, self.reading, self.fields)),
+        let mut header = match self.header.take() {
+            Some(header) if header.width == columns.len() => header,
+            other => self.lay_out(columns, other),
         };
-        self.row(origin, columns, &layout, row);
-        self.layout = Some((columns.len(), layout));
+        self.row(origin, columns, &mut header, row);
+        self.header = Some(header);
+    }
+
+    /// Where all of it stands under these headers.
+    fn lay_out(&self, columns: &[String], before: Option<Box<Header<'a>>>) -> Box<Header<'a>> {
+        let mut wordings = before.map(|header| header.wordings).unwrap_or_default();
+        let layout = Layout::of(columns, self.reading, self.fields);
+        wordings.start(&layout);
+        Box::new(Header { width: columns.len(), layout, wordings })
     }
 
     /// Whether every column that is needed is there.
@@ -315,11 +338,12 @@ impl<'a, T: Taker> Normaliser<'a, T> {
     /// # Errors
     /// [`Kind::Input`] naming the column that is not, and the nearest that is.
     pub fn check(&mut self, origin: &Origin, columns: &[String]) -> Result<()> {
-        let layout = Layout::of(columns, self.reading, self.fields);
-        if let Some(missing) = layout.sources().find(|source| source.is_missing()) {
+        let before = self.header.take();
+        let header = self.lay_out(columns, before);
+        if let Some(missing) = header.layout.sources().find(|source| source.is_missing()) {
             return Err(self.no_column(missing.name, origin, columns));
         }
-        self.layout = Some((columns.len(), Box::new(layout)));
+        self.header = Some(header);
         Ok(())
     }
 
@@ -377,19 +401,21 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         }
     }
 
-    fn row(&mut self, origin: &Origin, columns: &[String], layout: &Layout<'_>, row: &Row) {
+    fn row(&mut self, origin: &Origin, columns: &[String], header: &mut Header<'_>, row: &Row) {
+        let Header { layout, wordings, .. } = header;
         let is_total = |totals: &Totals<'_>| totals.find(|field| layout.text(field, row));
         if let Some(rule) = self.totals.as_ref().filter(|_| row.defect.is_none()).and_then(is_total) {
-            return self.total(rule, origin, columns, layout, row);
+            let said = wordings.of(layout, row);
+            return self.total(rule, origin, columns, layout, row, wordings.texts(said));
         }
         let Some(wide) = layout.wide.as_ref().filter(|_| row.defect.is_none()) else {
-            return self.line(origin, columns, layout, row, None);
+            return self.line(origin, columns, (layout, wordings), row, None);
         };
         let mut is_blank = true;
         for slice in &wide.slices {
             if slice.numbers.iter().flatten().any(|&column| row.trimmed(column).is_some()) {
                 is_blank = false;
-                self.line(origin, columns, layout, row, Some(slice));
+                self.line(origin, columns, (layout, wordings), row, Some(slice));
             }
         }
         if is_blank {
@@ -403,17 +429,18 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         &mut self,
         origin: &Origin,
         columns: &[String],
-        layout: &Layout<'_>,
+        (layout, wordings): (&Layout<'_>, &mut Wordings),
         row: &Row,
         slice: Option<&Slice>,
     ) {
-        let texts = layout.texts(row);
+        let said = wordings.of(layout, row);
+        let texts = wordings.texts(said);
         let drafted = match &row.defect {
             Some(defect) => {
                 self.draft.start = None;
                 Err(refuse(None, "", defect.to_string()))
             }
-            None => self.draft(layout, row, slice, &texts),
+            None => self.draft(layout, row, slice, texts),
         };
         let outside = self.is_outside(self.draft.start);
         match drafted {
@@ -438,31 +465,32 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                     && self.turn.is_none()
                     && self.reading.intervals.repeated == Repeated::Order =>
             {
-                self.queue(origin, columns, layout, (row, slice), refusal);
+                self.queue(origin, columns, (layout, wordings), (row, slice), refusal);
             }
             Err(refusal) => {
                 self.leave_out(origin, layout, row);
                 self.reject(origin, columns, layout, (row, slice), refusal);
             }
-            Ok(()) => {
+            Ok(code) => {
+                let entry = Entry {
+                    texts,
+                    wording: said.wording.filter(|_| code.is_none()),
+                    code,
+                    column: slice.map_or("", |slice| header_of(slice, columns)),
+                    values: &self.draft,
+                };
                 if let Some(totals) = &mut self.totals {
                     let part = if outside { Standing::Outside } else { Standing::Line };
                     // What prices make is before tax.
                     let is_net = self.reading.taxes.as_ref().is_none_or(|taxes| taxes.compare == Role::Net);
                     let priced = self.draft.quantity.zip(self.draft.price).filter(|_| is_net);
                     let text = |field| texts.get(field);
-                    totals.add(part, origin, text, &self.currency, self.draft.amount, priced);
+                    totals.add(part, origin, text, entry.currency(), self.draft.amount, priced);
                 }
                 if outside {
                     let document = texts.role(Role::Document);
-                    return self.counts.outside.add(document, &self.currency, self.draft.amount);
+                    return self.counts.outside.add(document, entry.currency(), self.draft.amount);
                 }
-                let entry = Entry {
-                    texts: &texts,
-                    currency: &self.currency,
-                    column: slice.map_or("", |slice| header_of(slice, columns)),
-                    values: &self.draft,
-                };
                 if !self.again {
                     self.counts.count(&entry, self.reading.taxes.as_ref(), self.fields.count());
                 }
@@ -472,7 +500,15 @@ impl<'a, T: Taker> Normaliser<'a, T> {
     }
 
     /// Takes a row that is a total: of its cells, only the texts and the amount matter.
-    fn total(&mut self, rule: usize, origin: &Origin, columns: &[String], layout: &Layout<'_>, row: &Row) {
+    fn total(
+        &mut self,
+        rule: usize,
+        origin: &Origin,
+        columns: &[String],
+        layout: &Layout<'_>,
+        row: &Row,
+        texts: Texts<'_>,
+    ) {
         // Most totals state no hour where lines do; the day that they state says enough.
         let _ = self.interval(layout, None, row);
         let start = self.draft.start;
@@ -493,8 +529,11 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                     "is {} of the workbook",
                     if mark == Mark::Error { "an error cell" } else { "a date" }
                 )),
-                _ => self.number(text).map_err(|why| {
-                    format!("cannot be read as a number: {why}; expected one such as {}", self.sample())
+                _ => self.reading.number(text).map_err(|why| {
+                    format!(
+                        "cannot be read as a number: {why}; expected one such as {}",
+                        self.reading.sample()
+                    )
                 }),
             };
             match read {
@@ -513,17 +552,12 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             let reason = format!("{} of a total has more than 28 digits over all hours", source.name);
             return self.reject(origin, columns, layout, (row, None), refuse(None, "", reason));
         }
-        let (Account { currency: stated, .. }, _) = self.money_of(layout, row, None);
-        let currency = match code {
-            Some(code) if stated.is_empty() => String::from_utf8_lossy(&code).into_owned(),
-            _ => stated,
-        };
-        if self.is_outside(start) {
-            return self.counts.outside.add(layout.document(row), &currency, amount);
-        }
+        let code = code.filter(|_| texts.currency().is_empty());
         let values = Draft { start, amount, ..Draft::default() };
-        let texts = layout.texts(row);
-        let entry = Entry { texts: &texts, currency: &currency, column: "", values: &values };
+        let entry = Entry { texts, wording: None, code, column: "", values: &values };
+        if self.is_outside(start) {
+            return self.counts.outside.add(texts.role(Role::Document), entry.currency(), amount);
+        }
         let waits = self.totals.as_mut().map(|totals| totals.wait(rule, origin, row, &entry));
         if let Some(Err(blank)) = waits {
             let name = self.fields.name(blank).to_owned();
@@ -546,7 +580,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         matches!(refusal.trouble, Some(Trouble::Beyond(_) | Trouble::Skipped))
             && slice.numbers.iter().flatten().all(|&column| {
                 let text = row.trimmed(column).unwrap_or("0");
-                self.number(text).is_ok_and(|parsed| parsed.value.is_zero())
+                self.reading.number(text).is_ok_and(|parsed| parsed.value.is_zero())
             })
     }
 
@@ -554,7 +588,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
     fn money_of(&self, layout: &Layout<'_>, row: &Row, slice: Option<&Slice>) -> (Account, Option<Decimal>) {
         let currency =
             layout.texts.get(Role::Currency as usize).map(|source| currency_code(source.pick(row).1));
-        let amount = self.number(layout.number(AMOUNT, row, slice).1).ok().map(|parsed| parsed.value);
+        let amount = self.reading.number(layout.number(AMOUNT, row, slice).1).ok().map(|parsed| parsed.value);
         let currency = currency.unwrap_or_default().into_owned();
         (Account { document: layout.document(row).to_owned(), currency }, amount)
     }
@@ -601,13 +635,14 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         (reject, self.money_of(layout, row, slice))
     }
 
+    /// Reads what a row states; the currency that its numbers name, where no text does.
     fn draft(
         &mut self,
         layout: &Layout<'_>,
         row: &Row,
         slice: Option<&Slice>,
-        texts: &Texts<'_>,
-    ) -> Result<(), Refusal> {
+        texts: Texts<'_>,
+    ) -> Result<Option<[u8; 3]>, Refusal> {
         // The start comes first: it tells whether the rest matters.
         self.interval(layout, slice, row)?;
         if row.has_marks() {
@@ -620,64 +655,85 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                 }
             }
         }
-        self.currency.clear();
-        self.currency.push_str(&currency_code(texts.role(Role::Currency)));
-        let mut values = [None; 3];
-        self.draft.doubles = 0;
-        for (bit, (source, value)) in layout.numbers.iter().zip(&mut values).enumerate() {
-            let (column, text) = layout.number(bit, row, slice);
+        let mut named_by_number = None::<[u8; 3]>;
+        let Self { draft, reading, .. } = self;
+        draft.doubles = 0;
+        for (number, source) in layout.numbers.iter().enumerate() {
+            let (column, text) = layout.number(number, row, slice);
+            let value = match number {
+                QUANTITY => &mut draft.quantity,
+                PRICE => &mut draft.price,
+                _ => &mut draft.amount,
+            };
+            *value = None;
             if text.is_empty() {
                 continue;
             }
             if !row.has_marks()
-                && let Some(plain) = money::parse_plain(text, self.reading.decimal)
+                && let Some(plain) = money::parse_plain(text, reading.decimal)
             {
-                *value = Some(source.quantised(plain));
-                continue;
-            }
-            let named = |why: String| refuse(column, text, format!("{} {why}", source.name));
-            match column.map(|column| row.mark(column)) {
-                Some(Mark::Error) => return Err(named("is an error cell of the workbook".into())),
-                Some(Mark::Date) => return Err(named("is a date; expected a number".into())),
-                Some(Mark::Double) => self.draft.doubles |= 1 << bit,
-                _ => {}
-            }
-            let parsed = self.number(text).map_err(|why| {
-                named(format!("cannot be read as a number: {why}; expected one such as {}", self.sample()))
-            })?;
-            *value = Some(source.quantised(parsed.value));
-            if let Some(code) = parsed.currency {
-                if bit != AMOUNT && bit != PRICE {
-                    return Err(named("names a currency; expected a number alone".into()));
+                *value = Some(plain);
+            } else {
+                let parsed = reading.adorned(source, (column, text), row)?;
+                *value = Some(parsed.value);
+                let is_double = column.is_some_and(|column| row.mark(column) == Mark::Double);
+                draft.doubles |= u8::from(is_double) << number;
+                let Some(code) = parsed.currency else { continue };
+                let named = |why: String| Err(refuse(column, text, format!("{} {why}", source.name)));
+                if number == QUANTITY {
+                    return named("names a currency; expected a number alone".into());
                 }
-                let code = String::from_utf8_lossy(&code);
-                if self.currency.is_empty() {
-                    self.currency.push_str(&code);
-                } else if self.currency != code {
-                    return Err(named(format!("is in {code}, but the row's currency is {}", self.currency)));
+                let known = match &named_by_number {
+                    Some(known) => str::from_utf8(known).unwrap_or_default(),
+                    None => texts.currency(),
+                };
+                if known.is_empty() {
+                    named_by_number = Some(code);
+                } else if known.as_bytes() != code {
+                    let code = String::from_utf8_lossy(&code);
+                    return named(format!("is in {code}, but the row's currency is {known}"));
                 }
             }
         }
-        self.draft.taxes = layout.taxes.as_ref().map(|taxes| self.taxes(taxes, row)).transpose()?;
+        let values = [&mut draft.quantity, &mut draft.price, &mut draft.amount];
+        layout.numbers.iter().zip(values).for_each(|(source, value)| source.quantise(value));
+        draft.taxes = layout.taxes.as_ref().map(|taxes| reading.taxes_of(taxes, row)).transpose()?;
         let column = |number| layout.column(number, slice);
         // Asked of the configuration, not of the header: an answer names its fields only as they come.
-        match values {
-            [_, _, None] if self.reading.states(Role::Amount) => {
-                let name = layout.numbers.get(AMOUNT).map_or("", |source| source.name);
-                return Err(refuse(column(AMOUNT), "", format!("{name} is blank; expected a number")));
-            }
-            [None, _, None] => {
-                let reason = "the row states neither an amount nor a quantity; expected a number";
-                return Err(refuse(column(QUANTITY), "", reason.into()));
-            }
+        if draft.amount.is_none() && reading.states(Role::Amount) {
+            let name = layout.numbers.get(AMOUNT).map_or("", |source| source.name);
+            return Err(refuse(column(AMOUNT), "", format!("{name} is blank; expected a number")));
+        }
+        if draft.amount.is_none() && draft.quantity.is_none() {
+            let reason = "the row states neither an amount nor a quantity; expected a number";
+            return Err(refuse(column(QUANTITY), "", reason.into()));
+        }
+        Ok(named_by_number)
+    }
+}
+
+impl Reading {
+    /// A number that is not plain: it may be the workbook's, be grouped, or name a currency.
+    #[inline(never)]
+    fn adorned(
+        &self,
+        source: &Source<'_>,
+        (column, text): (Option<usize>, &str),
+        row: &Row,
+    ) -> Result<money::Parsed, Refusal> {
+        let named = |why: String| refuse(column, text, format!("{} {why}", source.name));
+        match column.map(|column| row.mark(column)) {
+            Some(Mark::Error) => return Err(named("is an error cell of the workbook".into())),
+            Some(Mark::Date) => return Err(named("is a date; expected a number".into())),
             _ => {}
         }
-        [self.draft.quantity, self.draft.price, self.draft.amount] = values;
-        Ok(())
+        self.number(text).map_err(|why| {
+            named(format!("cannot be read as a number: {why}; expected one such as {}", self.sample()))
+        })
     }
 
     /// Net, tax and gross of a row; blank where nothing stands.
-    fn taxes(&self, sources: &[Source<'_>; 3], row: &Row) -> Result<Taxes, Refusal> {
+    fn taxes_of(&self, sources: &[Source<'_>; 3], row: &Row) -> Result<Taxes, Refusal> {
         let mut values = [None; 3];
         for (source, value) in sources.iter().zip(&mut values) {
             let (column, text) = source.pick(row);
@@ -698,15 +754,11 @@ impl<'a, T: Taker> Normaliser<'a, T> {
     }
 
     fn number(&self, text: &str) -> std::result::Result<money::Parsed, &'static str> {
-        if self.reading.xml_numbers {
-            money::parse_xml(text, self.reading.decimal)
-        } else {
-            money::parse(text, self.reading.decimal)
-        }
+        if self.xml_numbers { money::parse_xml(text, self.decimal) } else { money::parse(text, self.decimal) }
     }
 
     const fn sample(&self) -> &'static str {
-        match self.reading.decimal {
+        match self.decimal {
             DecimalMark::Point => "1,234.50",
             DecimalMark::Comma => "1.234,50 (decimal = \",\" is set)",
         }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::wide::Slice;
+use super::wordings::Wordings;
 use super::{Account, Layout, Normaliser, Refusal, Reject, Taker};
 use crate::intake::{Origin, Row};
 use crate::money::Decimal;
@@ -32,7 +33,7 @@ impl<T: Taker> Normaliser<'_, T> {
         &mut self,
         origin: &Origin,
         columns: &[String],
-        layout: &Layout<'_>,
+        (layout, wordings): (&Layout<'_>, &mut Wordings),
         (row, slice): (&Row, Option<&Slice>),
         refusal: Refusal,
     ) {
@@ -62,9 +63,9 @@ impl<T: Taker> Normaliser<'_, T> {
             Some(waiting) => match waiting.take() {
                 Some(first) => {
                     self.turn = Some(Turn::First);
-                    self.line(&first.origin, columns, layout, &first.row, slice);
+                    self.line(&first.origin, columns, (layout, wordings), &first.row, slice);
                     self.turn = Some(Turn::Second);
-                    self.line(origin, columns, layout, row, slice);
+                    self.line(origin, columns, (layout, wordings), row, slice);
                     self.turn = None;
                 }
                 None => {
@@ -82,14 +83,14 @@ impl<T: Taker> Normaliser<'_, T> {
         let mut left: Vec<Waiting> =
             std::mem::take(&mut self.queue.waiting).into_values().flatten().collect();
         left.sort_by_key(|waiting| waiting.number);
-        let layout = self.layout.take();
+        let header = self.header.take();
         for Waiting { origin, row, reject, money, .. } in left {
-            if let Some((_, layout)) = &layout {
-                self.leave_out(&origin, layout, &row);
+            if let Some(header) = &header {
+                self.leave_out(&origin, &header.layout, &row);
             }
             self.count_reject(reject, &money);
         }
-        self.layout = layout;
+        self.header = header;
     }
 
     pub(super) fn count_reject(&mut self, reject: Reject, (account, amount): &(Account, Option<Decimal>)) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::FixedState;
 
+use super::wordings::{Memo, Wording};
 use crate::money::{Decimal, Rounding, Ways};
 
 /// So many vendors are told apart; where there are more, none is.
@@ -14,7 +15,8 @@ const MOST: usize = 10_000;
 pub struct Roundings {
     vendors: Vec<Lines>,
     numbers: HashMap<String, usize, FixedState>,
-    last: usize,
+    /// The numbers of their vendors.
+    wordings: Memo<usize>,
 }
 
 /// The lines of one vendor, by the ways that make them.
@@ -86,23 +88,35 @@ impl Inferred {
 }
 
 impl Roundings {
-    /// Counts a line.
-    pub fn count(&mut self, vendor: &str, quantity: Decimal, price: Decimal, amount: Decimal) {
-        let ways = Ways::of(quantity, price, amount);
-        // Lines of one vendor mostly stand together.
-        if self.vendors.get(self.last).is_none_or(|lines| lines.vendor != vendor) {
-            self.last = match self.numbers.get(vendor) {
-                Some(&number) => number,
-                None if self.vendors.len() >= MOST => {
-                    let rest = self.numbers.get(REST).copied();
-                    rest.unwrap_or_else(|| self.open(REST))
-                }
-                None => self.open(vendor),
-            };
-        }
-        let Some(lines) = self.vendors.get_mut(self.last) else { return };
+    /// Counts a line of a vendor, whose name is part of the wording.
+    pub(super) fn count<'v>(
+        &mut self,
+        wording: Option<Wording>,
+        vendor: impl FnOnce() -> &'v str,
+        [quantity, price, amount]: [Decimal; 3],
+    ) {
+        let number = match self.wordings.get(wording) {
+            Some(&number) => number,
+            None => {
+                let number = self.number(vendor());
+                self.wordings.keep(wording, number);
+                number
+            }
+        };
+        let Some(lines) = self.vendors.get_mut(number) else { return };
         lines.written = lines.written.max(amount.scale());
-        lines.add(ways, 1);
+        lines.add(Ways::of(quantity, price, amount), 1);
+    }
+
+    fn number(&mut self, vendor: &str) -> usize {
+        match self.numbers.get(vendor) {
+            Some(&number) => number,
+            None if self.vendors.len() >= MOST => {
+                let rest = self.numbers.get(REST).copied();
+                rest.unwrap_or_else(|| self.open(REST))
+            }
+            None => self.open(vendor),
+        }
     }
 
     /// Closes the counts when all is read. Where there were too many vendors, which of them came first must not matter: all are
@@ -116,7 +130,7 @@ impl Roundings {
             all.written = all.written.max(lines.written);
             lines.by_ways.into_iter().for_each(|(ways, count)| all.add(ways, count));
         }
-        (self.numbers, self.last) = ([(REST.to_owned(), 0)].into_iter().collect(), 0);
+        self.numbers = [(REST.to_owned(), 0)].into_iter().collect();
         self.vendors.push(all);
     }
 
@@ -145,9 +159,15 @@ const REST: &str = "(all vendors)";
 
 impl Lines {
     fn add(&mut self, ways: Ways, count: u64) {
-        match self.by_ways.iter_mut().find(|(known, _)| *known == ways) {
-            Some((_, known)) => *known += count,
-            None => self.by_ways.push((ways, count)),
+        let Some(at) = self.by_ways.iter().position(|(known, _)| *known == ways) else {
+            return self.by_ways.push((ways, count));
+        };
+        if let Some((_, known)) = self.by_ways.get_mut(at) {
+            *known += count;
+        }
+        // What comes often is found sooner.
+        if let Some(before) = at.checked_sub(1) {
+            self.by_ways.swap(before, at);
         }
     }
 
@@ -184,7 +204,8 @@ mod tests {
             for number in vendors {
                 let (price, amount) =
                     (Decimal::new(125, 3), Decimal::new(if number.is_multiple_of(2) { 12 } else { 13 }, 2));
-                roundings.count(&format!("V-{number}"), Decimal::ONE, price, amount);
+                let vendor = format!("V-{number}");
+                roundings.count(None, || &vendor, [Decimal::ONE, price, amount]);
             }
             roundings.close();
             let all = roundings.all().into_iter().map(|(vendor, of)| (vendor.to_owned(), of));

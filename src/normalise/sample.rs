@@ -134,6 +134,7 @@ fn hash(values: &Draft) -> u64 {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::wordings::Texts;
     use super::*;
     use crate::money::Decimal;
 
@@ -142,8 +143,8 @@ mod tests {
         let mut sample = Sample::default();
         for &amount in amounts {
             let values = Draft { amount: Some(Decimal::new(amount, 2)), ..Draft::default() };
-            let texts = super::super::texts::Texts::default();
-            sample.offer(&Entry { texts: &texts, currency: "", column: "", values: &values }, 0);
+            let texts = Texts::default();
+            sample.offer(&Entry { texts, wording: None, code: None, column: "", values: &values }, 0);
         }
         sample.thin();
         let mut hashes: Vec<u64> = sample.offered.iter().map(|offered| offered.hash).collect();

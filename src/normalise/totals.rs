@@ -254,7 +254,7 @@ impl<'a> Totals<'a> {
             let rounded = lines.products.filter(|_| summed.lines > 0).and_then(|products| products.value());
             if let Some(exact) = rounded {
                 let vendor = rows.text(vendor, entry);
-                counts.roundings.count(vendor, exact, Decimal::ONE, amount);
+                counts.roundings.count(None, || vendor, [exact, Decimal::ONE, amount]);
                 let sums = counts.sums_of_lines.entry(vendor.to_owned()).or_default();
                 *sums += u64::from(summed.sum == Some(amount));
             }

@@ -1,9 +1,5 @@
 //! The slots of one partition, both sides: one line against one record, or left to others.
 
-use std::collections::HashMap;
-
-use foldhash::fast::FixedState;
-
 use super::slot::{Slot, Slots};
 use super::{Plan, Sifted, sketch::Classes};
 use crate::judge::{Class, Control, Terms, Weighed};
@@ -35,7 +31,8 @@ pub(super) fn join(
     plan: &Plan<'_>,
     [invoices, settlements]: [Slots<'_>; 2],
     classes: [&Classes; 2],
-) -> Sifted {
+    sifted: &mut Sifted,
+) {
     // An open table of the first settlement of each key, at most half full.
     let length = (settlements.len() * 2).next_power_of_two();
     let mut table = vec![NONE; length];
@@ -50,7 +47,6 @@ pub(super) fn join(
     };
     // By settlement: the invoice under its key, if it is the only one on either side.
     let mut partners = vec![NONE; settlements.len()];
-    let mut sifted = Sifted::default();
     let [left_invoices, left_settlements] = &mut sifted.left;
     for (number, slot) in (0_u32..).zip(settlements.iter()) {
         let at = find(&table, slot.key());
@@ -104,7 +100,6 @@ pub(super) fn join(
             }
         }
     }
-    sifted
 }
 
 fn verdict(plan: &Plan<'_>, [invoice, settlement]: [&Slot; 2], classes: [&Classes; 2]) -> Verdict {
@@ -135,23 +130,26 @@ fn verdict(plan: &Plan<'_>, [invoice, settlement]: [&Slot; 2], classes: [&Classe
 
 /// Tallies by verdict and side, and by the number of the account.
 #[derive(Debug, Default)]
-pub(super) struct Totals([[HashMap<u32, Tally, FixedState>; 2]; 2]);
+pub(super) struct Totals([[Vec<Tally>; 2]; 2]);
 
 impl Totals {
     fn count(&mut self, pair: [&Slot; 2], classes: [&Classes; 2], verdict: usize) {
         let Some(tallies) = self.0.get_mut(verdict) else { return };
         for ((slot, classes), tallies) in pair.into_iter().zip(classes).zip(tallies) {
             let class = classes.all.get(slot.class()).copied().unwrap_or_default();
-            tallies.entry(class.account).or_default().add(Some(slot.amount(&class)));
+            if let Some(lines) = make_place(tallies, class.account as usize) {
+                lines.add(Some(slot.amount(&class)));
+            }
         }
     }
 
     /// Counts what another has counted.
     pub(super) fn join(&mut self, other: Self) {
         for (all, part) in self.0.iter_mut().flatten().zip(other.0.into_iter().flatten()) {
-            for (account, lines) in part {
-                all.entry(account).or_default().join(&lines);
+            if let Some(last) = part.len().checked_sub(1) {
+                make_place(all, last);
             }
+            all.iter_mut().zip(part).for_each(|(all, lines)| all.join(&lines));
         }
     }
 
@@ -161,12 +159,20 @@ impl Totals {
             for ((side, tallies), classes) in
                 [Side::Invoice, Side::Settlement].into_iter().zip(tallies).zip(classes)
             {
-                for (&account, lines) in tallies {
-                    if let Some(account) = classes.accounts.get(account) {
+                for (number, lines) in (0..).zip(tallies).filter(|(_, lines)| lines.lines > 0) {
+                    if let Some(account) = classes.accounts.get(number) {
                         control.count_all(side, class, account, lines);
                     }
                 }
             }
         }
     }
+}
+
+/// The tally of an account.
+fn make_place(tallies: &mut Vec<Tally>, account: usize) -> Option<&mut Tally> {
+    if tallies.len() <= account {
+        tallies.resize(account + 1, Tally::default());
+    }
+    tallies.get_mut(account)
 }

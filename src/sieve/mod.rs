@@ -15,7 +15,7 @@ mod slot;
 
 use std::path::Path;
 
-use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
 
 pub use self::sketch::Sketcher;
 pub use self::slot::Place;
@@ -28,9 +28,14 @@ use crate::spill::Spill;
 
 const PARTITIONS: usize = 256;
 
+/// Into how many shares they are divided among threads, at the most.
+const SHARES: usize = 16;
+
 /// What the sieve of a run looks at.
 pub struct Plan<'a> {
-    key: Vec<KeyPart>,
+    /// What the key is made of: texts, and times.
+    texts: Vec<Field>,
+    times: Vec<KeyPart>,
     /// What must be the same beside the key.
     same: Vec<Field>,
     currency: Field,
@@ -51,19 +56,22 @@ impl<'a> Plan<'a> {
         // one record at first sight may have to leave it to another. Its groups are small; the ledgers see them all.
         let first = rules.passes.first().filter(|pass| pass.is_exact())?;
         let apart = [Role::Document, Role::Version].map(sketch::field);
-        let is_apart = |part: &KeyPart| matches!(part, KeyPart::Text(field) if apart.contains(field));
-        let (aside, key): (Vec<KeyPart>, Vec<KeyPart>) = first.key.iter().copied().partition(is_apart);
         let mut same = [Role::Unit, Role::Currency, Role::Version].map(sketch::field).to_vec();
-        same.extend(aside.into_iter().filter_map(|part| match part {
-            KeyPart::Text(field) => Some(field),
-            _ => None,
-        }));
+        let (mut texts, mut times) = (Vec::new(), Vec::new());
+        for &part in &first.key {
+            match part {
+                KeyPart::Text(field) if apart.contains(&field) => same.push(field),
+                KeyPart::Text(field) => texts.push(field),
+                time => times.push(time),
+            }
+        }
         let (numbers, amounts): (Vec<usize>, Vec<&Tolerance>) =
             rules.tolerances.iter().enumerate().filter(|(_, rule)| rule.role == Role::Amount).unzip();
         // What is allowed for each unit takes a quantity to know, which a slot does not have.
         let told = amounts.len() <= 64 && amounts.iter().all(|rule| rule.per_unit.is_none());
-        (!key.is_empty() && told).then(|| Self {
-            key,
+        (!(texts.is_empty() && times.is_empty()) && told).then(|| Self {
+            texts,
+            times,
             same,
             currency: sketch::field(Role::Currency),
             amounts,
@@ -91,10 +99,13 @@ impl<'a> Plan<'a> {
         let classes = [&invoice_classes, &settlement_classes];
         let mut sifted = (0..PARTITIONS)
             .into_par_iter()
-            .map(|partition| {
+            // Each share has totals of its own.
+            .with_min_len(PARTITIONS / SHARES)
+            .try_fold(Sifted::default, |mut sifted, partition| {
                 let bytes = [invoices.read(partition)?, settlements.read(partition)?];
-                let [invoices, settlements] = bytes.each_ref().map(|bytes| slot::Slots::of(bytes));
-                Ok(join::join(self, [invoices, settlements], classes))
+                let slots = bytes.each_ref().map(|bytes| slot::Slots::of(bytes));
+                join::join(self, slots, classes, &mut sifted);
+                Ok(sifted)
             })
             .try_reduce(Sifted::default, |mut all, part: Sifted| {
                 all.add(part);

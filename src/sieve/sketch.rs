@@ -13,7 +13,7 @@ use crate::intake::{Origin, Row};
 use crate::judge::miscalculated;
 use crate::matching::KeyPart;
 use crate::money;
-use crate::normalise::{Accounts, Entry, Field, Role, Side, Taker};
+use crate::normalise::{Accounts, Entry, Field, Memo, Role, Side, Taker};
 use crate::period::Instant;
 use crate::spill::Spill;
 
@@ -34,35 +34,14 @@ impl Hashes {
         Self { shared: SharedSeed::from_u64(random(3)), seeds: [0, 1, 2].map(random) }
     }
 
-    fn key(&self) -> Twice<'_> {
-        let [first, second, _] = self.seeds;
-        Twice([first, second].map(|seed| FoldHasher::with_seed(seed, &self.shared)))
+    /// Three hashes of texts: two for a key, one for figures.
+    fn texts(&self) -> [FoldHasher<'_>; 3] {
+        self.more(self.seeds)
     }
 
-    fn figures(&self) -> FoldHasher<'_> {
-        let [.., third] = self.seeds;
-        FoldHasher::with_seed(third, &self.shared)
-    }
-}
-
-/// Hashes the same twice, with different seeds.
-struct Twice<'h>([FoldHasher<'h>; 2]);
-
-impl Twice<'_> {
-    fn both(&self) -> [u64; 2] {
-        self.0.each_ref().map(Hasher::finish)
-    }
-}
-
-impl Hasher for Twice<'_> {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.iter_mut().for_each(|one| one.write(bytes));
-    }
-
-    fn finish(&self) -> u64 {
-        let [first, _] = self.both();
-        first
+    /// Goes on where hashes came to.
+    fn more<const N: usize>(&self, hashes: [u64; N]) -> [FoldHasher<'_>; N] {
+        hashes.map(|hash| FoldHasher::with_seed(hash, &self.shared))
     }
 }
 
@@ -71,15 +50,30 @@ pub struct Sketcher<'p> {
     plan: &'p Plan<'p>,
     side: Side,
     file: u32,
-    spill: Spill,
+    spill: Spill<{ super::slot::SIZE }>,
     pub(super) classes: Classes,
     /// The places of entries that have no key.
     pub(super) keyless: Vec<Place>,
+    wordings: Memo<Worded>,
     /// By field, what texts are compared as.
     keys: HashMap<Field, hashbrown::HashMap<String, String>>,
     moments: HashMap<(KeyPart, i64), i64, foldhash::fast::FixedState>,
     /// What went wrong first; no entry is taken after it.
     failed: Option<Fault>,
+}
+
+/// What the texts of an entry come to.
+#[derive(Clone, Copy)]
+struct Worded {
+    /// Hashes of the texts of its key.
+    key: [u64; 2],
+    /// Whether these are blank.
+    is_blank: bool,
+    /// The hash of what must be the same beside the key.
+    figures: u64,
+    account: u32,
+    /// See [`Class`].
+    tolerances: u64,
 }
 
 /// What is the same for many entries, numbered.
@@ -109,7 +103,7 @@ impl Classes {
 }
 
 impl<'p> Sketcher<'p> {
-    pub(super) fn new(plan: &'p Plan<'p>, side: Side, spill: Spill) -> Self {
+    pub(super) fn new(plan: &'p Plan<'p>, side: Side, spill: Spill<{ super::slot::SIZE }>) -> Self {
         Self {
             plan,
             side,
@@ -117,6 +111,7 @@ impl<'p> Sketcher<'p> {
             spill,
             classes: Classes::default(),
             keyless: Vec::new(),
+            wordings: Memo::default(),
             keys: HashMap::new(),
             moments: HashMap::default(),
             failed: None,
@@ -136,31 +131,35 @@ impl<'p> Sketcher<'p> {
         self.failed.take().map_or(Ok(()), Err)
     }
 
-    pub(super) fn finish(mut self) -> Result<(crate::spill::Spilled, Classes, Vec<Place>)> {
+    pub(super) fn finish(
+        mut self,
+    ) -> Result<(crate::spill::Spilled<{ super::slot::SIZE }>, Classes, Vec<Place>)> {
         self.check()?;
-        Ok((self.spill.finish(), self.classes, self.keyless))
+        Ok((self.spill.finish()?, self.classes, self.keyless))
     }
 
     fn slot(&mut self, row: &Row, entry: &Entry<'_>) -> Result<()> {
         let place = Place { file: self.file, place: row.place, number: row.number };
-        let mut blank = true;
         let plan = self.plan;
-        let mut key = plan.hashes.key();
-        for &part in &plan.key {
-            blank &= match part {
-                KeyPart::Text(field) => self.text(field, entry.text(field), &mut key),
-                part => self.time(part, entry, &mut key),
-            };
+        let worded = match self.wordings.get(entry.wording) {
+            Some(&worded) => worded,
+            None => {
+                let worded = self.worded(entry);
+                self.wordings.keep(entry.wording, worded);
+                worded
+            }
+        };
+        let mut key = plan.hashes.more(worded.key);
+        let mut blank = worded.is_blank;
+        for &part in &plan.times {
+            blank &= self.time(part, entry, &mut key);
         }
         if blank {
             self.keyless.push(place);
             return Ok(());
         }
-        let key = key.both();
-        let mut figures = plan.hashes.figures();
-        for &field in &plan.same {
-            self.text(field, entry.text(field), &mut figures);
-        }
+        let key = key.map(|hasher| hasher.finish());
+        let [mut figures] = plan.hashes.more([worded.figures]);
         for number in [entry.values.quantity, entry.values.price] {
             match number.map(money::canonical) {
                 None => figures.write_u8(u8::MAX),
@@ -170,7 +169,7 @@ impl<'p> Sketcher<'p> {
                 }
             }
         }
-        let (amount, class) = self.class(entry);
+        let (amount, class) = self.class(entry, worded);
         let number = self.classes.number(class);
         let Some(slot) = Slot::new(key, figures.finish(), amount, number, place) else {
             return Err(Fault::new(Kind::Input, "there is more in this file than can be kept apart")
@@ -178,10 +177,42 @@ impl<'p> Sketcher<'p> {
                 .expected("files below 1 TiB, and fewer than 16 million kinds of entries")
                 .next("split the run into periods"));
         };
-        self.spill.put(partition(key), &slot.bytes())
+        self.spill.put(partition(key), slot.bytes())
     }
 
-    fn class(&mut self, entry: &Entry<'_>) -> (i64, Class) {
+    /// What the texts of an entry come to.
+    fn worded(&mut self, entry: &Entry<'_>) -> Worded {
+        let plan = self.plan;
+        let [mut first, mut second, mut figures] = plan.hashes.texts();
+        let mut is_blank = true;
+        for &field in &plan.texts {
+            let key = self.key(field, entry.text(field));
+            is_blank &= key.is_empty();
+            first.write(key.as_bytes());
+            second.write(key.as_bytes());
+        }
+        for &field in &plan.same {
+            figures.write(self.key(field, entry.text(field)).as_bytes());
+        }
+        let mut tolerances = 0;
+        for (bit, rule) in plan.amounts.iter().enumerate() {
+            let holds = rule
+                .when
+                .iter()
+                .all(|(field, values)| values.contains(&plan.keys.key(*field, entry.text(*field))));
+            tolerances |= u64::from(holds) << bit;
+        }
+        let document = entry.text(field(Role::Document));
+        Worded {
+            key: [first.finish(), second.finish()],
+            is_blank,
+            figures: figures.finish(),
+            account: self.classes.accounts.number(document, entry.text(plan.currency)),
+            tolerances,
+        }
+    }
+
+    fn class(&self, entry: &Entry<'_>, worded: Worded) -> (i64, Class) {
         let values = entry.values;
         let amount = values.amount.map(money::canonical);
         let fits = amount.and_then(|(mantissa, scale)| Some((i64::try_from(mantissa).ok()?, scale)));
@@ -189,34 +220,16 @@ impl<'p> Sketcher<'p> {
             && miscalculated(values.quantity, values.price, values.before_tax()))
             || values.taxes.is_some_and(|taxes| !taxes.add_up());
         let (Some((mantissa, scale)), false) = (fits, wrong) else { return (0, Class::default()) };
-        let document = entry.text(field(Role::Document));
-        let account = self.classes.accounts.number(document, entry.text(self.plan.currency));
-        let mut tolerances = 0;
-        for (bit, rule) in self.plan.amounts.iter().enumerate() {
-            let holds = rule.when.iter().all(|(field, values)| {
-                let key = self.plan.keys.key(*field, entry.text(*field));
-                values.contains(&key)
-            });
-            tolerances |= u64::from(holds) << bit;
-        }
+        let Worded { account, tolerances, .. } = worded;
         (mantissa, Class { account, scale, tolerances, simple: true })
     }
 
-    /// Hashes what a text is compared as; whether that is blank. How long it is goes into the hash as well.
-    #[inline]
-    fn text(&mut self, field: Field, text: &str, hasher: &mut impl Hasher) -> bool {
-        if self.plan.keys.is_key(field, text) {
-            hasher.write(text.as_bytes());
-            return text.is_empty();
-        }
-        let key = self.key(field, text);
-        hasher.write(key.as_bytes());
-        key.is_empty()
-    }
-
-    /// What a rule makes of a text.
-    fn key(&mut self, field: Field, text: &str) -> &str {
+    /// What a text is compared as.
+    fn key<'t>(&'t mut self, field: Field, text: &'t str) -> &'t str {
         let rules = self.plan.keys;
+        if rules.is_key(field, text) {
+            return text;
+        }
         let known = self.keys.entry(field).or_default();
         if known.len() >= REMEMBERED {
             known.clear();
@@ -224,9 +237,9 @@ impl<'p> Sketcher<'p> {
         known.entry_ref(text).or_insert_with(|| rules.key(field, text))
     }
 
-    fn time(&mut self, part: KeyPart, entry: &Entry<'_>, hasher: &mut impl Hasher) -> bool {
+    fn time(&mut self, part: KeyPart, entry: &Entry<'_>, hashers: &mut [FoldHasher<'_>; 2]) -> bool {
         let Some(Instant(at)) = part.edge(entry.values.start, entry.values.end) else {
-            hasher.write(&[]);
+            hashers.iter_mut().for_each(|hasher| hasher.write_u8(0));
             return true;
         };
         let moment = match part {
@@ -236,7 +249,7 @@ impl<'p> Sketcher<'p> {
                 *self.moments.entry((part, at)).or_insert_with(|| part.moment(zone, Instant(at)).0)
             }
         };
-        hasher.write(&moment.to_le_bytes());
+        hashers.iter_mut().for_each(|hasher| hasher.write(&moment.to_le_bytes()));
         false
     }
 }

@@ -1,6 +1,6 @@
 //! An entry in 48 bytes: enough to see whether it ties, and where to find it again.
 
-use crate::money::Decimal;
+use crate::money::{self, Decimal};
 
 /// How many bytes a slot has.
 pub(super) const SIZE: usize = 48;
@@ -66,7 +66,7 @@ impl Slot {
     }
 
     pub(super) fn amount(&self, class: &Class) -> Decimal {
-        Decimal::new(self.mantissa(), class.scale)
+        money::narrow(self.mantissa(), class.scale)
     }
 
     /// The number of its class.

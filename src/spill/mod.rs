@@ -35,37 +35,56 @@ pub fn unreadable(error: std::io::Error) -> Fault {
         .because(error)
 }
 
-/// Records on their way to their partitions.
-pub struct Spill {
+/// Records that are gathered before they go to their partitions: so few that they stay in the first caches.
+const GATHERED: usize = 1024;
+
+/// Records of so many bytes on their way to their partitions.
+pub struct Spill<const SIZE: usize> {
     folder: PathBuf,
-    /// Bytes that may stand in memory.
-    limit: usize,
-    buffered: usize,
-    partitions: Vec<Partition>,
+    /// The last ones, and where they go. What takes a record to its partition waits for memory; many at once wait together.
+    gathered: Vec<(usize, [u8; SIZE])>,
+    partitions: Partitions<SIZE>,
     file: Option<File>,
     /// The length of the file.
     end: u64,
 }
 
+/// What stands in memory.
+struct Partitions<const SIZE: usize> {
+    /// Room for as many records of each partition, one partition behind the other. It takes memory only as it fills.
+    room: Vec<u8>,
+    /// How many that are.
+    most: usize,
+    all: Vec<Partition>,
+}
+
 #[derive(Default)]
 struct Partition {
-    buffer: Vec<u8>,
+    /// How many records stand in its room.
+    filled: usize,
     /// What went to the file: where it starts, and how many bytes it has.
     segments: Vec<(u64, usize)>,
 }
 
-impl Spill {
+impl<const SIZE: usize> Partitions<SIZE> {
+    /// The bytes of a partition that stand in memory.
+    fn bytes(&self, partition: usize) -> &[u8] {
+        let filled = self.all.get(partition).map_or(0, |partition| partition.filled);
+        let start = partition * self.most * SIZE;
+        self.room.get(start..start + filled * SIZE).unwrap_or_default()
+    }
+}
+
+impl<const SIZE: usize> Spill<SIZE> {
     /// Of so many bytes in memory; what is more goes to a [`file`] in `folder`.
     #[must_use]
     pub fn new(folder: &Path, partitions: usize, limit: usize) -> Self {
+        let most = (limit / SIZE / partitions).max(1);
+        let all = (0..partitions).map(|_| Partition::default()).collect();
         Self {
             folder: folder.to_owned(),
-            limit,
-            buffered: 0,
-            // Room for what a partition gets before it is written out, so that it need not grow: it takes memory only as it fills.
-            partitions: (0..partitions)
-                .map(|_| Partition { buffer: Vec::with_capacity(limit / partitions), segments: Vec::new() })
-                .collect(),
+            gathered: Vec::with_capacity(GATHERED),
+            partitions: Partitions { room: vec![0; most * partitions * SIZE], most, all },
             file: None,
             end: 0,
         }
@@ -75,57 +94,79 @@ impl Spill {
     ///
     /// # Errors
     /// [`Kind::Output`] where the temporary file cannot be written.
-    pub fn put(&mut self, partition: usize, record: &[u8]) -> Result<()> {
-        let Some(Partition { buffer, .. }) = self.partitions.get_mut(partition) else {
-            return Err(Fault::new(Kind::Bug, "there is no such partition").value(partition));
-        };
-        buffer.extend_from_slice(record);
-        self.buffered += record.len();
-        if self.buffered >= self.limit { self.write_out() } else { Ok(()) }
+    #[inline]
+    pub fn put(&mut self, partition: usize, record: [u8; SIZE]) -> Result<()> {
+        self.gathered.push((partition, record));
+        if self.gathered.len() < GATHERED { Ok(()) } else { self.part() }
     }
 
-    fn write_out(&mut self) -> Result<()> {
+    /// Takes what is gathered to its partitions.
+    fn part(&mut self) -> Result<()> {
+        let mut gathered = std::mem::take(&mut self.gathered);
+        for (partition, record) in gathered.drain(..) {
+            let Partitions { room, most, all } = &mut self.partitions;
+            let (room, _) = room.as_chunks_mut();
+            let place = all.get_mut(partition).and_then(|Partition { filled, .. }| {
+                *filled += 1;
+                Some((room.get_mut(partition * *most + *filled - 1)?, *filled == *most))
+            });
+            let Some((place, is_full)) = place else {
+                return Err(Fault::new(Kind::Bug, "there is no such partition").value(partition));
+            };
+            *place = record;
+            if is_full {
+                self.write_out(partition)?;
+            }
+        }
+        self.gathered = gathered;
+        Ok(())
+    }
+
+    fn write_out(&mut self, partition: usize) -> Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(file(&self.folder)?),
         };
-        for Partition { buffer, segments } in &mut self.partitions {
-            file.write_all(buffer).map_err(unwritable)?;
-            segments.push((self.end, buffer.len()));
-            self.end += buffer.len() as u64;
-            buffer.clear();
+        let bytes = self.partitions.bytes(partition);
+        file.write_all(bytes).map_err(unwritable)?;
+        let segment = (self.end, bytes.len());
+        self.end += bytes.len() as u64;
+        if let Some(partition) = self.partitions.all.get_mut(partition) {
+            partition.segments.push(segment);
+            partition.filled = 0;
         }
-        self.buffered = 0;
         Ok(())
     }
 
     /// Nothing more comes.
-    #[must_use]
-    pub fn finish(self) -> Spilled {
-        Spilled { file: Mutex::new(self.file), partitions: self.partitions }
+    ///
+    /// # Errors
+    /// As [`Spill::put`].
+    pub fn finish(mut self) -> Result<Spilled<SIZE>> {
+        self.part()?;
+        Ok(Spilled { file: Mutex::new(self.file), partitions: self.partitions })
     }
 }
 
 /// Records in their partitions.
-pub struct Spilled {
+pub struct Spilled<const SIZE: usize> {
     file: Mutex<Option<File>>,
-    partitions: Vec<Partition>,
+    partitions: Partitions<SIZE>,
 }
 
-impl Spilled {
+impl<const SIZE: usize> Spilled<SIZE> {
     /// The bytes of all records of a partition, in the order in which they came.
     ///
     /// # Errors
     /// [`Kind::Output`] where the temporary file cannot be read.
     pub fn read(&self, partition: usize) -> Result<Cow<'_, [u8]>> {
-        let Some(Partition { buffer, segments }) = self.partitions.get(partition) else {
-            return Ok(Cow::default());
-        };
+        let in_memory = self.partitions.bytes(partition);
+        let segments = self.partitions.all.get(partition).map_or(&[][..], |partition| &partition.segments);
         if segments.is_empty() {
-            return Ok(buffer.into());
+            return Ok(in_memory.into());
         }
         let length = segments.iter().map(|(_, length)| length).sum::<usize>();
-        let mut bytes = Vec::with_capacity(length + buffer.len());
+        let mut bytes = Vec::with_capacity(length + in_memory.len());
         bytes.resize(length, 0);
         let mut rest = bytes.as_mut_slice();
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,7 +178,7 @@ impl Spilled {
             file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(segment)).map_err(unreadable)?;
             rest = behind;
         }
-        bytes.extend_from_slice(buffer);
+        bytes.extend_from_slice(in_memory);
         Ok(bytes.into())
     }
 }
@@ -153,10 +194,10 @@ mod tests {
         for limit in [8, 40, 1 << 20] {
             let mut spill = Spill::new(&folder.path().join("not/yet"), 3, limit);
             for n in 0_u32..1000 {
-                spill.put(n as usize % 3, &n.to_le_bytes()).unwrap();
+                spill.put(n as usize % 3, n.to_le_bytes()).unwrap();
             }
             assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none());
-            let spilled = spill.finish();
+            let spilled = spill.finish().unwrap();
             for partition in 0..3_u32 {
                 let expected: Vec<u8> =
                     (0..1000).filter(|n| n % 3 == partition).flat_map(u32::to_le_bytes).collect();
