@@ -74,7 +74,8 @@ impl Facts {
             }
             hasher.update(fact(bounds));
         }
-        let mut id = String::from("D-");
+        let mut id = String::with_capacity(14);
+        id.push_str("D-");
         for byte in hasher.finalize().iter().take(12) {
             id.push(char::from(ALPHABET.get(usize::from(byte % 32)).copied().unwrap_or(b'0')));
         }
