@@ -32,7 +32,7 @@ impl<T: Taker> Normaliser<'_, T> {
         let Self { draft, reading, .. } = self;
         draft.doubles = 0;
         for (number, source) in layout.numbers.iter().enumerate() {
-            let (column, text) = layout.number(number, row, slice);
+            let text = layout.figure(number, row, slice);
             let value = match number {
                 QUANTITY => &mut draft.quantity,
                 PRICE => &mut draft.price,
@@ -47,6 +47,7 @@ impl<T: Taker> Normaliser<'_, T> {
             {
                 *value = Some(plain);
             } else {
+                let (column, _) = layout.number(number, row, slice);
                 let parsed = reading.adorned(source, (column, text), row)?;
                 *value = Some(parsed.value);
                 let is_double = column.is_some_and(|column| row.mark(column) == Mark::Double);

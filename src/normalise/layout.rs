@@ -122,6 +122,11 @@ impl<'a> Layout<'a> {
         self.numbers.get(number).map_or((None, ""), |source| source.pick(row))
     }
 
+    /// The text of [`Layout::number`], alone: for a line that is read, that is all.
+    pub(super) fn figure<'r>(&'r self, number: usize, row: &'r Row, slice: Option<&Slice>) -> &'r str {
+        self.number(number, row, slice).1
+    }
+
     /// The column to name where a number is not there.
     pub(super) fn column(&self, number: usize, slice: Option<&Slice>) -> Option<usize> {
         let own = slice.and_then(|slice| slice.numbers.get(number).copied().flatten());

@@ -165,9 +165,12 @@ impl Lines {
         if let Some((_, known)) = self.by_ways.get_mut(at) {
             *known += count;
         }
-        // What comes often is found sooner.
-        if let Some(before) = at.checked_sub(1) {
-            self.by_ways.swap(before, at);
+        // What comes more often is found sooner.
+        if let Some([(_, before), (_, own)]) =
+            at.checked_sub(1).and_then(|before| self.by_ways.get(before..=at))
+            && before < own
+        {
+            self.by_ways.swap(at - 1, at);
         }
     }
 
