@@ -2,9 +2,8 @@
 
 use rust_decimal::Decimal;
 
-use super::ZERO;
-use super::narrow;
 use super::wide::{MAX_SCALE, Wide, power};
+use super::{ZERO, narrow};
 
 /// Which character separates the whole part from the fraction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
