@@ -2,6 +2,7 @@
 //! their place. Never: interprets a value, skips a row unsaid, or ends the process on a bad file.
 
 mod answer;
+mod batch;
 mod cell;
 mod csv;
 mod excel;
@@ -14,12 +15,12 @@ mod text;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::fault::{Fault, Kind, Result};
 
 pub use answer::Answer;
+pub use batch::{Batch, Record};
 pub use files::{Delimiter, Encoding, FileSettings, Found, Sheet, find, open};
 pub use shelf::revisitable;
 
@@ -83,18 +84,39 @@ impl Row {
         self.cells.push((u32::try_from(start).unwrap_or(u32::MAX), u32::try_from(end).unwrap_or(u32::MAX)));
     }
 
-    /// Makes one quote of two in a cell whose text is there already. The cell's new text stands behind the record.
-    fn unescape(&mut self, number: usize) {
-        let Some(&(start, end)) = self.cells.get(number) else { return };
-        let (mut from, end) = (start as usize, end as usize);
-        let behind = self.text.len();
-        while let Some(quote) = self.text.get(from..end).and_then(|rest| rest.find('"')) {
-            self.text.extend_from_within(from..=from + quote);
-            from += quote + 2;
+    /// Appends the cells of a record that stands in `text`: each starts at one of `starts` and ends one before the next. Quotes around
+    /// a cell are left out, and one is made of two.
+    #[inline]
+    fn take_apart(&mut self, text: &str, starts: &[u32]) {
+        let (Some(&from), Some(&behind)) = (starts.first(), starts.last()) else { return };
+        let Some(record) = text.get(from as usize..(behind as usize).wrapping_sub(1)) else { return };
+        self.text.push_str(record);
+        let bytes = record.as_bytes();
+        for (&start, &behind) in starts.iter().zip(starts.iter().skip(1)) {
+            let (start, end) = (start - from, behind - from - 1);
+            if bytes.get(start as usize) == Some(&b'"') && start < end {
+                self.unquote(record, start + 1, end - 1);
+            } else {
+                self.cells.push((start, end));
+            }
         }
-        self.text.extend_from_within(from..end);
+    }
+
+    /// Appends a cell that has quotes around it. Where it has some of its own, its text goes behind the record.
+    fn unquote(&mut self, record: &str, start: u32, end: u32) {
+        let Some(mut rest) = record.get(start as usize..end as usize).filter(|cell| cell.contains('"'))
+        else {
+            self.cells.push((start, end));
+            return;
+        };
+        let behind = self.text.len();
+        while let Some((head, tail)) = rest.split_once("\"\"") {
+            self.text.push_str(head);
+            self.text.push('"');
+            rest = tail;
+        }
+        self.text.push_str(rest);
         self.bound(behind, self.text.len());
-        self.cells.swap_remove(number);
     }
 
     /// The text of a column; blank where the record is shorter than that.
@@ -104,23 +126,19 @@ impl Row {
         self.cells.get(column).map_or("", |&cell| self.slice(cell))
     }
 
-    fn slice(&self, (start, end): (u32, u32)) -> &str {
-        self.text.get(start as usize..end as usize).unwrap_or_default()
-    }
-
-    /// What stands in columns side by side; `None` where that is not one text.
+    /// The bytes of [`Row::text`], for whoever knows what they are when they are nothing but that.
     #[must_use]
     #[inline]
-    pub fn span(&self, columns: Range<usize>) -> Option<Span<'_>> {
-        let here = columns.start.min(self.cells.len())..columns.end.min(self.cells.len());
-        let cells = self.cells.get(here)?;
-        let (start, end) = match cells {
-            [] => (0, 0),
-            [only] => *only,
-            [(start, _), .., (_, end)] => (*start, *end),
-        };
-        let text = self.text.get(start as usize..end as usize)?;
-        Some(Span { text, cells, start, count: columns.len() })
+    pub fn bytes(&self, column: usize) -> &[u8] {
+        let cell = self
+            .cells
+            .get(column)
+            .and_then(|&(start, end)| self.text.as_bytes().get(start as usize..end as usize));
+        cell.unwrap_or_default()
+    }
+
+    fn slice(&self, (start, end): (u32, u32)) -> &str {
+        self.text.get(start as usize..end as usize).unwrap_or_default()
     }
 
     /// A column's text without white space around it; `None` where it is blank.
@@ -162,49 +180,6 @@ impl Row {
     }
 }
 
-/// Columns side by side, and what stands between them.
-#[derive(Clone, Copy, Debug)]
-pub struct Span<'r> {
-    /// From the first cell to the last.
-    pub text: &'r str,
-    cells: &'r [(u32, u32)],
-    start: u32,
-    count: usize,
-}
-
-impl Span<'_> {
-    /// Where in the text each cell starts and ends, a word for each column.
-    pub fn bounds(&self) -> impl Iterator<Item = u64> + '_ {
-        let missing = std::iter::repeat_n(u64::MAX, self.count - self.cells.len());
-        self.cells.iter().map(|&cell| self.bound(cell)).chain(missing)
-    }
-
-    /// Whether it holds the same cells as another one, of which these are the text and the bounds, and which was in order.
-    #[inline]
-    #[must_use]
-    pub fn is(&self, text: &str, bounds: &[u64]) -> bool {
-        let missing = bounds.get(self.cells.len()..).unwrap_or_default();
-        self.text == text
-            && self.cells.iter().zip(bounds).all(|(&cell, &bound)| self.bound(cell) == bound)
-            && missing.iter().all(|&bound| bound == u64::MAX)
-    }
-
-    #[inline]
-    fn bound(&self, (start, end): (u32, u32)) -> u64 {
-        u64::from(start.wrapping_sub(self.start)) << 32 | u64::from(end.wrapping_sub(self.start))
-    }
-
-    /// Whether every cell is part of the text: between two of them stand a delimiter and quotes, and what is further away was put
-    /// behind the record.
-    #[must_use]
-    pub fn is_in_order(&self) -> bool {
-        self.cells
-            .iter()
-            .zip(self.cells.iter().skip(1))
-            .all(|((_, end), (start, _))| start.wrapping_sub(*end) <= 3)
-    }
-}
-
 #[cold]
 fn trimmed(text: &str) -> Option<&str> {
     let text = text.trim();
@@ -243,6 +218,16 @@ pub trait Rows {
     /// # Errors
     /// [`crate::fault::Kind::Input`] where the source is broken at this place: nothing after it can be trusted.
     fn read(&mut self, row: &mut Row) -> Result<bool>;
+
+    /// Reads the next records that are plain into `batch`; none where the next one is not, which is for [`Rows::read`] then, and
+    /// where the source has no such records at all.
+    ///
+    /// # Errors
+    /// As [`Rows::read`].
+    fn batch(&mut self, batch: &mut Batch) -> Result<()> {
+        batch.clear();
+        Ok(())
+    }
 
     /// What the source turned out to be.
     fn form(&self) -> Form {

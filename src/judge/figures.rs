@@ -3,7 +3,7 @@
 use super::Rules;
 use super::conversion::{self, Conversion};
 use crate::matching::Book;
-use crate::money::{self, Decimal, Product, Ratio, Sum};
+use crate::money::{self, Decimal, Ratio, Sum};
 use crate::normalise::{Field, Ledger, Rates, Role, Side, Unit};
 
 /// The figures of one side of a group.
@@ -222,7 +222,7 @@ pub(super) fn gap(ledger: &Ledger, entry: u32) -> Option<Decimal> {
 /// Whether an amount is not quantity × price, by more than rounding a line can do: a cent.
 #[must_use]
 pub fn miscalculated(quantity: Option<Decimal>, price: Option<Decimal>, amount: Option<Decimal>) -> bool {
-    let apart = || Product::of(quantity?, price?)?.is_apart(amount?, CENT);
+    let apart = || money::is_apart(quantity?, price?, amount?, CENT);
     apart().unwrap_or(false)
 }
 

@@ -17,13 +17,13 @@ mod wide;
 pub use rust_decimal::Decimal;
 
 pub use self::parse::{DecimalMark, Parsed, is_currency, parse, parse_plain, parse_xml};
-pub use self::product::Product;
+pub use self::product::{Product, is_apart};
 pub use self::ratio::{Ratio, quotient};
 pub use self::rounding::{Rounding, round};
 pub use self::shown::{Digits, grouped, plain, show, show_plain, shown, whole};
 pub use self::sum::Sum;
 pub use self::ways::Ways;
-use self::wide::Wide;
+use self::wide::{Narrow, Wide};
 
 /// Zero.
 pub const ZERO: Decimal = Decimal::ZERO;
@@ -57,7 +57,12 @@ pub const fn narrow(mantissa: i64, scale: u32) -> Decimal {
 
 /// The mantissa and the scale of `value` without zeros at its end: equal values have equal ones.
 #[must_use]
+#[inline]
 pub fn canonical(value: Decimal) -> (i128, u32) {
+    if let Some(narrow) = Narrow::of(value) {
+        let Narrow { mantissa, scale } = narrow.stripped();
+        return (mantissa.into(), scale);
+    }
     let Wide { mantissa, scale } = Wide::from(value).stripped();
     (mantissa, scale)
 }

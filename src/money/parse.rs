@@ -36,7 +36,7 @@ pub struct Parsed {
 /// A phrase that says what is wrong, to follow "cannot be read as a number: ".
 #[inline]
 pub fn parse(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> {
-    match parse_plain(text, mark) {
+    match parse_plain(text.as_bytes(), mark) {
         Some(value) => Ok(Parsed { value, currency: None }),
         None => adorned(text, mark),
     }
@@ -96,7 +96,8 @@ pub fn parse_xml(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> 
     const TOO_LONG: &str = "with its exponent it has more than 28 digits";
     let trimmed = text.trim();
     let Some((mantissa, exponent)) = trimmed.split_once(['E', 'e']) else { return parse(text, mark) };
-    let (Some(mantissa), Ok(exponent)) = (parse_plain(mantissa, DecimalMark::Point), exponent.parse::<i32>())
+    let (Some(mantissa), Ok(exponent)) =
+        (parse_plain(mantissa.as_bytes(), DecimalMark::Point), exponent.parse::<i32>())
     else {
         return Err("it is not a number of an XML document");
     };
@@ -117,28 +118,39 @@ pub fn parse_xml(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> 
 /// [`parse`] to tell.
 #[must_use]
 #[inline]
-pub fn parse_plain(text: &str, mark: DecimalMark) -> Option<Decimal> {
+pub fn parse_plain(text: &[u8], mark: DecimalMark) -> Option<Decimal> {
     let separator = if mark == DecimalMark::Point { b'.' } else { b',' };
-    let (negative, digits) = match text.as_bytes() {
+    let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
         rest => (false, rest),
     };
-    let (mut mantissa, mut scale, mut has_mark) = (0_i64, 0, false);
-    for &byte in digits {
-        let digit = byte.wrapping_sub(b'0');
-        if digit < 10 {
-            mantissa = mantissa.wrapping_mul(10).wrapping_add(i64::from(digit));
-            scale += u32::from(has_mark);
-        } else if byte == separator && !has_mark {
-            has_mark = true;
-        } else {
+    let mut mantissa = 0_i64;
+    let mut rest = digits;
+    // Digits until something else comes.
+    let mut digits_of = |rest: &mut &[u8]| {
+        while let [byte @ b'0'..=b'9', behind @ ..] = *rest {
+            mantissa = mantissa.wrapping_mul(10).wrapping_add(i64::from(byte - b'0'));
+            *rest = behind;
+        }
+    };
+    digits_of(&mut rest);
+    let whole = digits.len() - rest.len();
+    let mut scale = 0;
+    if let [mark, fraction @ ..] = rest
+        && *mark == separator
+    {
+        rest = fraction;
+        digits_of(&mut rest);
+        scale = fraction.len();
+        // "12." is not how most write an amount: the slow path has its say.
+        if scale == 0 {
             return None;
         }
     }
-    // So many digits fit 64 bits. ".5" and "12." are not how most write an amount: the slow path has its say.
-    let count = digits.len() - usize::from(has_mark);
-    let is_plain = (1..=18).contains(&count) && digits.first() != Some(&separator) && has_mark == (scale > 0);
-    is_plain.then(|| narrow(if negative { -mantissa } else { mantissa }, scale))
+    // So many digits fit 64 bits. Nor do most write ".5".
+    let is_plain = rest.is_empty() && whole > 0 && whole + scale <= 18;
+    #[expect(clippy::cast_possible_truncation, reason = "at most 18")]
+    is_plain.then(|| narrow(if negative { -mantissa } else { mantissa }, scale as u32))
 }
 
 /// The currencies of ISO 4217 in use: three capitals alone may be a unit (`10 MWH`).

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use rust_decimal::Decimal;
 
-use super::wide::Wide;
+use super::wide::{Narrow, Wide};
 
 /// An exact product, which may hold more than a [`Decimal`]: what tolerances are compared as.
 #[derive(Clone, Copy, Debug)]
@@ -35,22 +35,23 @@ impl Product {
     pub fn decimal(self) -> Option<Decimal> {
         self.0.decimal()
     }
+}
 
-    /// Whether it is more than `most` away from `value`; `None` where that does not fit 128 bits.
-    #[must_use]
-    pub fn is_apart(self, value: Decimal, most: Decimal) -> Option<bool> {
-        let (product, value, most) = (self.0, Wide::from(value), Wide::from(most));
+/// Whether `a × b` is more than `most` away from `value`; `None` where that does not fit 128 bits.
+#[must_use]
+pub fn is_apart(a: Decimal, b: Decimal, value: Decimal, most: Decimal) -> Option<bool> {
+    let narrow = || {
+        let product = Narrow::of(a)?.multiply(Narrow::of(b)?)?;
+        let (value, most) = (Narrow::of(value)?, Narrow::of(most)?);
         let scale = product.scale.max(value.scale).max(most.scale);
-        // At one scale, nearly all fit 64 bits.
-        if let (Some(product), Some(value), Some(most)) =
-            (product.narrow(scale), value.narrow(scale), most.narrow(scale))
-        {
-            return Some(i128::from(product.abs_diff(value)) > i128::from(most));
-        }
-        let Wide { mantissa, scale } = product.add(value.negated())?;
+        Some(i128::from(product.at(scale)?.abs_diff(value.at(scale)?)) > i128::from(most.at(scale)?))
+    };
+    let wide = || {
+        let Wide { mantissa, scale } = Wide::from(a).multiply(b.into())?.add(Wide::from(value).negated())?;
         let apart = Wide { mantissa: mantissa.checked_abs()?, scale };
-        apart.compare(most).map(Ordering::is_gt)
-    }
+        apart.compare(most.into()).map(Ordering::is_gt)
+    };
+    narrow().or_else(wide)
 }
 
 impl From<Decimal> for Product {

@@ -16,7 +16,15 @@ pub struct Sum {
 
 impl Sum {
     /// Adds one value.
+    #[inline]
     pub fn add(&mut self, value: Decimal) {
+        // Most sums are of one scale.
+        if value.scale() == self.wide.scale
+            && let Some(mantissa) = self.wide.mantissa.checked_add(value.mantissa())
+        {
+            self.wide.mantissa = mantissa;
+            return;
+        }
         self.add_wide(value.into());
     }
 

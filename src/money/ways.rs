@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 
 use super::Rounding;
-use super::wide::{Wide, power};
+use super::wide::{Narrow, Wide, narrow_power, power};
 
 /// A bit for each way of rounding at each scale: whether quantity × price, rounded so, is the amount.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,8 +15,8 @@ const SCALES: u32 = 5;
 /// As many as [`Rounding::ALL`] has.
 const WAYS: u32 = 4;
 
-/// The finest scale at which one unit fits 64 bits.
-const NARROW: u32 = 18;
+/// Their bits at scale 0.
+const ALL: u32 = (1 << WAYS) - 1;
 
 /// Behind the bits of all ways: the amount is quantity × price, and nothing was rounded.
 const EXACT: u32 = 1 << (SCALES * WAYS);
@@ -28,21 +28,21 @@ impl Ways {
     /// The ways by which `amount` is `quantity × price`. Where the product does not fit 128 bits, there is none.
     #[must_use]
     pub fn of(quantity: Decimal, price: Decimal, amount: Decimal) -> Self {
-        let ways = || {
+        let narrow = || {
+            let [quantity, price, amount] = [quantity, price, amount].map(Narrow::of);
+            let (product, amount) = (quantity?.multiply(price?)?, amount?);
+            let scale = product.scale.max(amount.scale);
+            // Noughts fit at any scale, but the steps of a finer one do not.
+            narrow_power(scale)?;
+            Some(narrow(product.at(scale)?, amount.at(scale)?, scale, amount.stripped().scale))
+        };
+        let wide = || {
             let product = Wide::from(quantity).multiply(price.into())?;
             let amount = Wide::from(amount);
             let scale = product.scale.max(amount.scale);
-            // 64 bits divide many times faster than 128.
-            let written = amount.scale;
-            match (product.narrow(scale), amount.narrow(scale)) {
-                // Noughts fit at any scale, but the steps of a finer one do not.
-                (Some(product), Some(amount)) if scale <= NARROW => {
-                    Some(narrow(product, amount, scale, written))
-                }
-                _ => Some(wide(product.at(scale)?, amount.at(scale)?, scale, written)),
-            }
+            Some(wide(product.at(scale)?, amount.at(scale)?, scale, amount.stripped().scale))
         };
-        ways().unwrap_or_default()
+        narrow().or_else(wide).unwrap_or_default()
     }
 
     /// Whether the amount is the exact product.
@@ -68,27 +68,25 @@ const fn bit(scale: u32, rounding: Rounding) -> u32 {
     1 << (scale * WAYS + way)
 }
 
-/// The same code for mantissas of 64 and of 128 bits, which stand at one scale; the amount is written with so many digits
-/// behind the point, and is a multiple of all finer steps.
+/// The same code for mantissas of 64 and of 128 bits, which stand at one scale; the last digit of the amount that is no nought
+/// is so many behind the point.
 macro_rules! ways {
-    ($name:ident, $int:ty) => {
-        fn $name(product: $int, amount: $int, scale: u32, written: u32) -> Ways {
+    ($name:ident, $int:ty, $power:ident) => {
+        #[inline]
+        fn $name(product: $int, amount: $int, scale: u32, last: u32) -> Ways {
             let Some(gap) = product.checked_sub(amount) else { return Ways::default() };
             let apart = gap.unsigned_abs();
+            let towards_zero = (gap > 0) == (product > 0);
             let mut ways = if gap == 0 { EXACT } else { 0 };
-            for digits in Ways::SCALES.rev() {
+            // Among wider steps the amount has no place.
+            for digits in (last..SCALES).rev() {
                 // So many digits the product does not have: there are none to lose.
-                let unit = power(scale.saturating_sub(digits)).and_then(|unit| <$int>::try_from(unit).ok());
-                let Some(unit) = unit.filter(|unit| apart < unit.unsigned_abs()) else { continue };
-                if digits < written && amount % unit != 0 {
-                    // Nor has the amount a place among the wider steps.
-                    break;
-                }
+                let unit = $power(scale.saturating_sub(digits)).filter(|unit| apart < unit.unsigned_abs());
+                let Some(unit) = unit else { continue };
                 if gap == 0 {
-                    ways |= Rounding::ALL.iter().fold(0, |all, &way| all | bit(digits, way));
+                    ways |= ALL << (digits * WAYS);
                     continue;
                 }
-                let towards_zero = (gap > 0) == (product > 0);
                 ways |= bit(digits, if towards_zero { Rounding::Down } else { Rounding::Up });
                 let half = apart.cmp(&(unit.unsigned_abs() - apart));
                 if half.is_lt() || (half.is_eq() && !towards_zero) {
@@ -103,8 +101,8 @@ macro_rules! ways {
     };
 }
 
-ways!(narrow, i64);
-ways!(wide, i128);
+ways!(narrow, i64, narrow_power);
+ways!(wide, i128, power);
 
 #[cfg(test)]
 mod tests {

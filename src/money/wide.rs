@@ -36,6 +36,66 @@ pub(super) fn power(exponent: u32) -> Option<i128> {
     POWERS.get(exponent as usize).copied()
 }
 
+/// Powers of ten that fit 64 bits: `10^0 ..= 10^18`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler, in bounds by the loop"
+)]
+const NARROW_POWERS: [i64; 19] = {
+    let mut powers = [1; 19];
+    let mut i = 1;
+    while i < 19 {
+        powers[i] = POWERS[i] as i64;
+        i += 1;
+    }
+    powers
+};
+
+#[inline]
+pub(super) fn narrow_power(exponent: u32) -> Option<i64> {
+    NARROW_POWERS.get(exponent as usize).copied()
+}
+
+/// What nearly every number is: a mantissa of 64 bits and a scale. 64 bits multiply and divide many times faster than 128.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Narrow {
+    pub(super) mantissa: i64,
+    pub(super) scale: u32,
+}
+
+impl Narrow {
+    /// `None` where the mantissa does not fit.
+    #[inline]
+    pub(super) fn of(value: Decimal) -> Option<Self> {
+        let parts = value.unpack();
+        let magnitude = i64::try_from(u64::from(parts.mid) << 32 | u64::from(parts.lo)).ok()?;
+        let mantissa = if parts.negative { -magnitude } else { magnitude };
+        (parts.hi == 0).then_some(Self { mantissa, scale: parts.scale })
+    }
+
+    /// The mantissa at a scale, where it fits.
+    #[inline]
+    pub(super) fn at(self, scale: u32) -> Option<i64> {
+        self.mantissa.checked_mul(narrow_power(scale.checked_sub(self.scale)?)?)
+    }
+
+    #[inline]
+    pub(super) fn multiply(self, other: Self) -> Option<Self> {
+        Some(Self { mantissa: self.mantissa.checked_mul(other.mantissa)?, scale: self.scale + other.scale })
+    }
+
+    /// Without zeros at its end.
+    #[inline]
+    pub(super) const fn stripped(self) -> Self {
+        let Self { mut mantissa, mut scale } = self;
+        while scale > 0 && mantissa % 10 == 0 {
+            (mantissa, scale) = (mantissa / 10, scale - 1);
+        }
+        Self { mantissa, scale }
+    }
+}
+
 /// An exact number of 128 bits and a scale: what sums and products pass through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wide {
@@ -59,20 +119,7 @@ impl Wide {
         exact_product(self.mantissa, power(scale.checked_sub(self.scale)?)?)
     }
 
-    /// The mantissa at a scale, where it fits 64 bits.
-    #[inline]
-    pub(super) fn narrow(self, scale: u32) -> Option<i64> {
-        let power = i64::try_from(power(scale.checked_sub(self.scale)?)?).ok()?;
-        i64::try_from(self.mantissa).ok()?.checked_mul(power)
-    }
-
     pub(super) fn add(self, other: Self) -> Option<Self> {
-        // Most sums are of one scale.
-        if self.scale == other.scale
-            && let Some(mantissa) = self.mantissa.checked_add(other.mantissa)
-        {
-            return Some(Self { mantissa, scale: self.scale });
-        }
         let scale = self.scale.max(other.scale);
         let sum =
             |a: Self, b: Self, scale| Some(Self { mantissa: a.at(scale)?.checked_add(b.at(scale)?)?, scale });
@@ -101,12 +148,9 @@ impl Wide {
     }
 
     pub(super) fn stripped(mut self) -> Self {
-        // 64 bits divide many times faster than 128.
-        if let Ok(mut mantissa) = i64::try_from(self.mantissa) {
-            while self.scale > 0 && mantissa % 10 == 0 {
-                (mantissa, self.scale) = (mantissa / 10, self.scale - 1);
-            }
-            return Self { mantissa: mantissa.into(), ..self };
+        if let Ok(mantissa) = i64::try_from(self.mantissa) {
+            let Narrow { mantissa, scale } = Narrow { mantissa, scale: self.scale }.stripped();
+            return Self { mantissa: mantissa.into(), scale };
         }
         while self.scale > 0 && self.mantissa % 10 == 0 {
             self.mantissa /= 10;

@@ -31,23 +31,20 @@ impl<T: Taker> Normaliser<'_, T> {
         let mut named_by_number = None::<[u8; 3]>;
         let Self { draft, reading, .. } = self;
         draft.doubles = 0;
+        // Nearly every number is plain, and stands in a column of its own.
+        let is_plain = slice.is_none() && layout.wide.is_none() && !row.has_marks();
         for (number, source) in layout.numbers.iter().enumerate() {
-            let text = layout.figure(number, row, slice);
             let value = match number {
                 QUANTITY => &mut draft.quantity,
                 PRICE => &mut draft.price,
                 _ => &mut draft.amount,
             };
-            *value = None;
-            if text.is_empty() {
-                continue;
-            }
-            if !row.has_marks()
-                && let Some(plain) = money::parse_plain(text, reading.decimal)
-            {
-                *value = Some(plain);
-            } else {
-                let (column, _) = layout.number(number, row, slice);
+            *value = if is_plain { money::parse_plain(source.cell(row), reading.decimal) } else { None };
+            if value.is_none() {
+                let (column, text) = layout.number(number, row, slice);
+                if text.is_empty() {
+                    continue;
+                }
                 let parsed = reading.adorned(source, (column, text), row)?;
                 *value = Some(parsed.value);
                 let is_double = column.is_some_and(|column| row.mark(column) == Mark::Double);

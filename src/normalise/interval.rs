@@ -18,7 +18,7 @@ pub(super) struct Stated<'a> {
     /// By [`Part`]; `None` for what the side does not have.
     parts: [Option<Source<'a>>; Part::ALL.len()],
     /// Whether there are but starts and ends, each a date or a time by itself.
-    is_plain: bool,
+    pub(super) is_plain: bool,
 }
 
 impl<'a> Stated<'a> {
@@ -36,7 +36,7 @@ impl<'a> Stated<'a> {
         self.parts.iter().flatten()
     }
 
-    fn source(&self, part: Part) -> Option<&Source<'a>> {
+    pub(super) fn source(&self, part: Part) -> Option<&Source<'a>> {
         self.parts.get(part as usize).and_then(Option::as_ref)
     }
 
@@ -60,8 +60,7 @@ pub(super) struct Moments(HashMap<Brief, Instant, FixedState>);
 /// A text of 8 to 32 bytes, as its length, its first bytes and its last: compared without a look at the text itself.
 type Brief = (usize, u128, u128);
 
-fn brief(text: &str) -> Option<Brief> {
-    let bytes = text.as_bytes();
+fn brief(bytes: &[u8]) -> Option<Brief> {
     let (first, last) = match (bytes.first_chunk(), bytes.last_chunk()) {
         (Some(first), Some(last)) => (u128::from_le_bytes(*first), u128::from_le_bytes(*last)),
         _ => {
@@ -74,12 +73,12 @@ fn brief(text: &str) -> Option<Brief> {
 
 impl Moments {
     #[inline]
-    fn get(&self, text: &str) -> Option<Instant> {
+    pub(super) fn get(&self, text: &[u8]) -> Option<Instant> {
         self.0.get(&brief(text)?).copied()
     }
 
     fn keep(&mut self, text: &str, at: Instant) {
-        let Some(brief) = brief(text) else { return };
+        let Some(brief) = brief(text.as_bytes()) else { return };
         if self.0.len() >= REMEMBERED {
             self.0.clear();
         }
@@ -97,14 +96,18 @@ impl<T: Taker> Normaliser<'_, T> {
     ) -> Result<(), Refusal> {
         (self.draft.start, self.draft.end) = (None, None);
         let stated = &layout.stated;
-        let edges = [Part::Start, Part::End].map(|part| stated.text(part, row).unwrap_or_default());
         // Nearly all rows of nearly all files end here: two texts, both seen before.
         if stated.is_plain && slice.is_none() {
-            let known = |text: &str| match text {
-                "" => Some(None),
-                text => self.moments.get(text).map(Some),
+            let known = |part| match stated.source(part) {
+                None => Some(None),
+                Some(source) => match source.cell(row) {
+                    [] if source.is_blank_without() => Some(None),
+                    cell => self.moments.get(cell).map(Some),
+                },
             };
-            if let [Some(start), Some(end)] = edges.map(known) {
+            if let Some(start) = known(Part::Start)
+                && let Some(end) = known(Part::End)
+            {
                 (self.draft.start, self.draft.end) = (start, end);
                 return Ok(());
             }
@@ -130,9 +133,9 @@ impl<T: Taker> Normaliser<'_, T> {
         (self.draft.start, self.draft.end) = (start, end);
         // What a clock change has to do with depends on more than the text of one cell.
         if stated.is_plain && !at_change {
-            for (text, at) in edges.into_iter().zip([start, end]) {
+            for (part, at) in [Part::Start, Part::End].into_iter().zip([start, end]) {
                 let Some(at) = at else { continue };
-                self.remember(text, at);
+                self.remember(stated.text(part, row).unwrap_or_default(), at);
             }
         } else if !stated.is_plain && self.turn.is_none() {
             if self.intervals.len() >= REMEMBERED {

@@ -1,11 +1,12 @@
 //! Where roles and attributes stand in the rows under one header.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::interval::Stated;
 use super::wide::{Slice, Wide};
-use super::{Field, Fields, Headers, Reading, Role, Template};
+use super::{Field, Fields, Headers, Reading, Role, Template, currency_code};
 use crate::intake::Row;
 use crate::money::{self, Decimal, Rounding};
 use crate::period::{Intervals, Part};
@@ -33,6 +34,8 @@ pub(super) struct Layout<'a> {
     /// Net, tax and gross, where they are read.
     pub(super) taxes: Option<[Source<'a>; 3]>,
     pub(super) wide: Option<Wide>,
+    /// Whether a row's numbers and times are those of its cells, as they stand there.
+    pub(super) is_plain: bool,
 }
 
 /// What [`Layout::numbers`] are.
@@ -72,27 +75,40 @@ impl<'a> Layout<'a> {
         };
         let amount = reading.taxes.as_ref().map_or(Role::Amount, |taxes| taxes.compare);
         let texts: Vec<Source<'a>> = fields.all().map(|field| source(fields.name(field))).collect();
+        let numbers = [Role::Quantity, Role::Price, amount].map(|role| source(role.name()));
+        let taxes = reading.taxes.as_ref().map(|_| Role::TAXES.map(|role| source(role.name())));
+        let stated = Stated::new(
+            source,
+            |part| {
+                let is_edge =
+                    matches!(part, Part::Start | Part::End) && reading.defaults.contains_key(part.name());
+                is_edge || reading.columns.contains_key(part.name())
+            },
+            reading.intervals == Intervals::default(),
+        );
+        let wide = Wide::of(columns, NUMBERS.map(|role| reading.header(role)));
         Self {
+            is_plain: stated.is_plain
+                && wide.is_none()
+                && taxes.is_none()
+                && numbers.iter().all(|source| source.scale.is_none()),
             spans: spans(texts.iter().flat_map(Source::columns).collect()),
             texts,
-            stated: Stated::new(
-                source,
-                |part| {
-                    let is_edge =
-                        matches!(part, Part::Start | Part::End) && reading.defaults.contains_key(part.name());
-                    is_edge || reading.columns.contains_key(part.name())
-                },
-                reading.intervals == Intervals::default(),
-            ),
-            numbers: [Role::Quantity, Role::Price, amount].map(|role| source(role.name())),
-            taxes: reading.taxes.as_ref().map(|_| Role::TAXES.map(|role| source(role.name()))),
-            wide: Wide::of(columns, NUMBERS.map(|role| reading.header(role))),
+            stated,
+            numbers,
+            taxes,
+            wide,
         }
     }
 
     /// A row's text in a field, as its cell has it, trimmed; else the default.
     pub(super) fn text<'r>(&'r self, field: Field, row: &'r Row) -> &'r str {
         self.texts.get(field.index()).map_or("", |source| source.text(row))
+    }
+
+    /// The currency of a row as a code; blank where the row has no column for it.
+    pub(super) fn currency<'r>(&'r self, row: &'r Row) -> Cow<'r, str> {
+        currency_code(self.texts.get(Role::Currency as usize).map_or("", |source| source.text(row)))
     }
 
     /// The document that a row is of.
@@ -120,11 +136,6 @@ impl<'a> Layout<'a> {
             return (Some(column), row.trimmed(column).unwrap_or_default());
         }
         self.numbers.get(number).map_or((None, ""), |source| source.pick(row))
-    }
-
-    /// The text of [`Layout::number`], alone: for a line that is read, that is all.
-    pub(super) fn figure<'r>(&'r self, number: usize, row: &'r Row, slice: Option<&Slice>) -> &'r str {
-        self.number(number, row, slice).1
     }
 
     /// The column to name where a number is not there.
@@ -155,6 +166,12 @@ impl Source<'_> {
         self.is_wanted && self.column.is_none() && self.default.is_empty()
     }
 
+    /// Whether nothing is stated where its first column is blank.
+    #[inline]
+    pub(super) const fn is_blank_without(&self) -> bool {
+        self.others.is_empty() && self.default.is_empty()
+    }
+
     /// See [`Source::quantised`].
     #[inline]
     pub(super) fn quantise(&self, value: &mut Option<Decimal>) {
@@ -169,6 +186,13 @@ impl Source<'_> {
             Some(scale) if value.scale() > scale => money::round(value, scale, Rounding::HalfEven),
             _ => value,
         }
+    }
+
+    /// What stands in the first column that may hold it; if that is anything but white space, it is what [`Source::pick`] picks, before
+    /// it is trimmed.
+    #[inline]
+    pub(super) fn cell<'r>(&self, row: &'r Row) -> &'r [u8] {
+        self.column.map_or(&[], |column| row.bytes(column))
     }
 
     /// The text of [`Source::pick`].

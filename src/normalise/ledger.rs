@@ -18,7 +18,7 @@ use super::taxes::{TaxCounts, TaxSettings, Taxes};
 use super::totals::{TotalCounts, WrongTotal};
 use super::wordings::Memo;
 use super::{Entry, Taker};
-use crate::intake::{Origin, Row};
+use crate::intake::Origin;
 use crate::money::{self, Decimal};
 use crate::period::Instant;
 
@@ -298,7 +298,7 @@ impl Ledger {
 }
 
 impl Taker for Ledger {
-    fn take(&mut self, origin: &Origin, row: &Row, entry: &Entry<'_>) {
+    fn take(&mut self, origin: &Origin, entry: &Entry<'_>) {
         let column = self.pool.intern(entry.column);
         match self.wordings.get(entry.wording) {
             Some(known) => push_texts(&mut self.texts, self.row.len(), known.iter().copied()),
@@ -311,7 +311,7 @@ impl Taker for Ledger {
                 self.wordings.keep(entry.wording, ids);
             }
         }
-        self.push(origin, row.number, column, entry.values);
+        self.push(origin, entry.stand.number, column, entry.values);
     }
 }
 

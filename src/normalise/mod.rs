@@ -6,6 +6,7 @@ mod accounts;
 mod figures;
 mod interval;
 mod keys;
+mod lane;
 mod layout;
 mod ledger;
 mod order;
@@ -48,7 +49,7 @@ pub use self::wide::Template;
 pub use self::wordings::{Memo, Wording};
 use self::wordings::{Texts, Wordings};
 use crate::fault::{self, Fault, Kind, Result};
-use crate::intake::{Mark, Origin, Row, Rows};
+use crate::intake::{Batch, Mark, Origin, Row, Rows};
 use crate::money::{Decimal, DecimalMark, Sum};
 use crate::period::{Dates, Instant, Intervals, Period, Repeated, Trouble, Turn, Zone};
 
@@ -154,11 +155,28 @@ impl Reading {
 /// Takes the entries of one side, as they come.
 pub trait Taker {
     /// Takes an entry that counts.
-    fn take(&mut self, origin: &Origin, row: &Row, entry: &Entry<'_>);
+    fn take(&mut self, origin: &Origin, entry: &Entry<'_>);
+}
+
+/// Where a row stands in what it comes from.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stand {
+    /// See [`Row::number`].
+    pub number: u64,
+    /// See [`Row::place`].
+    pub place: u64,
+}
+
+impl From<&Row> for Stand {
+    fn from(row: &Row) -> Self {
+        Self { number: row.number, place: row.place }
+    }
 }
 
 /// An entry as its row says it: texts are still the row's.
 pub struct Entry<'a> {
+    /// Where its row stands.
+    pub stand: Stand,
     texts: Texts<'a>,
     /// What its texts are remembered as, where they are.
     pub wording: Option<Wording>,
@@ -307,9 +325,20 @@ impl<'a, T: Taker> Normaliser<'a, T> {
     /// What reading returns, and [`Kind::Input`] where a column that is needed is not there.
     pub fn take(&mut self, rows: &mut dyn Rows) -> Result<()> {
         self.check(rows.origin(), rows.columns())?;
-        let mut row = Row::default();
-        while rows.read(&mut row)? {
-            self.accept(rows.origin(), rows.columns(), &row);
+        let (mut row, mut batch) = (Row::default(), Batch::default());
+        loop {
+            if self.has_lane() {
+                rows.batch(&mut batch)?;
+                self.records(rows.origin(), rows.columns(), &batch, &mut row);
+            }
+            // The one that is not plain, or the end.
+            if batch.is_empty() {
+                if !rows.read(&mut row)? {
+                    break;
+                }
+                self.accept(rows.origin(), rows.columns(), &row);
+            }
+            batch.clear();
         }
         self.close_queue();
         Ok(())
@@ -406,8 +435,8 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         let Header { layout, wordings, .. } = header;
         let is_total = |totals: &Totals<'_>| totals.find(|field| layout.text(field, row));
         if let Some(rule) = self.totals.as_ref().filter(|_| row.defect.is_none()).and_then(is_total) {
-            let said = wordings.of(layout, row);
-            return self.total(rule, origin, columns, layout, row, wordings.texts(said));
+            let wording = wordings.of(layout, row);
+            return self.total(rule, origin, columns, layout, row, wordings.texts(wording, layout, row));
         }
         let Some(wide) = layout.wide.as_ref().filter(|_| row.defect.is_none()) else {
             return self.line(origin, columns, (layout, wordings), row, None);
@@ -434,8 +463,8 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         row: &Row,
         slice: Option<&Slice>,
     ) {
-        let said = wordings.of(layout, row);
-        let texts = wordings.texts(said);
+        let wording = wordings.of(layout, row);
+        let texts = wordings.texts(wording, layout, row);
         let drafted = match &row.defect {
             Some(defect) => {
                 self.draft.start = None;
@@ -473,31 +502,41 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                 self.reject(origin, columns, layout, (row, slice), refusal);
             }
             Ok(code) => {
-                let entry = Entry {
-                    texts,
-                    wording: said.wording.filter(|_| code.is_none()),
-                    code,
-                    column: slice.map_or("", |slice| header_of(slice, columns)),
-                    values: &self.draft,
-                };
-                if let Some(totals) = &mut self.totals {
-                    let part = if outside { Standing::Outside } else { Standing::Line };
-                    // What prices make is before tax.
-                    let is_net = self.reading.taxes.as_ref().is_none_or(|taxes| taxes.compare == Role::Net);
-                    let priced = self.draft.quantity.zip(self.draft.price).filter(|_| is_net);
-                    let text = |field| texts.get(field);
-                    totals.add(part, origin, text, entry.currency(), self.draft.amount, priced);
-                }
-                if outside {
-                    let document = texts.role(Role::Document);
-                    return self.counts.outside.add(document, entry.currency(), self.draft.amount);
-                }
-                if !self.again {
-                    self.counts.count(&entry, self.reading.taxes.as_ref(), self.fields.count());
-                }
-                self.taker.take(origin, row, &entry);
+                let column = slice.map_or("", |slice| header_of(slice, columns));
+                self.enter(origin, row.into(), texts, wording, code, column);
             }
         }
+    }
+
+    /// Hands on what was read into the draft, and counts it.
+    fn enter(
+        &mut self,
+        origin: &Origin,
+        stand: Stand,
+        texts: Texts<'_>,
+        wording: Option<Wording>,
+        code: Option<[u8; 3]>,
+        column: &str,
+    ) {
+        let wording = wording.filter(|_| code.is_none());
+        let entry = Entry { stand, texts, wording, code, column, values: &self.draft };
+        let outside = self.is_outside(self.draft.start);
+        if let Some(totals) = &mut self.totals {
+            let part = if outside { Standing::Outside } else { Standing::Line };
+            // What prices make is before tax.
+            let is_net = self.reading.taxes.as_ref().is_none_or(|taxes| taxes.compare == Role::Net);
+            let priced = self.draft.quantity.zip(self.draft.price).filter(|_| is_net);
+            let text = |field| texts.get(field);
+            totals.add(part, origin, text, entry.currency(), self.draft.amount, priced);
+        }
+        if outside {
+            let document = texts.role(Role::Document);
+            return self.counts.outside.add(document, entry.currency(), self.draft.amount);
+        }
+        if !self.again {
+            self.counts.count(&entry, self.reading.taxes.as_ref(), self.fields.count());
+        }
+        self.taker.take(origin, &entry);
     }
 
     /// Takes a row that is a total: of its cells, only the texts and the amount matter.
@@ -555,11 +594,11 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         }
         let code = code.filter(|_| texts.currency().is_empty());
         let values = Draft { start, amount, ..Draft::default() };
-        let entry = Entry { texts, wording: None, code, column: "", values: &values };
+        let entry = Entry { stand: row.into(), texts, wording: None, code, column: "", values: &values };
         if self.is_outside(start) {
             return self.counts.outside.add(texts.role(Role::Document), entry.currency(), amount);
         }
-        let waits = self.totals.as_mut().map(|totals| totals.wait(rule, origin, row, &entry));
+        let waits = self.totals.as_mut().map(|totals| totals.wait(rule, origin, &entry));
         if let Some(Err(blank)) = waits {
             let name = self.fields.name(blank).to_owned();
             let column = layout.texts.get(blank.index()).and_then(|source| source.column);

@@ -134,7 +134,7 @@ fn hash(values: &Draft) -> u64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::wordings::Texts;
+    use super::super::{Stand, wordings::Texts};
     use super::*;
     use crate::money::Decimal;
 
@@ -144,7 +144,17 @@ mod tests {
         for &amount in amounts {
             let values = Draft { amount: Some(Decimal::new(amount, 2)), ..Draft::default() };
             let texts = Texts::default();
-            sample.offer(&Entry { texts, wording: None, code: None, column: "", values: &values }, 0);
+            sample.offer(
+                &Entry {
+                    stand: Stand::default(),
+                    texts,
+                    wording: None,
+                    code: None,
+                    column: "",
+                    values: &values,
+                },
+                0,
+            );
         }
         sample.thin();
         let mut hashes: Vec<u64> = sample.offered.iter().map(|offered| offered.hash).collect();

@@ -10,7 +10,7 @@ use super::ledger::{Draft, Ledger, Side};
 use super::role::Field;
 use super::roundings::Roundings;
 use super::{Entry, Taker as _};
-use crate::intake::{Origin, Row};
+use crate::intake::Origin;
 use crate::money::{self, Decimal, Rounding, Sum};
 
 /// Which rows of a side are totals, and of what.
@@ -214,17 +214,11 @@ impl<'a> Totals<'a> {
     }
 
     /// Takes a total, to be checked when all is read; the field that says of what it is one, where it is blank.
-    pub(super) fn wait(
-        &mut self,
-        rule: usize,
-        origin: &Origin,
-        row: &Row,
-        entry: &Entry<'_>,
-    ) -> Result<(), Field> {
+    pub(super) fn wait(&mut self, rule: usize, origin: &Origin, entry: &Entry<'_>) -> Result<(), Field> {
         if let Some(blank) = self.share(rule, origin, &|field| entry.text(field)) {
             return Err(blank);
         }
-        self.waiting.take(origin, row, entry);
+        self.waiting.take(origin, entry);
         self.keys.push((rule, self.key.clone()));
         Ok(())
     }

@@ -3,16 +3,15 @@
 //! A row whose texts stand in its cells as they stood in a row before has that row's [`Wording`]. Whoever makes something of
 //! texts alone makes it once for each wording, and keeps it in a [`Memo`].
 
-use std::hash::{BuildHasher as _, Hasher as _};
+use std::hash::BuildHasher as _;
 use std::ops::Range;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::currency_code;
 use super::layout::Layout;
 use super::role::{Field, Role};
-use crate::intake::Row;
+use crate::intake::{Record, Row};
 
 /// Wordings that are remembered; past so many the memory is started anew.
 const MOST: usize = 1 << 14;
@@ -80,47 +79,57 @@ impl<T: Copy> Memo<T> {
 }
 
 /// The texts of a row by field, trimmed, with defaults where nothing stands.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Texts<'w> {
-    all: &'w str,
-    /// Where each starts and ends; behind the fields stands the currency as a code.
-    edges: &'w [u32],
+#[derive(Clone, Copy)]
+pub(super) enum Texts<'w> {
+    /// As they are remembered.
+    Kept {
+        all: &'w str,
+        /// Where each starts and ends; behind the fields stands the currency as a code.
+        edges: &'w [u32],
+    },
+    /// As they stand in the row.
+    Read {
+        layout: &'w Layout<'w>,
+        row: &'w Row,
+        /// The currency as a code.
+        currency: &'w str,
+    },
+}
+
+impl Default for Texts<'_> {
+    fn default() -> Self {
+        Self::Kept { all: "", edges: &[] }
+    }
 }
 
 impl<'w> Texts<'w> {
-    fn at(self, number: usize) -> &'w str {
-        match self.edges.get(number..).unwrap_or_default() {
-            [start, end, ..] => self.all.get(*start as usize..*end as usize).unwrap_or_default(),
-            _ => "",
+    pub(super) fn get(self, field: Field) -> &'w str {
+        match self {
+            // The currency is no field.
+            Self::Kept { all, edges } if field.index() + 2 < edges.len() => kept(all, edges, field.index()),
+            Self::Kept { .. } => "",
+            Self::Read { layout, row, .. } => layout.text(field, row),
         }
     }
 
-    fn fields(self) -> usize {
-        self.edges.len().saturating_sub(2)
-    }
-
-    pub(super) fn get(self, field: Field) -> &'w str {
-        if field.index() < self.fields() { self.at(field.index()) } else { "" }
-    }
-
     pub(super) fn role(self, role: Role) -> &'w str {
-        self.at(role as usize)
+        Field::of(role).map_or("", |field| self.get(field))
     }
 
     /// The currency as a code; blank where the row has no column for it.
     pub(super) fn currency(self) -> &'w str {
-        self.at(self.fields())
+        match self {
+            Self::Kept { all, edges } => kept(all, edges, edges.len().saturating_sub(2)),
+            Self::Read { currency, .. } => currency,
+        }
     }
 }
 
-/// The texts of a row.
-#[derive(Clone, Copy)]
-pub(super) struct Said {
-    /// The wording, where it is remembered.
-    pub(super) wording: Option<Wording>,
-    /// Where its edges start.
-    at: usize,
-    count: usize,
+fn kept<'w>(all: &'w str, edges: &[u32], number: usize) -> &'w str {
+    match edges.get(number..).unwrap_or_default() {
+        [start, end, ..] => all.get(*start as usize..*end as usize).unwrap_or_default(),
+        _ => "",
+    }
 }
 
 /// Remembers what rows under one header say.
@@ -130,15 +139,18 @@ pub(super) struct Wordings {
     numbers: HashTable<u32>,
     hashes: Vec<u64>,
     hasher: RandomState,
-    /// By wording: what stands in its cells, where that ends, and where in it each cell starts and ends.
-    cells: String,
+    /// By wording: what stands in its cells, and where that ends.
+    cells: Vec<u8>,
     ends: Vec<usize>,
-    bounds: Vec<u64>,
-    /// How many of these a wording has.
-    width: usize,
-    /// By wording, and behind them of the row at hand, where its wording is not remembered.
+    /// What stands in the cells of the row at hand.
+    asked: Vec<u8>,
+    /// By wording.
     texts: String,
     edges: Vec<u32>,
+    /// How many edges a wording has.
+    width: usize,
+    /// Of the row at hand, where its wording is not remembered.
+    currency: String,
     /// The last one that was asked for, and whether it was asked for twice in a row.
     last: u32,
     is_run: bool,
@@ -155,12 +167,13 @@ impl Default for Wordings {
             numbers: HashTable::default(),
             hashes: Vec::new(),
             hasher: RandomState::default(),
-            cells: String::new(),
+            cells: Vec::new(),
             ends: Vec::new(),
-            bounds: Vec::new(),
-            width: 0,
+            asked: Vec::new(),
             texts: String::new(),
             edges: Vec::new(),
+            width: 0,
+            currency: String::new(),
             last: 0,
             is_run: false,
             known: 0,
@@ -172,7 +185,7 @@ impl Default for Wordings {
 impl Wordings {
     /// Starts anew, for rows under another header.
     pub(super) fn start(&mut self, layout: &Layout<'_>) {
-        self.width = layout.spans.iter().map(Range::len).sum();
+        self.width = layout.texts.len() + 2;
         self.pays = true;
         self.forget();
     }
@@ -183,79 +196,91 @@ impl Wordings {
         self.hashes.clear();
         self.cells.clear();
         self.ends.clear();
-        self.bounds.clear();
         self.texts.clear();
         self.edges.clear();
         (self.last, self.is_run) = (0, false);
         self.known = 0;
     }
 
-    /// What a row says.
-    #[inline]
-    pub(super) fn of(&mut self, layout: &Layout<'_>, row: &Row) -> Said {
-        let count = layout.texts.len() + 2;
-        if self.pays
-            && let Some(number) = self.number(layout, row)
-        {
-            let wording = Some(Wording { era: self.era, number });
-            return Said { wording, at: number as usize * count, count };
-        }
-        Said { wording: None, at: self.write(layout, row), count }
+    /// Whether remembering pays.
+    pub(super) const fn pay(&self) -> bool {
+        self.pays
     }
 
-    /// The number of a row's wording, if it is remembered, or can be.
-    fn number(&mut self, layout: &Layout<'_>, row: &Row) -> Option<u32> {
-        // Where lines of one wording stand together, it need not be looked for.
-        if self.is_run && self.is_said(self.last, layout, row) {
-            self.known += 1;
-            return Some(self.last);
-        }
-        let hash = self.hash(layout, row)?;
-        let is_said = |&number: &u32| self.is_said(number, layout, row);
-        if let Some(&number) = self.numbers.find(hash, is_said) {
-            self.known += 1;
-            (self.is_run, self.last) = (number == self.last, number);
-            return Some(number);
-        }
-        self.remember(layout, row, hash)
-    }
-
-    /// Of what stands in the cells of a row; `None` where they are not whole.
-    fn hash(&self, layout: &Layout<'_>, row: &Row) -> Option<u64> {
-        let mut hasher = self.hasher.build_hasher();
-        for span in &layout.spans {
-            hasher.write(row.span(span.clone())?.text.as_bytes());
-        }
-        Some(hasher.finish())
-    }
-
-    /// Whether a row has the cells of a wording.
-    fn is_said(&self, number: u32, layout: &Layout<'_>, row: &Row) -> bool {
-        let number = number as usize;
-        let mut from =
-            number.checked_sub(1).and_then(|last| self.ends.get(last)).copied().unwrap_or_default();
-        let mut bounds = self.bounds.get(number * self.width..).unwrap_or_default();
-        for columns in &layout.spans {
-            let Some(span) = row.span(columns.clone()) else { return false };
-            let to = from + span.text.len();
-            let (Some(cells), Some((own, rest))) =
-                (self.cells.get(from..to), bounds.split_at_checked(columns.len()))
-            else {
-                return false;
-            };
-            if !span.is(cells, own) {
-                return false;
+    /// What a row says, if it is remembered, or can be.
+    pub(super) fn of(&mut self, layout: &Layout<'_>, row: &Row) -> Option<Wording> {
+        let found = if self.pays {
+            self.asked.clear();
+            self.asked.push(0);
+            for cell in layout.spans.iter().flat_map(Range::clone).map(|column| row.bytes(column)) {
+                // No record is near 4 GiB: readers refuse it long before.
+                self.asked.extend_from_slice(&u32::try_from(cell.len()).unwrap_or(u32::MAX).to_le_bytes());
+                self.asked.extend_from_slice(cell);
             }
-            (from, bounds) = (to, rest);
+            self.asked(|| (layout, row))
+        } else {
+            None
+        };
+        if found.is_none() {
+            self.currency.clear();
+            self.currency.push_str(&layout.currency(row));
         }
-        self.ends.get(number) == Some(&from)
+        found
     }
 
-    /// Remembers the wording of a row, where that can be, and pays.
+    /// What a record says, if it is remembered, or can be; `row` is where it is read into for that.
+    #[inline]
+    pub(super) fn of_record<'r>(
+        &mut self,
+        layout: &'r Layout<'_>,
+        record: Record<'_>,
+        row: &'r mut Row,
+    ) -> Option<Wording> {
+        self.asked.clear();
+        for span in &layout.spans {
+            // Behind a mark that no plain record has, and no key of a row starts with.
+            self.asked.push(b'\n');
+            self.asked.extend_from_slice(record.span(span.start, span.end));
+        }
+        self.asked(|| {
+            record.read(row);
+            (layout, row)
+        })
+    }
+
+    /// The wording that is asked for.
+    #[inline]
+    fn asked<'r>(&mut self, read: impl FnOnce() -> (&'r Layout<'r>, &'r Row)) -> Option<Wording> {
+        // Where lines of one wording stand together, it need not be looked for.
+        let number = if self.is_run && self.cells(self.last) == Some(&self.asked) {
+            self.last
+        } else {
+            let hash = self.hasher.hash_one(self.asked.as_slice());
+            let is_asked_for = |&number: &u32| self.cells(number) == Some(&self.asked);
+            match self.numbers.find(hash, is_asked_for) {
+                Some(&number) => {
+                    (self.is_run, self.last) = (number == self.last, number);
+                    number
+                }
+                None => return self.remember(read(), hash),
+            }
+        };
+        self.known += 1;
+        Some(Wording { era: self.era, number })
+    }
+
+    /// What stands in the cells of a wording.
+    #[inline]
+    fn cells(&self, number: u32) -> Option<&[u8]> {
+        let number = number as usize;
+        let from = number.checked_sub(1).map_or(Some(0), |last| self.ends.get(last).copied())?;
+        self.cells.get(from..*self.ends.get(number)?)
+    }
+
+    /// Remembers the wording that is asked for, where that can be, and pays.
     #[cold]
-    fn remember(&mut self, layout: &Layout<'_>, row: &Row, hash: u64) -> Option<u32> {
-        let spans = || layout.spans.iter().filter_map(|span| row.span(span.clone()));
-        if !spans().all(|span| span.is_in_order()) {
+    fn remember(&mut self, (layout, row): (&Layout<'_>, &Row), hash: u64) -> Option<Wording> {
+        if !self.pays {
             return None;
         }
         if self.ends.len() >= MOST || self.cells.len() + self.texts.len() > ROOM {
@@ -268,39 +293,45 @@ impl Wordings {
         }
         let number = u32::try_from(self.ends.len()).ok()?;
         self.write(layout, row);
-        for span in spans() {
-            self.cells.push_str(span.text);
-            self.bounds.extend(span.bounds());
-        }
+        self.cells.extend_from_slice(&self.asked);
         self.ends.push(self.cells.len());
         self.hashes.push(hash);
         let hashes = &self.hashes;
         self.numbers.insert_unique(hash, number, |&number| hashes.get(number as usize).copied().unwrap_or(0));
         (self.is_run, self.last) = (false, number);
-        Some(number)
+        Some(Wording { era: self.era, number })
     }
 
-    /// Writes the texts of a row behind those that are remembered; where its edges start.
-    fn write(&mut self, layout: &Layout<'_>, row: &Row) -> usize {
-        let at = self.ends.len() * (layout.texts.len() + 2);
-        self.edges.truncate(at);
-        self.texts.truncate(self.edges.last().map_or(0, |&end| end as usize));
+    /// Writes the texts of a row behind those that are remembered.
+    fn write(&mut self, layout: &Layout<'_>, row: &Row) {
         let Self { texts, edges, .. } = self;
-        // No record is near 4 GiB: readers refuse it long before.
         let mut edge = |texts: &String| edges.push(u32::try_from(texts.len()).unwrap_or(u32::MAX));
         edge(texts);
         for source in &layout.texts {
             texts.push_str(source.text(row));
             edge(texts);
         }
-        let currency = layout.texts.get(Role::Currency as usize).map_or("", |source| source.text(row));
-        texts.push_str(&currency_code(currency));
+        texts.push_str(&layout.currency(row));
         edge(texts);
-        at
     }
 
-    pub(super) fn texts(&self, said: Said) -> Texts<'_> {
-        Texts { all: &self.texts, edges: self.edges.get(said.at..said.at + said.count).unwrap_or_default() }
+    /// The texts of a wording; where there is none, of the row at hand.
+    pub(super) fn texts<'w>(
+        &'w self,
+        wording: Option<Wording>,
+        layout: &'w Layout<'w>,
+        row: &'w Row,
+    ) -> Texts<'w> {
+        match wording {
+            Some(wording) => self.kept(wording),
+            None => Texts::Read { layout, row, currency: &self.currency },
+        }
+    }
+
+    /// The texts of a wording.
+    pub(super) fn kept(&self, wording: Wording) -> Texts<'_> {
+        let at = wording.number as usize * self.width;
+        Texts::Kept { all: &self.texts, edges: self.edges.get(at..at + self.width).unwrap_or_default() }
     }
 }
 
@@ -311,7 +342,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::{Fields, Headers, Reading};
+    use super::super::{Fields, Headers, Reading, currency_code};
     use super::*;
     use crate::intake::Mark;
 
@@ -346,15 +377,15 @@ mod tests {
         let mut said_before: HashMap<(u64, u32), Vec<String>> = HashMap::new();
         let mut known = 0;
         for row in rows {
-            let said = wordings.of(&layout, row);
-            let texts = wordings.texts(said);
+            let wording = wordings.of(&layout, row);
+            let texts = wordings.texts(wording, &layout, row);
             let all: Vec<String> = fields.all().map(|field| texts.get(field).to_owned()).collect();
             let expected: Vec<&str> = fields.all().map(|field| layout.text(field, row)).collect();
             assert_eq!(all, expected);
             assert_eq!(texts.currency(), currency_code(layout.text(Field::of(Role::Currency).unwrap(), row)));
-            let made = memo.of(said.wording, || all.concat().len());
+            let made = memo.of(wording, || all.concat().len());
             assert_eq!(made, all.concat().len());
-            let Some(Wording { era, number }) = said.wording else { continue };
+            let Some(Wording { era, number }) = wording else { continue };
             match said_before.get(&(era, number)) {
                 Some(before) => {
                     assert_eq!(before, &all);

@@ -379,7 +379,7 @@ fn roles(settings: &Settings, side: &SideSettings, columns: &[String]) -> Vec<Ro
 struct Count(u64);
 
 impl Taker for Count {
-    fn take(&mut self, _: &Origin, _: &Row, _: &Entry<'_>) {
+    fn take(&mut self, _: &Origin, _: &Entry<'_>) {
         self.0 += 1;
     }
 }

@@ -9,11 +9,11 @@ use foldhash::quality::FoldHasher;
 use super::Plan;
 use super::slot::{Class, Place, Slot};
 use crate::fault::{Fault, Kind, Result};
-use crate::intake::{Origin, Row};
+use crate::intake::Origin;
 use crate::judge::miscalculated;
 use crate::matching::KeyPart;
-use crate::money;
-use crate::normalise::{Accounts, Entry, Field, Memo, Role, Side, Taker};
+use crate::money::{self, Decimal};
+use crate::normalise::{Accounts, Entry, Field, Memo, Role, Side, Stand, Taker};
 use crate::period::Instant;
 use crate::spill::Spill;
 
@@ -138,8 +138,9 @@ impl<'p> Sketcher<'p> {
         Ok((self.spill.finish()?, self.classes, self.keyless))
     }
 
-    fn slot(&mut self, row: &Row, entry: &Entry<'_>) -> Result<()> {
-        let place = Place { file: self.file, place: row.place, number: row.number };
+    fn slot(&mut self, entry: &Entry<'_>) -> Result<()> {
+        let Stand { number, place } = entry.stand;
+        let place = Place { file: self.file, place, number };
         let plan = self.plan;
         let worded = match self.wordings.get(entry.wording) {
             Some(&worded) => worded,
@@ -161,19 +162,13 @@ impl<'p> Sketcher<'p> {
         let key = key.map(|hasher| hasher.finish());
         let [mut figures] = plan.hashes.more([worded.figures]);
         for number in [entry.values.quantity, entry.values.price] {
-            match number.map(money::canonical) {
-                None => figures.write_u8(u8::MAX),
-                Some((mantissa, scale)) => {
-                    figures.write_u8(u8::try_from(scale).unwrap_or(u8::MAX));
-                    figures.write(&mantissa.to_le_bytes());
-                }
-            }
+            figures.write_u128(number.map_or(u128::MAX, word));
         }
         let (amount, class) = self.class(entry, worded);
         let number = self.classes.number(class);
         let Some(slot) = Slot::new(key, figures.finish(), amount, number, place) else {
             return Err(Fault::new(Kind::Input, "there is more in this file than can be kept apart")
-                .value(format!("record {}", row.number))
+                .value(format!("record {}", place.number))
                 .expected("files below 1 TiB, and fewer than 16 million kinds of entries")
                 .next("split the run into periods"));
         };
@@ -239,7 +234,7 @@ impl<'p> Sketcher<'p> {
 
     fn time(&mut self, part: KeyPart, entry: &Entry<'_>, hashers: &mut [FoldHasher<'_>; 2]) -> bool {
         let Some(Instant(at)) = part.edge(entry.values.start, entry.values.end) else {
-            hashers.iter_mut().for_each(|hasher| hasher.write_u8(0));
+            hashers.iter_mut().for_each(|hasher| hasher.write_u128(u128::MAX));
             return true;
         };
         let moment = match part {
@@ -249,17 +244,24 @@ impl<'p> Sketcher<'p> {
                 *self.moments.entry((part, at)).or_insert_with(|| part.moment(zone, Instant(at)).0)
             }
         };
-        hashers.iter_mut().for_each(|hasher| hasher.write(&moment.to_le_bytes()));
+        hashers.iter_mut().for_each(|hasher| hasher.write_u128(moment.cast_unsigned().into()));
         false
     }
 }
 
 impl Taker for Sketcher<'_> {
-    fn take(&mut self, _origin: &Origin, row: &Row, entry: &Entry<'_>) {
+    fn take(&mut self, _origin: &Origin, entry: &Entry<'_>) {
         if self.failed.is_none() {
-            self.failed = self.slot(row, entry).err();
+            self.failed = self.slot(entry).err();
         }
     }
+}
+
+/// A number as a word of its own: equal ones have equal words. A mantissa takes 97 bits with its sign.
+#[inline]
+fn word(number: Decimal) -> u128 {
+    let (mantissa, scale) = money::canonical(number);
+    mantissa.cast_unsigned() << 8 | u128::from(scale)
 }
 
 /// Entries of one key are in one partition.
