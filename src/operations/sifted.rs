@@ -90,6 +90,8 @@ impl Rest {
             let Some(rows) = of_file.first().and_then(|place| self.files.get_mut(place.file as usize)) else {
                 continue;
             };
+            // The files of a side need not have their columns in one order.
+            normaliser.check(rows.origin(), rows.columns())?;
             for place in of_file {
                 context.progress.check()?;
                 rows.revisit(place.place, &mut row)?;
