@@ -5,7 +5,7 @@ use super::Row;
 /// Records of one line each, which have a cell for each header. Their quotes, where they have any, are where they belong.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// The records, one behind the other.
+    /// The records, one behind the other, each with its line end.
     pub(super) text: String,
     /// By record, where in the text its cells start, and one behind the end of the last.
     pub(super) starts: Vec<u32>,
@@ -22,12 +22,6 @@ impl Batch {
     pub fn clear(&mut self) {
         self.text.clear();
         self.starts.clear();
-    }
-
-    /// How many records there are.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.starts.len() / (self.width + 1)
     }
 
     /// Whether there are none.
@@ -59,17 +53,15 @@ pub struct Record<'b> {
 }
 
 impl<'b> Record<'b> {
-    /// The bytes from one column on and before another one, with the quotes and the delimiters between them. Where those of two
-    /// records of one source are the same, so are their cells.
+    /// The bytes from one column on and before another one, with the quotes around the cells and what ends each of them. Where
+    /// those of two records of one source are the same, so are their cells.
     #[must_use]
     #[inline]
     pub fn span(&self, from: usize, to: usize) -> &'b [u8] {
         match (self.starts.get(from), self.starts.get(to)) {
-            (Some(&start), Some(&behind)) => self
-                .text
-                .as_bytes()
-                .get(start as usize..(behind as usize).wrapping_sub(1))
-                .unwrap_or_default(),
+            (Some(&start), Some(&behind)) => {
+                self.text.as_bytes().get(start as usize..behind as usize).unwrap_or_default()
+            }
             _ => &[],
         }
     }
@@ -79,8 +71,9 @@ impl<'b> Record<'b> {
     #[inline]
     pub fn cell(&self, column: usize) -> &'b [u8] {
         match self.span(column, column + 1) {
-            [b'"', inner @ .., b'"'] => inner,
-            cell => cell,
+            [b'"', inner @ .., _, _] => inner,
+            [cell @ .., _] => cell,
+            [] => &[],
         }
     }
 

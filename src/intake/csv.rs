@@ -1,7 +1,7 @@
 //! Delimited text: in constant memory, one record at a time.
 //!
-//! A record without quotes that lies whole in the buffer is taken apart where its delimiters are marked ([`Index`]). For
-//! all others `csv-core` finds the cells. Beside it runs a [`Watch`] over the same bytes, for the three things that
+//! A record on one line that lies whole in the buffer, and whose quotes are where they belong, is taken apart where its delimiters are
+//! marked ([`Index`]); many such are handed out at once. For all others `csv-core` finds the cells. Beside it runs a [`Watch`] over the same bytes, for the three things that
 //! it does not tell: on which line a record starts, whether a quote was left open, and whether text
 //! follows a closing quote.
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use super::files::{FileSettings, Input};
-use super::index::{Index, Marks};
+use super::index::{Index, Marks, Starts};
 use super::text::Text;
 use super::{Batch, Digest, Form, Origin, Row, Rows, columns};
 use crate::fault::{Fault, Kind, Result};
@@ -42,7 +42,7 @@ struct Csv {
     /// The cells of the current record, one after another, and where each ends.
     cells: Vec<u8>,
     ends: Vec<usize>,
-    /// Where the cells of the current record start, and one behind the end of the last.
+    /// Where the cells of the current record start, and one behind the end of the last. One that has more goes the other way.
     starts: Vec<u32>,
     digest: Option<Digest>,
 }
@@ -76,16 +76,18 @@ impl Rows for Csv {
         batch.place = self.text.place().unwrap_or_default();
         let (bytes, start, filling) = self.text.buffer()?;
         let mut marks = self.index.marks(bytes, start, self.watch.delimiter, filling);
-        let (mut next, mut end) = (start, start);
-        let mut count = 0;
-        while count < BATCH
-            && let Some(line) = Line::bound(bytes, start, next, &mut marks, &mut batch.starts)
-            && batch.starts.len() == (count + 1) * (batch.width + 1)
-        {
-            (next, end, count) = (line.next, line.end, count + 1);
+        let (mut next, mut count) = (start, 0);
+        batch.starts.resize(BATCH * (batch.width + 1), 0);
+        for room in batch.starts.chunks_exact_mut(batch.width + 1) {
+            let mut starts = Starts::new(start, room);
+            let Some(line) = Line::bound(bytes, next, &mut marks, &mut starts) else { break };
+            if starts.len() <= batch.width {
+                break;
+            }
+            (next, count) = (line.next, count + 1);
         }
         batch.starts.truncate(count * (batch.width + 1));
-        match simdutf8::basic::from_utf8(bytes.get(start..end).unwrap_or_default()) {
+        match simdutf8::basic::from_utf8(bytes.get(start..next).unwrap_or_default()) {
             Ok(text) => batch.text.push_str(text),
             // Which of them is no text, and where, is told one by one.
             Err(_) => {
@@ -154,7 +156,7 @@ impl Csv {
             index: Index::default(),
             cells: vec![0; 4096],
             ends: vec![0; 256],
-            starts: Vec::new(),
+            starts: vec![0; 256],
             digest: None,
         })
     }
@@ -206,14 +208,15 @@ impl Csv {
         let place = self.text.place().unwrap_or_default();
         let (bytes, start, filling) = self.text.buffer()?;
         let mut marks = self.index.marks(bytes, start, self.watch.delimiter, filling);
-        self.starts.clear();
-        let Some(line) = Line::bound(bytes, start, start, &mut marks, &mut self.starts) else {
+        let mut starts = Starts::new(start, &mut self.starts);
+        let Some(line) = Line::bound(bytes, start, &mut marks, &mut starts) else {
             return Ok(false);
         };
+        let count = starts.len();
         let Ok(text) = simdutf8::basic::from_utf8(bytes.get(start..line.end).unwrap_or_default()) else {
             return Ok(false);
         };
-        row.take_apart(text, &self.starts);
+        row.take_apart(text, self.starts.get(..count).unwrap_or_default());
         row.place = place;
         self.text.consume(line.next - start);
         self.watch.pass_lines(1);
@@ -332,30 +335,18 @@ struct Line {
 }
 
 impl Line {
-    /// The record that starts at `start`: where its cells start, and one behind the end of the last, relative to `base`, go behind `starts`.
-    /// `None` where it is blank, goes on behind the buffer or on another line, or has quotes where they mean nothing: `starts` is
-    /// then in disorder.
-    fn bound(
-        bytes: &[u8],
-        base: usize,
-        start: usize,
-        marks: &mut Marks<'_>,
-        starts: &mut Vec<u32>,
-    ) -> Option<Self> {
-        #[expect(clippy::cast_possible_truncation, reason = "a buffer is far below 4 GiB")]
-        let relative = |place: usize| (place - base) as u32;
-        starts.push(relative(start));
-        let mut cell = start;
+    /// The record that starts at `start`: where its cells start, and one behind the end of the last, goes to `starts`. `None` where it is
+    /// blank, goes on behind the buffer or on another line, has quotes where they mean nothing, or more cells than there is room for.
+    fn bound(bytes: &[u8], start: usize, marks: &mut Marks<'_>, starts: &mut Starts<'_>) -> Option<Self> {
+        starts.put(start)?;
         loop {
-            let mark = marks.until_other(|delimiter| {
-                cell = delimiter + 1;
-                starts.push(relative(cell));
-            })?;
+            let mark = marks.until_other(starts)?;
             if bytes.get(mark) != Some(&b'"') {
-                starts.push(relative(mark + 1));
+                starts.put(mark + 1)?;
                 return Self::ended(bytes, start, mark, marks);
             }
-            if mark != cell {
+            // A quote where no cell starts means nothing.
+            if !starts.ends_with(mark) {
                 return None;
             }
             let closed = loop {
@@ -371,11 +362,10 @@ impl Line {
             };
             // Else something stands between the quote and the end of the cell.
             let mark = marks.next().filter(|mark| *mark == closed + 1)?;
-            starts.push(relative(mark + 1));
+            starts.put(mark + 1)?;
             if matches!(bytes.get(mark), Some(b'\n' | b'\r')) {
                 return Self::ended(bytes, start, mark, marks);
             }
-            cell = mark + 1;
         }
     }
 

@@ -75,11 +75,13 @@ pub(super) struct Marks<'a> {
 }
 
 impl Marks<'_> {
-    /// Hands out the delimiters before the first other mark, and returns that; `None` where there is none.
+    /// Puts down what stands one behind each delimiter before the first other mark, and returns that; `None` where there is none, or
+    /// no room.
     #[inline]
-    pub(super) fn until_other(&mut self, mut delimiter: impl FnMut(usize)) -> Option<usize> {
+    pub(super) fn until_other(&mut self, starts: &mut Starts<'_>) -> Option<usize> {
         let mut block = self.next / 64;
         let mut left = u64::MAX << (self.next % 64);
+        let mut filled = starts.filled;
         loop {
             let (delimiters, others) = self.index.block(block, self.bytes, self.delimiter)?;
             let others = others & left;
@@ -87,16 +89,57 @@ impl Marks<'_> {
             let before = (others & others.wrapping_neg()).wrapping_sub(1);
             let mut bits = delimiters & left & before;
             while bits != 0 {
-                delimiter(block * 64 + bits.trailing_zeros() as usize);
+                *starts.room.get_mut(filled)? = starts.of(block * 64 + bits.trailing_zeros() as usize + 1);
+                filled += 1;
                 bits &= bits - 1;
             }
             if others != 0 {
                 let place = block * 64 + others.trailing_zeros() as usize;
                 self.next = place + 1;
+                starts.filled = filled;
                 return Some(place);
             }
             (block, left) = (block + 1, u64::MAX);
         }
+    }
+}
+
+/// Where the cells of one record start, as they are found, relative to a place of the buffer.
+pub(super) struct Starts<'a> {
+    base: usize,
+    room: &'a mut [u32],
+    filled: usize,
+}
+
+impl<'a> Starts<'a> {
+    /// No more than `room` has room for.
+    pub(super) const fn new(base: usize, room: &'a mut [u32]) -> Self {
+        Self { base, room, filled: 0 }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "a buffer is far below 4 GiB")]
+    const fn of(&self, place: usize) -> u32 {
+        place.wrapping_sub(self.base) as u32
+    }
+
+    /// Puts down one; `None` where there is no room.
+    #[inline]
+    pub(super) fn put(&mut self, place: usize) -> Option<()> {
+        let start = self.of(place);
+        *self.room.get_mut(self.filled)? = start;
+        self.filled += 1;
+        Some(())
+    }
+
+    /// Whether the last one is this.
+    #[inline]
+    pub(super) fn ends_with(&self, place: usize) -> bool {
+        self.filled.checked_sub(1).and_then(|last| self.room.get(last)) == Some(&self.of(place))
+    }
+
+    /// How many there are.
+    pub(super) const fn len(&self) -> usize {
+        self.filled
     }
 }
 

@@ -1,5 +1,5 @@
 //! In: files named by globs, answers of the platform. Out: [`Row`]s, text with
-//! their place. Never: interprets a value, skips a row unsaid, or ends the process on a bad file.
+//! their place; or many at once, as a [`Batch`]. Never: interprets a value, skips a row unsaid, or ends the process on a bad file.
 
 mod answer;
 mod batch;
@@ -126,7 +126,7 @@ impl Row {
         self.cells.get(column).map_or("", |&cell| self.slice(cell))
     }
 
-    /// The bytes of [`Row::text`], for whoever knows what they are when they are nothing but that.
+    /// The bytes of [`Row::text`].
     #[must_use]
     #[inline]
     pub fn bytes(&self, column: usize) -> &[u8] {
@@ -219,8 +219,9 @@ pub trait Rows {
     /// [`crate::fault::Kind::Input`] where the source is broken at this place: nothing after it can be trusted.
     fn read(&mut self, row: &mut Row) -> Result<bool>;
 
-    /// Reads the next records that are plain into `batch`; none where the next one is not, which is for [`Rows::read`] then, and
-    /// where the source has no such records at all.
+    /// Reads the next records that are plain into `batch`. Those of nothing but white space, which [`Rows::read`] passes over, are
+    /// among them. None is not the end: the next one may not be plain, or stand across the border of what is in memory, and is for
+    /// [`Rows::read`] then; most sources have no such records at all.
     ///
     /// # Errors
     /// As [`Rows::read`].

@@ -3,7 +3,7 @@
 use super::Rules;
 use super::conversion::{self, Conversion};
 use crate::matching::Book;
-use crate::money::{self, Decimal, Ratio, Sum};
+use crate::money::{self, Decimal, Number, Ratio, Sum};
 use crate::normalise::{Field, Ledger, Rates, Role, Side, Unit};
 
 /// The figures of one side of a group.
@@ -221,12 +221,12 @@ pub(super) fn gap(ledger: &Ledger, entry: u32) -> Option<Decimal> {
 
 /// Whether an amount is not quantity × price, by more than rounding a line can do: a cent.
 #[must_use]
-pub fn miscalculated(quantity: Option<Decimal>, price: Option<Decimal>, amount: Option<Decimal>) -> bool {
-    let apart = || money::is_apart(quantity?, price?, amount?, CENT);
+pub fn miscalculated<N: Into<Number>>(quantity: Option<N>, price: Option<N>, amount: Option<N>) -> bool {
+    let apart = || money::is_apart(quantity?.into(), price?.into(), amount?.into(), CENT);
     apart().unwrap_or(false)
 }
 
-const CENT: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
+const CENT: Number = Number::new(1, 2);
 
 /// What a variance consists of; the parts sum to it exactly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! functions here work on the 128-bit mantissas and say `None` where a result
 //! would not be exact.
 
+mod number;
 mod parse;
 mod product;
 mod ratio;
@@ -16,6 +17,7 @@ mod wide;
 
 pub use rust_decimal::Decimal;
 
+pub use self::number::{Narrow, Number};
 pub use self::parse::{DecimalMark, Parsed, is_currency, parse, parse_plain, parse_xml};
 pub use self::product::{Product, is_apart};
 pub use self::ratio::{Ratio, quotient};
@@ -23,7 +25,7 @@ pub use self::rounding::{Rounding, round};
 pub use self::shown::{Digits, grouped, plain, show, show_plain, shown, whole};
 pub use self::sum::Sum;
 pub use self::ways::Ways;
-use self::wide::{Narrow, Wide};
+use self::wide::Wide;
 
 /// Zero.
 pub const ZERO: Decimal = Decimal::ZERO;
@@ -59,12 +61,7 @@ pub const fn narrow(mantissa: i64, scale: u32) -> Decimal {
 #[must_use]
 #[inline]
 pub fn canonical(value: Decimal) -> (i128, u32) {
-    if let Some(narrow) = Narrow::of(value) {
-        let Narrow { mantissa, scale } = narrow.stripped();
-        return (mantissa.into(), scale);
-    }
-    let Wide { mantissa, scale } = Wide::from(value).stripped();
-    (mantissa, scale)
+    Number::from(value).canonical()
 }
 
 /// The mantissas of `values` at one scale; `None` where they do not fit 128 bits.

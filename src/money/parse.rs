@@ -2,8 +2,9 @@
 
 use rust_decimal::Decimal;
 
+use super::ZERO;
+use super::number::Number;
 use super::wide::{MAX_SCALE, Wide, power};
-use super::{ZERO, narrow};
 
 /// Which character separates the whole part from the fraction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
@@ -37,7 +38,7 @@ pub struct Parsed {
 #[inline]
 pub fn parse(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> {
     match parse_plain(text.as_bytes(), mark) {
-        Some(value) => Ok(Parsed { value, currency: None }),
+        Some(value) => Ok(Parsed { value: value.decimal(), currency: None }),
         None => adorned(text, mark),
     }
 }
@@ -104,11 +105,12 @@ pub fn parse_xml(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> 
     // The exponent moves the point: the digits stay.
     let scale =
         i32::try_from(mantissa.scale()).map_err(|_| TOO_LONG)?.checked_sub(exponent).ok_or(TOO_LONG)?;
+    let mantissa = mantissa.mantissa();
     let wide = match u32::try_from(scale) {
-        Ok(scale) => Wide { mantissa: mantissa.mantissa(), scale },
+        Ok(scale) => Wide { mantissa, scale },
         Err(_) => {
             let up = power(scale.unsigned_abs()).ok_or(TOO_LONG)?;
-            Wide { mantissa: mantissa.mantissa().checked_mul(up).ok_or(TOO_LONG)?, scale: 0 }
+            Wide { mantissa: mantissa.checked_mul(up).ok_or(TOO_LONG)?, scale: 0 }
         }
     };
     wide.decimal().map(|value| Parsed { value, currency: None }).ok_or(TOO_LONG)
@@ -118,39 +120,37 @@ pub fn parse_xml(text: &str, mark: DecimalMark) -> Result<Parsed, &'static str> 
 /// [`parse`] to tell.
 #[must_use]
 #[inline]
-pub fn parse_plain(text: &[u8], mark: DecimalMark) -> Option<Decimal> {
+pub fn parse_plain(text: &[u8], mark: DecimalMark) -> Option<Number> {
     let separator = if mark == DecimalMark::Point { b'.' } else { b',' };
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
         rest => (false, rest),
     };
     let mut mantissa = 0_i64;
-    let mut rest = digits;
-    // Digits until something else comes.
-    let mut digits_of = |rest: &mut &[u8]| {
-        while let [byte @ b'0'..=b'9', behind @ ..] = *rest {
-            mantissa = mantissa.wrapping_mul(10).wrapping_add(i64::from(byte - b'0'));
-            *rest = behind;
+    // Takes digits until something else comes; how many.
+    let mut take = |text: &[u8]| {
+        let mut count = 0;
+        for &byte in text {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            mantissa = mantissa.wrapping_mul(10).wrapping_add(i64::from(digit));
+            count += 1;
         }
+        count
     };
-    digits_of(&mut rest);
-    let whole = digits.len() - rest.len();
-    let mut scale = 0;
-    if let [mark, fraction @ ..] = rest
-        && *mark == separator
-    {
-        rest = fraction;
-        digits_of(&mut rest);
-        scale = fraction.len();
-        // "12." is not how most write an amount: the slow path has its say.
-        if scale == 0 {
-            return None;
-        }
-    }
-    // So many digits fit 64 bits. Nor do most write ".5".
-    let is_plain = rest.is_empty() && whole > 0 && whole + scale <= 18;
+    let whole = take(digits);
+    let (_, rest) = digits.split_at_checked(whole)?;
+    let scale = match rest {
+        [] => 0,
+        [point, fraction @ ..] if *point == separator && take(fraction) == fraction.len() => fraction.len(),
+        _ => return None,
+    };
+    // So many digits fit 64 bits. ".5" and "12." are not how most write an amount: the slow path has its say.
+    let is_plain = whole > 0 && whole + scale <= 18 && (scale > 0 || rest.is_empty());
     #[expect(clippy::cast_possible_truncation, reason = "at most 18")]
-    is_plain.then(|| narrow(if negative { -mantissa } else { mantissa }, scale as u32))
+    is_plain.then(|| Number::new(if negative { -mantissa } else { mantissa }, scale as u32))
 }
 
 /// The currencies of ISO 4217 in use: three capitals alone may be a unit (`10 MWH`).

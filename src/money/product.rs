@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use rust_decimal::Decimal;
 
-use super::wide::{Narrow, Wide};
+use super::number::Number;
+use super::wide::Wide;
 
 /// An exact product, which may hold more than a [`Decimal`]: what tolerances are compared as.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +40,10 @@ impl Product {
 
 /// Whether `a × b` is more than `most` away from `value`; `None` where that does not fit 128 bits.
 #[must_use]
-pub fn is_apart(a: Decimal, b: Decimal, value: Decimal, most: Decimal) -> Option<bool> {
+pub fn is_apart(a: Number, b: Number, value: Number, most: Number) -> Option<bool> {
     let narrow = || {
-        let product = Narrow::of(a)?.multiply(Narrow::of(b)?)?;
-        let (value, most) = (Narrow::of(value)?, Narrow::of(most)?);
+        let product = a.narrow()?.multiply(b.narrow()?)?;
+        let (value, most) = (value.narrow()?, most.narrow()?);
         let scale = product.scale.max(value.scale).max(most.scale);
         Some(i128::from(product.at(scale)?.abs_diff(value.at(scale)?)) > i128::from(most.at(scale)?))
     };
@@ -63,8 +64,31 @@ impl From<Decimal> for Product {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use proptest::prelude::*;
+
     use super::super::dec;
     use super::*;
+
+    proptest! {
+        /// In 64 bits and in 128, by how many noughts stand behind the value.
+        #[test]
+        fn a_product_is_apart_from_a_value_by_what_whole_numbers_say(
+            a in -100_000_i64..100_000,
+            b in -1_000_i64..1_000,
+            scales in (0_u32..4, 0_u32..4),
+            off in -3_i64..4,
+            zeros in 0_u32..18,
+        ) {
+            // In steps of 10⁻⁶, near the product by some cents.
+            let product = i128::from(a * b) * 10_i128.pow(6 - scales.0 - scales.1);
+            let near = product - product % 10_000 + i128::from(off) * 10_000;
+            let mut value = Decimal::from_i128_with_scale(near, 6);
+            value.rescale(6 + zeros);
+            let [a, b] = [Decimal::new(a, scales.0), Decimal::new(b, scales.1)].map(Number::from);
+            let expected = (product - near).abs() > 10_000;
+            prop_assert_eq!(is_apart(a, b, value.into(), Number::new(1, 2)), Some(expected));
+        }
+    }
 
     #[test]
     fn percent_is_inclusive_and_exact() {

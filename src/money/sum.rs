@@ -2,6 +2,7 @@
 
 use rust_decimal::Decimal;
 
+use super::number::Number;
 use super::wide::{MAX_SCALE, UNIT, Wide};
 
 /// A running sum, exact whatever the order of its values. It can hold more than a [`Decimal`], so that what
@@ -17,7 +18,8 @@ pub struct Sum {
 impl Sum {
     /// Adds one value.
     #[inline]
-    pub fn add(&mut self, value: Decimal) {
+    pub fn add(&mut self, value: impl Into<Number>) {
+        let value = value.into();
         // Most sums are of one scale.
         if value.scale() == self.wide.scale
             && let Some(mantissa) = self.wide.mantissa.checked_add(value.mantissa())

@@ -1,9 +1,8 @@
 //! Which ways of rounding make an amount of a quantity and a price.
 
-use rust_decimal::Decimal;
-
 use super::Rounding;
-use super::wide::{Narrow, Wide, narrow_power, power};
+use super::number::Number;
+use super::wide::{Wide, narrow_power, power};
 
 /// A bit for each way of rounding at each scale: whether quantity × price, rounded so, is the amount.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,9 +26,9 @@ impl Ways {
 
     /// The ways by which `amount` is `quantity × price`. Where the product does not fit 128 bits, there is none.
     #[must_use]
-    pub fn of(quantity: Decimal, price: Decimal, amount: Decimal) -> Self {
+    pub fn of(quantity: Number, price: Number, amount: Number) -> Self {
         let narrow = || {
-            let [quantity, price, amount] = [quantity, price, amount].map(Narrow::of);
+            let [quantity, price, amount] = [quantity, price, amount].map(Number::narrow);
             let (product, amount) = (quantity?.multiply(price?)?, amount?);
             let scale = product.scale.max(amount.scale);
             // Noughts fit at any scale, but the steps of a finer one do not.
@@ -108,7 +107,7 @@ ways!(wide, i128, power);
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{multiply, round};
+    use super::super::{Decimal, multiply, round};
     use super::*;
 
     proptest! {
@@ -127,7 +126,7 @@ mod tests {
             let mut amount = near + Decimal::new(apart, scales.2);
             // The same amount, written with more digits than 64 bits hold.
             amount.rescale(amount.scale() + zeros);
-            let ways = Ways::of(quantity, price, amount);
+            let ways = Ways::of(quantity.into(), price.into(), amount.into());
             prop_assert_eq!(ways.is_exact(), product == amount);
             for scale in Ways::SCALES {
                 for rounding in Rounding::ALL {
@@ -144,7 +143,7 @@ mod tests {
     #[test]
     fn half_a_cent_tells_the_ways_apart() {
         let of = |price: i64, amount: i64| {
-            let ways = Ways::of(1.into(), Decimal::new(price, 3), Decimal::new(amount, 2));
+            let ways = Ways::of(Number::new(1, 0), Number::new(price, 3), Number::new(amount, 2));
             Rounding::ALL.into_iter().filter(|&way| ways.has(2, way)).map(Rounding::name).collect::<Vec<_>>()
         };
         assert_eq!(of(125, 12), ["half-even", "down"]);

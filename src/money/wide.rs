@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 
 use rust_decimal::Decimal;
 
+use super::number::Narrow;
+
 pub(super) const MAX_SCALE: u32 = 28;
 
 /// One, in steps of 10⁻²⁸.
@@ -55,45 +57,6 @@ const NARROW_POWERS: [i64; 19] = {
 #[inline]
 pub(super) fn narrow_power(exponent: u32) -> Option<i64> {
     NARROW_POWERS.get(exponent as usize).copied()
-}
-
-/// What nearly every number is: a mantissa of 64 bits and a scale. 64 bits multiply and divide many times faster than 128.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Narrow {
-    pub(super) mantissa: i64,
-    pub(super) scale: u32,
-}
-
-impl Narrow {
-    /// `None` where the mantissa does not fit.
-    #[inline]
-    pub(super) fn of(value: Decimal) -> Option<Self> {
-        let parts = value.unpack();
-        let magnitude = i64::try_from(u64::from(parts.mid) << 32 | u64::from(parts.lo)).ok()?;
-        let mantissa = if parts.negative { -magnitude } else { magnitude };
-        (parts.hi == 0).then_some(Self { mantissa, scale: parts.scale })
-    }
-
-    /// The mantissa at a scale, where it fits.
-    #[inline]
-    pub(super) fn at(self, scale: u32) -> Option<i64> {
-        self.mantissa.checked_mul(narrow_power(scale.checked_sub(self.scale)?)?)
-    }
-
-    #[inline]
-    pub(super) fn multiply(self, other: Self) -> Option<Self> {
-        Some(Self { mantissa: self.mantissa.checked_mul(other.mantissa)?, scale: self.scale + other.scale })
-    }
-
-    /// Without zeros at its end.
-    #[inline]
-    pub(super) const fn stripped(self) -> Self {
-        let Self { mut mantissa, mut scale } = self;
-        while scale > 0 && mantissa % 10 == 0 {
-            (mantissa, scale) = (mantissa / 10, scale - 1);
-        }
-        Self { mantissa, scale }
-    }
 }
 
 /// An exact number of 128 bits and a scale: what sums and products pass through.

@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use super::Entry;
 use super::role::Role;
 use super::wordings::Memo;
-use crate::money::{Decimal, Sum};
+use crate::money::{Number, Sum};
 
 /// Documents that are told apart on one side. Where there are more, they are counted by currency alone: nobody reads so many, and a
 /// run of any size must fit into memory.
@@ -26,7 +26,7 @@ pub struct Tally {
 
 impl Tally {
     /// Counts one line.
-    pub fn add(&mut self, amount: Option<Decimal>) {
+    pub fn add(&mut self, amount: Option<impl Into<Number>>) {
         self.lines += 1;
         if let Some(amount) = amount {
             self.amount.add(amount);
@@ -130,7 +130,7 @@ impl Tallies {
     }
 
     /// Counts one line.
-    pub fn add(&mut self, document: &str, currency: &str, amount: Option<Decimal>) {
+    pub fn add(&mut self, document: &str, currency: &str, amount: Option<impl Into<Number>>) {
         self.of(document, currency).add(amount);
     }
 
@@ -193,9 +193,9 @@ mod tests {
     fn too_many_documents_are_counted_by_currency() {
         let mut tallies = Tallies::default();
         for number in 0..MOST as u64 + 10 {
-            tallies.add(&format!("INV-{number}"), "USD", Some(Decimal::ONE));
+            tallies.add(&format!("INV-{number}"), "USD", Some(Number::new(1, 0)));
         }
-        tallies.add("INV-7", "USD", Some(Decimal::ONE));
+        tallies.add("INV-7", "USD", Some(Number::new(1, 0)));
         assert!(tallies.has_merged());
         assert_eq!(tallies.lines(), MOST as u64 + 11);
         let all: Vec<(&str, u64)> =

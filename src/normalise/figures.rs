@@ -46,7 +46,7 @@ impl<T: Taker> Normaliser<'_, T> {
                     continue;
                 }
                 let parsed = reading.adorned(source, (column, text), row)?;
-                *value = Some(parsed.value);
+                *value = Some(parsed.value.into());
                 let is_double = column.is_some_and(|column| row.mark(column) == Mark::Double);
                 draft.doubles |= u8::from(is_double) << number;
                 let Some(code) = parsed.currency else { continue };

@@ -98,12 +98,16 @@ impl<T: Taker> Normaliser<'_, T> {
         let stated = &layout.stated;
         // Nearly all rows of nearly all files end here: two texts, both seen before.
         if stated.is_plain && slice.is_none() {
-            let known = |part| match stated.source(part) {
-                None => Some(None),
-                Some(source) => match source.cell(row) {
-                    [] if source.is_blank_without() => Some(None),
-                    cell => self.moments.get(cell).map(Some),
-                },
+            let known = |part| {
+                let Some(source) = stated.source(part) else { return Some(None) };
+                // What stands in its column, if that is all of it; else what counts in its place.
+                match self.moments.get(source.cell(row)) {
+                    None => match source.text(row) {
+                        "" => Some(None),
+                        text => self.moments.get(text.as_bytes()).map(Some),
+                    },
+                    known => Some(known),
+                }
             };
             if let Some(start) = known(Part::Start)
                 && let Some(end) = known(Part::End)

@@ -1,9 +1,9 @@
-//! The short way for rows that are plain throughout: what they say was said before, when they are was read before, and their
-//! numbers are digits and a point. Whatever else a row is, it goes the long way, which alone knows what is wrong with it.
+//! The short way for records that are plain throughout: their texts can be remembered, their times were read before, and their
+//! numbers are digits and a point. Whatever else a record is, it goes the long way, which alone knows what is wrong with it.
 
 use super::layout::{Layout, Source};
 use super::wordings::{Wording, Wordings};
-use super::{Header, Normaliser, Stand, Taker};
+use super::{Header, Normaliser, Role, Stand, Taker};
 use crate::intake::{Batch, Origin, Record, Row};
 use crate::money;
 use crate::period::Part;
@@ -12,16 +12,16 @@ impl<T: Taker> Normaliser<'_, T> {
     /// Whether rows under this header can go the short way.
     pub(super) fn has_lane(&self) -> bool {
         self.totals.is_none()
-            && self.header.as_ref().is_some_and(|header| header.layout.is_plain && header.wordings.pay())
+            && self.header.as_ref().is_some_and(|header| header.layout.is_plain && header.wordings.pays())
     }
 
     /// Takes the records of a batch; `row` is where those are read into that go the long way.
     pub(super) fn records(&mut self, origin: &Origin, columns: &[String], batch: &Batch, row: &mut Row) {
-        let Some(mut header) = self.header.take() else { return };
+        let mut header = self.take_header(columns);
         for record in batch.records() {
             let Header { layout, wordings, .. } = &mut *header;
             let stand = Stand { number: record.number, place: record.place };
-            match self.plain(layout, wordings, record, row) {
+            match self.read_plain(layout, wordings, record, row) {
                 Some(wording) => self.enter(origin, stand, wordings.kept(wording), Some(wording), None, ""),
                 None => {
                     record.read(row);
@@ -36,24 +36,21 @@ impl<T: Taker> Normaliser<'_, T> {
 
     /// Reads a record into the draft, if it is plain; what it says.
     #[inline]
-    fn plain(
+    fn read_plain(
         &mut self,
         layout: &Layout<'_>,
         wordings: &mut Wordings,
         record: Record<'_>,
         row: &mut Row,
     ) -> Option<Wording> {
-        let moments = &self.moments;
-        let edge = |part| match layout.stated.source(part) {
-            None => Some(None),
-            Some(source) => match stated(source, record)? {
-                [] => Some(None),
-                text => moments.get(text).map(Some),
-            },
-        };
         let draft = &mut self.draft;
-        draft.start = edge(Part::Start)?;
-        draft.end = edge(Part::End)?;
+        for (part, edge) in [(Part::Start, &mut draft.start), (Part::End, &mut draft.end)] {
+            let text = layout.stated.source(part).map_or(Some(&[][..]), |source| stated(source, record))?;
+            *edge = self.moments.get(text);
+            if edge.is_none() && !text.is_empty() {
+                return None;
+            }
+        }
         let values = [&mut draft.quantity, &mut draft.price, &mut draft.amount];
         for (source, value) in layout.numbers.iter().zip(values) {
             let text = stated(source, record)?;
@@ -62,8 +59,10 @@ impl<T: Taker> Normaliser<'_, T> {
                 return None;
             }
         }
-        // Without an amount it is no line.
-        draft.amount?;
+        // What is no line for want of a number, the long way says.
+        if draft.amount.is_none() && (draft.quantity.is_none() || self.reading.states(Role::Amount)) {
+            return None;
+        }
         (draft.doubles, draft.taxes) = (0, None);
         wordings.of_record(layout, record, row)
     }

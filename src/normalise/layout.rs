@@ -8,7 +8,7 @@ use super::interval::Stated;
 use super::wide::{Slice, Wide};
 use super::{Field, Fields, Headers, Reading, Role, Template, currency_code};
 use crate::intake::Row;
-use crate::money::{self, Decimal, Rounding};
+use crate::money::{self, Decimal, Number, Rounding};
 use crate::period::{Intervals, Part};
 
 /// Where a role or an attribute stands in the rows at hand.
@@ -174,9 +174,9 @@ impl Source<'_> {
 
     /// See [`Source::quantised`].
     #[inline]
-    pub(super) fn quantise(&self, value: &mut Option<Decimal>) {
+    pub(super) fn quantise(&self, value: &mut Option<Number>) {
         if self.scale.is_some() {
-            *value = value.map(|value| self.quantised(value));
+            *value = value.map(|value| self.quantised(value.decimal()).into());
         }
     }
 

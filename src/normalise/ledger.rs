@@ -19,7 +19,7 @@ use super::totals::{TotalCounts, WrongTotal};
 use super::wordings::Memo;
 use super::{Entry, Taker};
 use crate::intake::Origin;
-use crate::money::{self, Decimal};
+use crate::money::{self, Decimal, Number};
 use crate::period::Instant;
 
 /// Who says so.
@@ -134,13 +134,13 @@ const BLANK_NUMBER: u8 = u8::MAX;
 const WIDE_NUMBER: u8 = u8::MAX - 1;
 
 impl Numbers {
-    fn push(&mut self, value: Option<Decimal>) {
+    fn push(&mut self, value: Option<Number>) {
         let (mantissa, scale) = match value {
             None => (0, BLANK_NUMBER),
             Some(value) => match (i64::try_from(value.mantissa()), u8::try_from(value.scale())) {
                 (Ok(mantissa), Ok(scale)) => (mantissa, scale),
                 _ => {
-                    self.wide.insert(u32::try_from(self.scales.len()).unwrap_or(u32::MAX), value);
+                    self.wide.insert(u32::try_from(self.scales.len()).unwrap_or(u32::MAX), value.decimal());
                     (0, WIDE_NUMBER)
                 }
             },
@@ -217,11 +217,11 @@ pub struct Draft {
     /// Its end.
     pub end: Option<Instant>,
     /// Quantity, in the entry's unit.
-    pub quantity: Option<Decimal>,
+    pub quantity: Option<Number>,
     /// Price per unit.
-    pub price: Option<Decimal>,
+    pub price: Option<Number>,
     /// Money.
-    pub amount: Option<Decimal>,
+    pub amount: Option<Number>,
     /// Which of quantity, price and amount were a workbook's doubles (bits 0, 1, 2).
     pub doubles: u8,
     /// Net, tax and gross, where these are read.
@@ -231,9 +231,9 @@ pub struct Draft {
 impl Draft {
     /// What quantity × price should be: the amount, without tax where the row states taxes.
     #[must_use]
-    pub const fn before_tax(&self) -> Option<Decimal> {
+    pub fn before_tax(&self) -> Option<Number> {
         match &self.taxes {
-            Some(taxes) => taxes.net,
+            Some(taxes) => taxes.net.map(Number::from),
             None => self.amount,
         }
     }
@@ -342,7 +342,7 @@ impl Ledger {
         self.doubles.push(draft.doubles);
         if let Some(Taxes { net, tax, gross }) = draft.taxes {
             for (column, value) in self.taxes.iter_mut().zip([net, tax, gross]) {
-                column.push(value);
+                column.push(value.map(Number::from));
             }
         }
     }

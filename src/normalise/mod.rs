@@ -50,7 +50,7 @@ pub use self::wordings::{Memo, Wording};
 use self::wordings::{Texts, Wordings};
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{Batch, Mark, Origin, Row, Rows};
-use crate::money::{Decimal, DecimalMark, Sum};
+use crate::money::{Decimal, DecimalMark, Number, Sum};
 use crate::period::{Dates, Instant, Intervals, Period, Repeated, Trouble, Turn, Zone};
 
 /// A header, or several of which the first that is not blank counts.
@@ -173,7 +173,7 @@ impl From<&Row> for Stand {
     }
 }
 
-/// An entry as its row says it: texts are still the row's.
+/// An entry as its row says it: texts are still the row's, or those of the rows that say the same.
 pub struct Entry<'a> {
     /// Where its row stands.
     pub stand: Stand,
@@ -329,30 +329,35 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         loop {
             if self.has_lane() {
                 rows.batch(&mut batch)?;
-                self.records(rows.origin(), rows.columns(), &batch, &mut row);
-            }
-            // The one that is not plain, or the end.
-            if batch.is_empty() {
-                if !rows.read(&mut row)? {
-                    break;
+                if !batch.is_empty() {
+                    self.records(rows.origin(), rows.columns(), &batch, &mut row);
+                    continue;
                 }
-                self.accept(rows.origin(), rows.columns(), &row);
             }
-            batch.clear();
+            // One that is not plain, or the end.
+            if !rows.read(&mut row)? {
+                break;
+            }
+            self.accept(rows.origin(), rows.columns(), &row);
         }
         self.close_queue();
         Ok(())
     }
 
     /// Takes one row. The header of a stream may grow (answers name their
-    /// fields record by record); a column that is needed need not be there yet.
+    /// fields record by record); a column that is needed need not be there yet. Before rows of another file, [`Normaliser::check`] its header.
     pub fn accept(&mut self, origin: &Origin, columns: &[String], row: &Row) {
-        let mut header = match self.header.take() {
-            Some(header) if header.width == columns.len() => header,
-            other => self.lay_out(columns, other),
-        };
+        let mut header = self.take_header(columns);
         self.row(origin, columns, &mut header, row);
         self.header = Some(header);
+    }
+
+    /// The header at hand, to be put back.
+    fn take_header(&mut self, columns: &[String]) -> Box<Header<'a>> {
+        match self.header.take() {
+            Some(header) if header.width == columns.len() => header,
+            other => self.lay_out(columns, other),
+        }
     }
 
     /// Where all of it stands under these headers.
@@ -472,10 +477,9 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             }
             None => self.draft(layout, row, slice, texts),
         };
-        let outside = self.is_outside(self.draft.start);
         match drafted {
             // What lies outside the period does not concern the run, whatever is wrong with it.
-            Err(_) if outside => {
+            Err(_) if self.is_outside(self.draft.start) => {
                 let (Account { document, currency }, amount) = self.money_of(layout, row, slice);
                 self.counts.outside.add(&document, &currency, amount);
                 if let Some(totals) = &mut self.totals {
@@ -527,7 +531,14 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             let is_net = self.reading.taxes.as_ref().is_none_or(|taxes| taxes.compare == Role::Net);
             let priced = self.draft.quantity.zip(self.draft.price).filter(|_| is_net);
             let text = |field| texts.get(field);
-            totals.add(part, origin, text, entry.currency(), self.draft.amount, priced);
+            totals.add(
+                part,
+                origin,
+                text,
+                entry.currency(),
+                self.draft.amount.map(Number::decimal),
+                priced.map(|(quantity, price)| (quantity.decimal(), price.decimal())),
+            );
         }
         if outside {
             let document = texts.role(Role::Document);
@@ -593,7 +604,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             return self.reject(origin, columns, layout, (row, None), refuse(None, "", reason));
         }
         let code = code.filter(|_| texts.currency().is_empty());
-        let values = Draft { start, amount, ..Draft::default() };
+        let values = Draft { start, amount: amount.map(Into::into), ..Draft::default() };
         let entry = Entry { stand: row.into(), texts, wording: None, code, column: "", values: &values };
         if self.is_outside(start) {
             return self.counts.outside.add(texts.role(Role::Document), entry.currency(), amount);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use foldhash::fast::FixedState;
 
 use super::wordings::{Memo, Wording};
-use crate::money::{Decimal, Rounding, Ways};
+use crate::money::{Number, Rounding, Ways};
 
 /// So many vendors are told apart; where there are more, none is.
 const MOST: usize = 10_000;
@@ -93,7 +93,7 @@ impl Roundings {
         &mut self,
         wording: Option<Wording>,
         vendor: impl FnOnce() -> &'v str,
-        [quantity, price, amount]: [Decimal; 3],
+        [quantity, price, amount]: [Number; 3],
     ) {
         let number = match self.wordings.get(wording) {
             Some(&number) => number,
@@ -206,9 +206,9 @@ mod tests {
             let mut roundings = Roundings::default();
             for number in vendors {
                 let (price, amount) =
-                    (Decimal::new(125, 3), Decimal::new(if number.is_multiple_of(2) { 12 } else { 13 }, 2));
+                    (Number::new(125, 3), Number::new(if number.is_multiple_of(2) { 12 } else { 13 }, 2));
                 let vendor = format!("V-{number}");
-                roundings.count(None, || &vendor, [Decimal::ONE, price, amount]);
+                roundings.count(None, || &vendor, [Number::new(1, 0), price, amount]);
             }
             roundings.close();
             let all = roundings.all().into_iter().map(|(vendor, of)| (vendor.to_owned(), of));

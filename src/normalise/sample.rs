@@ -3,9 +3,12 @@
 //! Entries are drawn by a hash of their figures, the smallest hashes first: the same ones whatever the order of the
 //! rows, the number of the files or the way the entries go afterwards. So a run of any size needs room for a few thousand.
 
+use std::sync::Arc;
+
 use super::Entry;
 use super::ledger::{Draft, Pool, TextId};
 use super::role::Field;
+use super::wordings::Memo;
 use crate::period::Instant;
 
 /// Entries in a full sample: a share of one half is then known to about one part in a hundred.
@@ -17,6 +20,7 @@ pub struct Sample {
     /// Entries whose hash is below this are drawn.
     below: u64,
     offered: Vec<Offered>,
+    wordings: Memo<Arc<Said>>,
     drawn: Vec<Drawn>,
     pool: Pool,
 }
@@ -26,7 +30,13 @@ pub struct Sample {
 struct Offered {
     hash: u64,
     start: Option<Instant>,
-    /// Its texts, one behind the other, and where each ends: most of them never come to be numbered.
+    /// Most of these never come to be numbered.
+    said: Arc<Said>,
+}
+
+/// The texts of an entry, one behind the other, and where each ends.
+#[derive(Debug, Default)]
+struct Said {
     texts: String,
     ends: Vec<u32>,
 }
@@ -41,29 +51,34 @@ pub struct Drawn {
 
 impl Default for Sample {
     fn default() -> Self {
-        Self { below: u64::MAX, offered: Vec::new(), drawn: Vec::new(), pool: Pool::default() }
+        Self {
+            below: u64::MAX,
+            offered: Vec::new(),
+            wordings: Memo::default(),
+            drawn: Vec::new(),
+            pool: Pool::default(),
+        }
     }
 }
 
 impl Sample {
     /// Draws the entry, which has so many fields, or does not.
+    #[inline]
     pub(super) fn offer(&mut self, entry: &Entry<'_>, fields: usize) {
         let hash = hash(entry.values);
-        if hash >= self.below {
-            return;
+        if hash < self.below {
+            self.take(hash, entry, fields);
         }
-        let mut offered = Offered {
-            hash,
-            start: entry.values.start,
-            texts: String::with_capacity(64),
-            ends: Vec::with_capacity(fields),
-        };
-        for field in Field::all().take(fields) {
-            offered.texts.push_str(entry.text(field));
-            // Readers refuse a record long before it is near 4 GiB.
-            offered.ends.push(u32::try_from(offered.texts.len()).unwrap_or(u32::MAX));
-        }
-        self.offered.push(offered);
+    }
+
+    #[cold]
+    fn take(&mut self, hash: u64, entry: &Entry<'_>, fields: usize) {
+        let said = self.wordings.get(entry.wording).map(Arc::clone).unwrap_or_else(|| {
+            let said = Arc::new(Said::of(entry, fields));
+            self.wordings.keep(entry.wording, Arc::clone(&said));
+            said
+        });
+        self.offered.push(Offered { hash, start: entry.values.start, said });
         if self.offered.len() >= 2 * FULL {
             self.thin();
         }
@@ -85,11 +100,12 @@ impl Sample {
         self.thin();
         // In an order that does not come from that of the rows.
         self.offered.sort_unstable_by_key(|offered| offered.hash);
-        for Offered { start, texts, ends, .. } in std::mem::take(&mut self.offered) {
+        self.wordings = Memo::default();
+        for Offered { start, said, .. } in std::mem::take(&mut self.offered) {
             let mut from = 0;
-            let texts = ends.into_iter().map(|end| {
+            let texts = said.ends.iter().map(|&end| {
                 let end = end as usize;
-                let text = texts.get(from..end).unwrap_or_default();
+                let text = said.texts.get(from..end).unwrap_or_default();
                 from = end;
                 self.pool.intern(text)
             });
@@ -116,10 +132,22 @@ impl Sample {
     }
 }
 
+impl Said {
+    fn of(entry: &Entry<'_>, fields: usize) -> Self {
+        let mut said = Self { texts: String::new(), ends: Vec::with_capacity(fields) };
+        for field in Field::all().take(fields) {
+            said.texts.push_str(entry.text(field));
+            // Readers refuse a record long before it is near 4 GiB.
+            said.ends.push(u32::try_from(said.texts.len()).unwrap_or(u32::MAX));
+        }
+        said
+    }
+}
+
 /// The hash of what an entry states in figures and time; nobody need be kept from choosing it.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any bits will do")]
 fn hash(values: &Draft) -> u64 {
-    let number = |value: Option<crate::money::Decimal>| value.map_or(0, |value| value.mantissa() as u64);
+    let number = |value: Option<crate::money::Number>| value.map_or(0, |value| value.mantissa() as u64);
     let start = values.start.map_or(0, |at| at.0 as u64);
     [start, number(values.quantity), number(values.price), number(values.amount)].into_iter().fold(
         0x9e37_79b9_7f4a_7c15,
@@ -136,13 +164,13 @@ mod tests {
 
     use super::super::{Stand, wordings::Texts};
     use super::*;
-    use crate::money::Decimal;
+    use crate::money::Number;
 
     /// The hashes that are drawn of entries with these amounts.
     fn drawn(amounts: &[i64]) -> Vec<u64> {
         let mut sample = Sample::default();
         for &amount in amounts {
-            let values = Draft { amount: Some(Decimal::new(amount, 2)), ..Draft::default() };
+            let values = Draft { amount: Some(Number::new(amount, 2)), ..Draft::default() };
             let texts = Texts::default();
             sample.offer(
                 &Entry {

@@ -248,7 +248,7 @@ impl<'a> Totals<'a> {
             let rounded = lines.products.filter(|_| summed.lines > 0).and_then(|products| products.value());
             if let Some(exact) = rounded {
                 let vendor = rows.text(vendor, entry);
-                counts.roundings.count(None, || vendor, [exact, Decimal::ONE, amount]);
+                counts.roundings.count(None, || vendor, [exact, Decimal::ONE, amount].map(Into::into));
                 let sums = counts.sums_of_lines.entry(vendor.to_owned()).or_default();
                 *sums += u64::from(summed.sum == Some(amount));
             }
@@ -336,6 +336,6 @@ impl Sums {
 impl WrongTotal {
     /// What a ledger keeps of it.
     pub(super) fn draft(&self) -> Draft {
-        Draft { amount: Some(self.amount), ..Draft::default() }
+        Draft { amount: Some(self.amount.into()), ..Draft::default() }
     }
 }

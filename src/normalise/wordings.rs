@@ -1,9 +1,10 @@
 //! What rows say in words, each wording kept once: rows of a file differ in figures and times, and seldom in texts.
 //!
-//! A row whose texts stand in its cells as they stood in a row before has that row's [`Wording`]. Whoever makes something of
+//! A row whose texts stand in its cells as they stood in a row before has that row's [`Wording`]; of a file that is read in part many
+//! records at once and in part one by one, each part has wordings of its own. Whoever makes something of
 //! texts alone makes it once for each wording, and keeps it in a [`Memo`].
 
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::ops::Range;
 
 use foldhash::fast::RandomState;
@@ -132,6 +133,51 @@ fn kept<'w>(all: &'w str, edges: &[u32], number: usize) -> &'w str {
     }
 }
 
+/// What stands in the cells that say something, as bytes that differ where the cells do.
+trait Asked {
+    /// Hands out the bytes, part by part, as long as they are wanted; whether all were.
+    fn parts(&self, each: impl FnMut(&[u8]) -> bool) -> bool;
+}
+
+/// The cells of a row, in these columns.
+struct Cells<'a>(&'a [Range<usize>], &'a Row);
+
+impl Asked for Cells<'_> {
+    fn parts(&self, mut each: impl FnMut(&[u8]) -> bool) -> bool {
+        let Self(columns, row) = self;
+        let mut cells = columns.iter().flat_map(Range::clone).map(|column| row.bytes(column));
+        // No text has such a byte, so that no record looks like a row. None is near 4 GiB either: readers refuse it long before.
+        each(&[u8::MAX])
+            && cells
+                .all(|cell| each(&u32::try_from(cell.len()).unwrap_or(u32::MAX).to_le_bytes()) && each(cell))
+    }
+}
+
+/// The cells of a record, in these columns: as many as there are, each with what ends it.
+struct Spans<'a>(&'a [Range<usize>], Record<'a>);
+
+impl Asked for Spans<'_> {
+    #[inline]
+    fn parts(&self, mut each: impl FnMut(&[u8]) -> bool) -> bool {
+        let Self(columns, record) = self;
+        columns.iter().all(|columns| each(record.span(columns.start, columns.end)))
+    }
+}
+
+/// Whether cells that are remembered are those that are asked for.
+#[inline]
+fn is(asked: &impl Asked, cells: &[u8]) -> bool {
+    let mut rest = cells;
+    let is_all = asked.parts(|part| match rest.split_at_checked(part.len()) {
+        Some((own, behind)) => {
+            rest = behind;
+            own == part
+        }
+        None => false,
+    });
+    is_all && rest.is_empty()
+}
+
 /// Remembers what rows under one header say.
 pub(super) struct Wordings {
     /// Each layout, and each start anew, is an era of its own.
@@ -142,8 +188,6 @@ pub(super) struct Wordings {
     /// By wording: what stands in its cells, and where that ends.
     cells: Vec<u8>,
     ends: Vec<usize>,
-    /// What stands in the cells of the row at hand.
-    asked: Vec<u8>,
     /// By wording.
     texts: String,
     edges: Vec<u32>,
@@ -169,7 +213,6 @@ impl Default for Wordings {
             hasher: RandomState::default(),
             cells: Vec::new(),
             ends: Vec::new(),
-            asked: Vec::new(),
             texts: String::new(),
             edges: Vec::new(),
             width: 0,
@@ -203,24 +246,13 @@ impl Wordings {
     }
 
     /// Whether remembering pays.
-    pub(super) const fn pay(&self) -> bool {
+    pub(super) const fn pays(&self) -> bool {
         self.pays
     }
 
     /// What a row says, if it is remembered, or can be.
     pub(super) fn of(&mut self, layout: &Layout<'_>, row: &Row) -> Option<Wording> {
-        let found = if self.pays {
-            self.asked.clear();
-            self.asked.push(0);
-            for cell in layout.spans.iter().flat_map(Range::clone).map(|column| row.bytes(column)) {
-                // No record is near 4 GiB: readers refuse it long before.
-                self.asked.extend_from_slice(&u32::try_from(cell.len()).unwrap_or(u32::MAX).to_le_bytes());
-                self.asked.extend_from_slice(cell);
-            }
-            self.asked(|| (layout, row))
-        } else {
-            None
-        };
+        let found = if self.pays { self.find(&Cells(&layout.spans, row), || (layout, row)) } else { None };
         if found.is_none() {
             self.currency.clear();
             self.currency.push_str(&layout.currency(row));
@@ -236,33 +268,39 @@ impl Wordings {
         record: Record<'_>,
         row: &'r mut Row,
     ) -> Option<Wording> {
-        self.asked.clear();
-        for span in &layout.spans {
-            // Behind a mark that no plain record has, and no key of a row starts with.
-            self.asked.push(b'\n');
-            self.asked.extend_from_slice(record.span(span.start, span.end));
-        }
-        self.asked(|| {
+        self.find(&Spans(&layout.spans, record), || {
             record.read(row);
             (layout, row)
         })
     }
 
-    /// The wording that is asked for.
+    /// The wording of what is asked for.
     #[inline]
-    fn asked<'r>(&mut self, read: impl FnOnce() -> (&'r Layout<'r>, &'r Row)) -> Option<Wording> {
+    fn find<'r>(
+        &mut self,
+        asked: &impl Asked,
+        read: impl FnOnce() -> (&'r Layout<'r>, &'r Row),
+    ) -> Option<Wording> {
+        let is_asked_for = |&number: &u32| self.cells_of(number).is_some_and(|cells| is(asked, cells));
         // Where lines of one wording stand together, it need not be looked for.
-        let number = if self.is_run && self.cells(self.last) == Some(&self.asked) {
+        let number = if self.is_run && is_asked_for(&self.last) {
             self.last
         } else {
-            let hash = self.hasher.hash_one(self.asked.as_slice());
-            let is_asked_for = |&number: &u32| self.cells(number) == Some(&self.asked);
+            let mut hasher = self.hasher.build_hasher();
+            asked.parts(|part| {
+                hasher.write(part);
+                true
+            });
+            let hash = hasher.finish();
             match self.numbers.find(hash, is_asked_for) {
                 Some(&number) => {
                     (self.is_run, self.last) = (number == self.last, number);
                     number
                 }
-                None => return self.remember(read(), hash),
+                None => {
+                    let (layout, row) = read();
+                    return self.remember(asked, hash, layout, row);
+                }
             }
         };
         self.known += 1;
@@ -271,7 +309,7 @@ impl Wordings {
 
     /// What stands in the cells of a wording.
     #[inline]
-    fn cells(&self, number: u32) -> Option<&[u8]> {
+    fn cells_of(&self, number: u32) -> Option<&[u8]> {
         let number = number as usize;
         let from = number.checked_sub(1).map_or(Some(0), |last| self.ends.get(last).copied())?;
         self.cells.get(from..*self.ends.get(number)?)
@@ -279,7 +317,7 @@ impl Wordings {
 
     /// Remembers the wording that is asked for, where that can be, and pays.
     #[cold]
-    fn remember(&mut self, (layout, row): (&Layout<'_>, &Row), hash: u64) -> Option<Wording> {
+    fn remember(&mut self, asked: &impl Asked, hash: u64, layout: &Layout<'_>, row: &Row) -> Option<Wording> {
         if !self.pays {
             return None;
         }
@@ -293,7 +331,10 @@ impl Wordings {
         }
         let number = u32::try_from(self.ends.len()).ok()?;
         self.write(layout, row);
-        self.cells.extend_from_slice(&self.asked);
+        asked.parts(|part| {
+            self.cells.extend_from_slice(part);
+            true
+        });
         self.ends.push(self.cells.len());
         self.hashes.push(hash);
         let hashes = &self.hashes;

@@ -116,8 +116,8 @@ fn verdict(plan: &Plan<'_>, [invoice, settlement]: [&Slot; 2], classes: [&Classe
     }
     let rule = (billed.tolerances & settled.tolerances).trailing_zeros() as usize;
     let terms = Terms {
-        invoiced: invoice.amount(billed),
-        settled: settlement.amount(settled),
+        invoiced: invoice.amount(billed).decimal(),
+        settled: settlement.amount(settled).decimal(),
         lines: 2,
         quantity: None,
     };

@@ -12,7 +12,7 @@ use crate::fault::{Fault, Kind, Result};
 use crate::intake::Origin;
 use crate::judge::miscalculated;
 use crate::matching::KeyPart;
-use crate::money::{self, Decimal};
+use crate::money::Number;
 use crate::normalise::{Accounts, Entry, Field, Memo, Role, Side, Stand, Taker};
 use crate::period::Instant;
 use crate::spill::Spill;
@@ -209,7 +209,7 @@ impl<'p> Sketcher<'p> {
 
     fn class(&self, entry: &Entry<'_>, worded: Worded) -> (i64, Class) {
         let values = entry.values;
-        let amount = values.amount.map(money::canonical);
+        let amount = values.amount.map(Number::canonical);
         let fits = amount.and_then(|(mantissa, scale)| Some((i64::try_from(mantissa).ok()?, scale)));
         let wrong = (self.plan.rules.checks_arithmetic(self.side)
             && miscalculated(values.quantity, values.price, values.before_tax()))
@@ -259,8 +259,8 @@ impl Taker for Sketcher<'_> {
 
 /// A number as a word of its own: equal ones have equal words. A mantissa takes 97 bits with its sign.
 #[inline]
-fn word(number: Decimal) -> u128 {
-    let (mantissa, scale) = money::canonical(number);
+fn word(number: Number) -> u128 {
+    let (mantissa, scale) = number.canonical();
     mantissa.cast_unsigned() << 8 | u128::from(scale)
 }
 

@@ -1,6 +1,6 @@
 //! An entry in 48 bytes: enough to see whether it ties, and where to find it again.
 
-use crate::money::{self, Decimal};
+use crate::money::Number;
 
 /// How many bytes a slot has.
 pub(super) const SIZE: usize = 48;
@@ -65,8 +65,8 @@ impl Slot {
         amount.cast_signed()
     }
 
-    pub(super) fn amount(&self, class: &Class) -> Decimal {
-        money::narrow(self.mantissa(), class.scale)
+    pub(super) const fn amount(&self, class: &Class) -> Number {
+        Number::new(self.mantissa(), class.scale)
     }
 
     /// The number of its class.
