@@ -293,13 +293,16 @@ impl Reconcile {
             "run finished"
         );
         show(&report, &files);
-        Ok(if rejected > settings.allow_rejects {
+        let finding = if rejected > settings.allow_rejects {
             Finding::Rejected
         } else if outcome.discrepancies.is_empty() {
             Finding::TiesOut
         } else {
             Finding::Discrepancies
-        })
+        };
+        // Nobody who waits for the verdict need wait until all of this is let go of.
+        rayon::spawn(move || drop((outcome, invoice.ledger, settlement.ledger, sifted)));
+        Ok(finding)
     }
 }
 
