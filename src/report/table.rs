@@ -39,6 +39,20 @@ fn airy(table: &mut Table) -> String {
     if bare.lines().count() == table.row_iter().count() + AROUND { bare } else { ruled }
 }
 
+/// Characters of a cell that are shown. Nobody reads more in a table, and to break many more into lines takes longer than the run.
+const SHOWN: usize = 4_000;
+
+/// A text as it stands in a cell of a table.
+fn in_cell(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        None => shown_lines(text),
+        Some((end, _)) => {
+            let all = money::whole(text.chars().count() as u64);
+            format!("{} … ({all} characters)", shown_lines(text.get(..end).unwrap_or_default()))
+        }
+    }
+}
+
 /// A table of texts.
 #[must_use]
 pub fn table<const N: usize>(
@@ -49,7 +63,7 @@ pub fn table<const N: usize>(
     let header = header.map(|name| (name, LEFT));
     let mut table = bare(width, &header);
     for row in rows {
-        table.add_row(row.map(|cell| shown_lines(&cell)));
+        table.add_row(row.map(|cell| in_cell(&cell)));
     }
     airy(&mut table)
 }
@@ -69,7 +83,7 @@ pub fn records_table(width: u16, records: &[Vec<(String, Option<String>)>]) -> S
     let cell = |record: &[(String, Option<String>)], name: &str| {
         let values = record.iter().filter(|(known, _)| known == name);
         let values: Vec<&str> = values.map(|(_, value)| value.as_deref().unwrap_or("-")).collect();
-        shown_lines(&values.join("; "))
+        in_cell(&values.join("; "))
     };
     if names.len() * COLUMN <= usize::from(width) {
         let header: Vec<String> = names.iter().map(|name| shown_lines(name)).collect();
@@ -178,7 +192,19 @@ pub(super) fn discrepancy_table(report: &Report<'_>, width: u16, limit: usize) -
         let is_short = start == end || end.is_empty();
         let period = if is_short { (*start).to_owned() } else { format!("{start}\n{end}") };
         let cells = [kind.as_str(), vendor, deal, charge, location, &period, &variance, explanation];
-        table.add_row(pick(&cells.map(|cell| (shown_lines(cell), LEFT))).into_iter().map(|(cell, _)| cell));
+        table.add_row(pick(&cells.map(|cell| (in_cell(cell), LEFT))).into_iter().map(|(cell, _)| cell));
     }
     table.trim_fmt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_shows_so_much_of_a_text_and_says_how_long_it_is() {
+        let exact = "é".repeat(SHOWN);
+        assert_eq!(in_cell(&exact), exact);
+        assert_eq!(in_cell(&"é".repeat(312_004)), format!("{exact} … (312,004 characters)"));
+    }
 }
