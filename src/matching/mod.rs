@@ -133,7 +133,7 @@ impl PassCount {
 type Candidate = (u64, Side, u32);
 
 /// So many keys, or entries that are left over, are one thread's work.
-const SHARE: usize = 4096;
+const SHARE: usize = 1024;
 
 /// Puts every entry into a group and hands the groups to `sink`. The groups do
 /// not depend on the order of the entries, but for equals, of which the earlier goes first.
