@@ -15,6 +15,7 @@ mod text;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::fault::{Fault, Kind, Result};
@@ -135,6 +136,16 @@ impl Row {
             .get(column)
             .and_then(|&(start, end)| self.text.as_bytes().get(start as usize..end as usize));
         cell.unwrap_or_default()
+    }
+
+    /// The bytes of columns side by side, if they stand end to end, as where a reader wrote them cell by cell.
+    #[must_use]
+    #[inline]
+    pub fn run(&self, columns: Range<usize>) -> Option<&[u8]> {
+        let cells = self.cells.get(columns)?;
+        let (&(start, _), &(_, end)) = cells.first().zip(cells.last())?;
+        let is_run = cells.iter().zip(cells.iter().skip(1)).all(|((_, end), (start, _))| start == end);
+        self.text.as_bytes().get(start as usize..end as usize).filter(|_| is_run)
     }
 
     fn slice(&self, (start, end): (u32, u32)) -> &str {
