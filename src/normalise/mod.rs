@@ -637,10 +637,8 @@ impl<'a, T: Taker> Normaliser<'a, T> {
 
     /// The document, the currency and the amount of a row that is no entry, as far as they can be read.
     fn money_of(&self, layout: &Layout<'_>, row: &Row, slice: Option<&Slice>) -> (Account, Option<Decimal>) {
-        let currency =
-            layout.texts.get(Role::Currency as usize).map(|source| currency_code(source.pick(row).1));
         let amount = self.reading.number(layout.number(AMOUNT, row, slice).1).ok().map(|parsed| parsed.value);
-        let currency = currency.unwrap_or_default().into_owned();
+        let currency = layout.currency(row).into_owned();
         (Account { document: layout.document(row).to_owned(), currency }, amount)
     }
 

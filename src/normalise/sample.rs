@@ -73,11 +73,7 @@ impl Sample {
 
     #[cold]
     fn take(&mut self, hash: u64, entry: &Entry<'_>, fields: usize) {
-        let said = self.wordings.get(entry.wording).map(Arc::clone).unwrap_or_else(|| {
-            let said = Arc::new(Said::of(entry, fields));
-            self.wordings.keep(entry.wording, Arc::clone(&said));
-            said
-        });
+        let said = self.wordings.of(entry.wording, || Arc::new(Said::of(entry, fields)));
         self.offered.push(Offered { hash, start: entry.values.start, said });
         if self.offered.len() >= 2 * FULL {
             self.thin();

@@ -66,15 +66,15 @@ impl<T> Memo<T> {
     }
 }
 
-impl<T: Copy> Memo<T> {
+impl<T: Clone> Memo<T> {
     /// What was made of a wording, or is made of it now.
     #[inline]
     pub fn of(&mut self, wording: Option<Wording>, make: impl FnOnce() -> T) -> T {
-        if let Some(&known) = self.get(wording) {
-            return known;
+        if let Some(known) = self.get(wording) {
+            return known.clone();
         }
         let made = make();
-        self.keep(wording, made);
+        self.keep(wording, made.clone());
         made
     }
 }
@@ -139,6 +139,9 @@ trait Asked {
     fn parts(&self, each: impl FnMut(&[u8]) -> bool) -> bool;
 }
 
+/// Lengths of cells that are handed out together.
+const AT_ONCE: usize = 16;
+
 /// The cells of a row, in these columns.
 struct Cells<'a>(&'a [Range<usize>], &'a Row);
 
@@ -151,15 +154,14 @@ impl Asked for Cells<'_> {
         }
         // All lengths come first, some at once; the bytes then often come at once as well. No row is near 4 GiB: readers refuse it
         // long before.
-        let mut lengths = [0; 64];
+        let mut lengths = [[0; 4]; AT_ONCE];
         columns.iter().all(|columns| {
-            columns.clone().step_by(lengths.len() / 4).all(|first| {
-                let some = first..columns.end.min(first + lengths.len() / 4);
-                let (places, _) = lengths.as_chunks_mut::<4>();
-                for (column, place) in some.clone().zip(places) {
-                    *place = u32::try_from(row.bytes(column).len()).unwrap_or(u32::MAX).to_le_bytes();
+            columns.clone().step_by(AT_ONCE).all(|first| {
+                let some = first..columns.end.min(first + AT_ONCE);
+                for (column, length) in some.clone().zip(&mut lengths) {
+                    *length = u32::try_from(row.bytes(column).len()).unwrap_or(u32::MAX).to_le_bytes();
                 }
-                each(lengths.get(..some.len() * 4).unwrap_or_default())
+                each(lengths.get(..some.len()).unwrap_or_default().as_flattened())
             })
         }) && columns.iter().all(|columns| match row.run(columns.clone()) {
             Some(bytes) => each(bytes),
