@@ -87,6 +87,12 @@ impl Moments {
 }
 
 impl<T: Taker> Normaliser<'_, T> {
+    /// When it is that a text says by itself: because it is stated in full, or was read before.
+    #[inline]
+    pub(super) fn moment(&self, text: &[u8]) -> Option<Instant> {
+        self.dates.stamp(text).or_else(|| self.moments.get(text))
+    }
+
     /// Reads the interval into the draft.
     pub(super) fn interval(
         &mut self,
@@ -101,10 +107,10 @@ impl<T: Taker> Normaliser<'_, T> {
             let known = |part| {
                 let Some(source) = stated.source(part) else { return Some(None) };
                 // What stands in its column, if that is all of it; else what counts in its place.
-                match self.moments.get(source.cell(row)) {
+                match self.moment(source.cell(row)) {
                     None => match source.text(row) {
                         "" => Some(None),
-                        text => self.moments.get(text.as_bytes()).map(Some),
+                        text => self.moment(text.as_bytes()).map(Some),
                     },
                     known => Some(known),
                 }

@@ -1,5 +1,5 @@
-//! The short way for records that are plain throughout: their texts can be remembered, their times were read before, and their
-//! numbers are digits and a point. Whatever else a record is, it goes the long way, which alone knows what is wrong with it.
+//! The short way for records that are plain throughout: their texts can be remembered, their times say all by themselves or were
+//! read before, and their numbers are digits and a point. Whatever else a record is, it goes the long way, which alone knows what is wrong with it.
 
 use super::layout::{Layout, Source};
 use super::wordings::{Wording, Wordings};
@@ -43,14 +43,14 @@ impl<T: Taker> Normaliser<'_, T> {
         record: Record<'_>,
         row: &mut Row,
     ) -> Option<Wording> {
-        let draft = &mut self.draft;
-        for (part, edge) in [(Part::Start, &mut draft.start), (Part::End, &mut draft.end)] {
+        let edges = [Part::Start, Part::End].map(|part| {
             let text = layout.stated.source(part).map_or(Some(&[][..]), |source| stated(source, record))?;
-            *edge = self.moments.get(text);
-            if edge.is_none() && !text.is_empty() {
-                return None;
-            }
-        }
+            let edge = self.moment(text);
+            (edge.is_some() || text.is_empty()).then_some(edge)
+        });
+        let [Some(start), Some(end)] = edges else { return None };
+        let draft = &mut self.draft;
+        (draft.start, draft.end) = (start, end);
         let values = [&mut draft.quantity, &mut draft.price, &mut draft.amount];
         for (source, value) in layout.numbers.iter().zip(values) {
             let text = stated(source, record)?;

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 use super::local::{Beside, Rules, Trouble};
+use super::stamp::stamp;
 use super::text::{self, Day};
 use super::{Instant, Intervals, Turn, Zone};
 use crate::fault::{Fault, Kind, Result};
@@ -31,6 +32,7 @@ pub(super) enum Format {
 pub struct Dates {
     pub(super) zone: Zone,
     formats: Vec<Format>,
+    has_pattern: bool,
     pub(super) intervals: Intervals,
 }
 
@@ -96,8 +98,9 @@ impl Dates {
                     .value(other)
                     .expected("\"month first\", \"day first\" or a pattern such as \"%d-%b-%Y\"")),
             })
-            .collect::<Result<_>>()?;
-        Ok(Self { zone, formats, intervals: Intervals::default() })
+            .collect::<Result<Vec<_>>>()?;
+        let has_pattern = formats.iter().any(|format| matches!(format, Format::Pattern(_)));
+        Ok(Self { zone, formats, has_pattern, intervals: Intervals::default() })
     }
 
     /// The same, for a side that writes its intervals so.
@@ -118,6 +121,15 @@ impl Dates {
                 resolved.map(|(at, _)| at).map_err(|trouble| trouble.phrase())
             }
         }
+    }
+
+    /// The instant that a text states in full, with its offset, so that nothing else has to do with it; `None` where it takes
+    /// [`Dates::interval`] to tell.
+    #[must_use]
+    #[inline]
+    pub fn stamp(&self, text: &[u8]) -> Option<Instant> {
+        // A pattern may read it otherwise.
+        if self.has_pattern { None } else { stamp(text) }
     }
 
     /// What a text says.

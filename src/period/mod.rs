@@ -11,6 +11,7 @@ mod days;
 mod hours;
 mod interval;
 mod local;
+mod stamp;
 mod text;
 mod written;
 mod zone;
