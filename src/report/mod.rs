@@ -3,6 +3,7 @@
 //!
 //! To add a format: add a file with a [`Writing`](discrepancies::Writing), and a line in [`Format`].
 
+mod aside;
 mod back;
 mod csv;
 mod discrepancies;
@@ -27,6 +28,7 @@ use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use serde::Serializer;
 use tempfile::NamedTempFile;
 
+use self::aside::Aside;
 use self::discrepancies::Writing;
 use crate::fault::{Fault, Kind, Result};
 use crate::judge::{Discrepancy, Outcome, Tolerance};
@@ -174,28 +176,32 @@ pub fn write(
             .because(error)
             .next("choose another with --output or [report] directory")
     })?;
-    // All are whole before the first gets its name.
-    let (discrepancies, others) = rayon::join(
-        || {
-            let forms = formats.iter().map(|format| format.writing());
-            let mut files = forms
-                .map(|form| Ok((form, Aside::open(directory, form.file, check)?)))
-                .collect::<Result<Vec<_>>>()?;
-            discrepancies::write(report, &mut files)?;
-            files.into_par_iter().map(|(_, file)| file.close()).collect::<Result<Vec<_>>>()
-        },
-        || {
-            let write = |(name, writer): (&str, Writer)| {
-                let mut file = Aside::open(directory, name, check)?;
-                file.add(|out| writer(report, out))?;
-                file.close()
-            };
-            OTHERS.into_par_iter().map(write).collect::<Result<Vec<_>>>()
-        },
-    );
+    // All are whole, and on the disk, before the first gets its name.
+    let (written, synced) = aside::beside(|disk| {
+        rayon::join(
+            || {
+                let forms = formats.iter().map(|format| format.writing());
+                let mut files = forms
+                    .map(|form| Ok((form, Aside::open(directory, form.file, check, disk.clone())?)))
+                    .collect::<Result<Vec<_>>>()?;
+                discrepancies::write(report, &mut files)?;
+                files.into_iter().map(|(_, file)| file.close()).collect::<Result<Vec<_>>>()
+            },
+            || {
+                let write = |(name, writer): (&str, Writer)| {
+                    let mut file = Aside::open(directory, name, check, disk.clone())?;
+                    file.add(|out| writer(report, out))?;
+                    file.close()
+                };
+                OTHERS.into_par_iter().map(write).collect::<Result<Vec<_>>>()
+            },
+        )
+    });
     // Whatever the writers make of it: they ended since nobody wants it any more.
     check()?;
+    let (discrepancies, others) = written;
     let ready = [discrepancies?, others?].into_iter().flatten();
+    synced?;
     // What an earlier run wrote and this one does not would contradict it.
     for stale in Format::ALL.iter().filter(|format| !formats.contains(format)) {
         let path = directory.join(stale.writing().file);
@@ -271,23 +277,6 @@ pub fn write_new_file(
     }
 }
 
-/// Asks whether to go on, as often as a buffer is written out.
-struct Watched<'c> {
-    file: NamedTempFile,
-    check: Check<'c>,
-}
-
-impl Write for Watched<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        (self.check)().map_err(std::io::Error::other)?;
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
-}
-
 /// Whether [`write_file`] could write there, as far as that can be told before there is anything to write.
 ///
 /// # Errors
@@ -341,51 +330,11 @@ fn write_aside(
     check: Check<'_>,
     fill: impl FnOnce(&mut (dyn Write + Send)) -> anyhow::Result<()>,
 ) -> anyhow::Result<NamedTempFile> {
-    let mut out = open_aside(directory, check)?;
+    let mut out = aside::open(directory, check)?;
     fill(&mut out)?;
-    Ok(close_aside(out)?)
-}
-
-fn open_aside<'c>(directory: &Path, check: Check<'c>) -> io::Result<BufWriter<Watched<'c>>> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".tieout-").suffix(".partial");
-    // Reports are for others to read; the default of temporary files is to hide them.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let file = builder.tempfile_in(directory)?;
-    Ok(BufWriter::new(Watched { file, check }))
-}
-
-fn close_aside(out: BufWriter<Watched<'_>>) -> io::Result<NamedTempFile> {
-    let Watched { file, .. } = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    let file = aside::flush(out)?;
     file.as_file().sync_all()?;
     Ok(file)
-}
-
-/// A report under a temporary name beside its own, until all reports are whole.
-struct Aside<'c> {
-    path: PathBuf,
-    out: BufWriter<Watched<'c>>,
-}
-
-impl<'c> Aside<'c> {
-    fn open(directory: &Path, name: &str, check: Check<'c>) -> Result<Self> {
-        let path = directory.join(name);
-        let out = open_aside(directory, check).map_err(|error| unwritten(&path, error))?;
-        Ok(Self { path, out })
-    }
-
-    fn add(&mut self, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> Result<()> {
-        fill(&mut self.out).map_err(|error| unwritten(&self.path, error))
-    }
-
-    /// The file, whole, and where it belongs.
-    fn close(self) -> Result<(PathBuf, NamedTempFile)> {
-        match close_aside(self.out) {
-            Ok(file) => Ok((self.path, file)),
-            Err(error) => Err(unwritten(&self.path, error)),
-        }
-    }
 }
 
 fn unwritten(path: &Path, error: impl Into<anyhow::Error>) -> Fault {
