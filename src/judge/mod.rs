@@ -261,15 +261,25 @@ impl<'a> Judge<'a> {
     /// [`crate::fault::Kind::Bug`] where the control totals do not balance.
     pub fn finish(self, passes: Vec<PassCount>, parts: Vec<Outcome>) -> Result<Outcome> {
         let Self { book, rules, mut outcome } = self;
-        for part in parts {
-            outcome.join(&part);
-            outcome.discrepancies.extend(part.discrepancies);
-        }
-        outcome.control.check()?;
-        outcome.passes = passes;
-        outcome.discrepancies.extend(totals::wrong(book));
-        identity::name(book, &mut outcome.discrepancies);
-        sort(&mut outcome.discrepancies);
+        let mut discrepancies = std::mem::take(&mut outcome.discrepancies);
+        // Part by part, and beside what is counted: both are work for one thread.
+        let lists = parts.into_iter().map(|mut part| (std::mem::take(&mut part.discrepancies), part));
+        let (lists, parts): (Vec<_>, Vec<_>) = lists.unzip();
+        let (checked, ()) = rayon::join(
+            || {
+                parts.iter().for_each(|part| outcome.join(part));
+                outcome.control.check()
+            },
+            || {
+                discrepancies.reserve(lists.iter().map(Vec::len).sum());
+                lists.into_iter().for_each(|list| discrepancies.extend(list));
+                discrepancies.extend(totals::wrong(book));
+                identity::name(book, &mut discrepancies);
+                sort(&mut discrepancies);
+            },
+        );
+        checked?;
+        (outcome.passes, outcome.discrepancies) = (passes, discrepancies);
         cause::name(book, &rules, &mut outcome.discrepancies);
         outcome.patterns = patterns::mine(book, rules.keys, &outcome.discrepancies);
         for (number, pattern) in outcome.patterns.iter().enumerate() {
