@@ -10,6 +10,7 @@ mod files;
 mod guard;
 mod index;
 mod quiet;
+mod shared;
 mod shelf;
 mod text;
 
@@ -23,6 +24,7 @@ use crate::fault::{Fault, Kind, Result};
 pub use answer::Answer;
 pub use batch::{Batch, Record};
 pub use files::{Delimiter, Encoding, FileSettings, Found, Sheet, find, open};
+pub use shared::Shared;
 pub use shelf::revisitable;
 
 /// What the source said about a cell, beyond its text.

@@ -50,6 +50,18 @@ impl Ways {
         self.0 & EXACT != 0
     }
 
+    /// Whether some rounding to two digits behind the point, or more, makes the amount: it is less than a cent off then.
+    #[must_use]
+    pub const fn is_to_the_cent(self) -> bool {
+        self.0 >> (2 * WAYS) != 0
+    }
+
+    /// One of 16 places to look for the same ways.
+    #[must_use]
+    pub const fn place(self) -> usize {
+        (self.0.wrapping_mul(0x9e37_79b9) >> 28) as usize
+    }
+
     /// Whether the product is the amount when it is rounded to `scale` digits in this way.
     #[must_use]
     pub fn has(self, scale: u32, rounding: Rounding) -> bool {
@@ -86,14 +98,17 @@ macro_rules! ways {
                     ways |= ALL << (digits * WAYS);
                     continue;
                 }
-                ways |= bit(digits, if towards_zero { Rounding::Down } else { Rounding::Up });
-                let half = apart.cmp(&(unit.unsigned_abs() - apart));
-                if half.is_lt() || (half.is_eq() && !towards_zero) {
-                    ways |= bit(digits, Rounding::HalfUp);
-                }
-                if half.is_lt() || (half.is_eq() && amount / unit % 2 == 0) {
-                    ways |= bit(digits, Rounding::HalfEven);
-                }
+                // Without branches: which way it goes is as good as random.
+                let rest = unit.unsigned_abs() - apart;
+                let (is_near, is_half) = (apart < rest, apart == rest);
+                let is_even = is_half && amount / unit % 2 == 0;
+                let made = [
+                    (Rounding::Down, towards_zero),
+                    (Rounding::Up, !towards_zero),
+                    (Rounding::HalfUp, is_near | (is_half & !towards_zero)),
+                    (Rounding::HalfEven, is_near | is_even),
+                ];
+                ways |= made.iter().fold(0, |ways, &(way, makes)| ways | u32::from(makes) * bit(digits, way));
             }
             Ways(ways)
         }
@@ -128,6 +143,7 @@ mod tests {
             amount.rescale(amount.scale() + zeros);
             let ways = Ways::of(quantity.into(), price.into(), amount.into());
             prop_assert_eq!(ways.is_exact(), product == amount);
+            prop_assert!(!ways.is_to_the_cent() || (product - amount).abs() < Decimal::new(1, 2));
             for scale in Ways::SCALES {
                 for rounding in Rounding::ALL {
                     prop_assert_eq!(

@@ -147,6 +147,14 @@ impl Tallies {
         self.of(document, currency).join(lines);
     }
 
+    /// Counts all that was counted elsewhere.
+    pub(super) fn join_all(&mut self, other: &Self) {
+        for (Account { document, currency }, lines) in other.iter() {
+            self.join(document, currency, lines);
+        }
+        self.accounts.has_merged |= other.has_merged();
+    }
+
     /// Whether there were too many documents to tell apart.
     #[must_use]
     pub const fn has_merged(&self) -> bool {

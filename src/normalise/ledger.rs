@@ -19,7 +19,7 @@ use super::totals::{TotalCounts, WrongTotal};
 use super::wordings::Memo;
 use super::{Entry, Taker};
 use crate::intake::Origin;
-use crate::money::{self, Decimal, Number};
+use crate::money::{self, Decimal, Number, Ways};
 use crate::period::Instant;
 
 /// Who says so.
@@ -180,17 +180,28 @@ pub struct Counts {
 impl Counts {
     /// Counts an entry, which has so many text fields.
     pub(super) fn count(&mut self, entry: &Entry<'_>, taxes: Option<&TaxSettings>, fields: usize) {
-        let &Entry { texts, wording, values, .. } = entry;
+        let &Entry { texts, wording, values, ways, .. } = entry;
         self.read.count(entry);
         if let Some((stated, settings)) = values.taxes.as_ref().zip(taxes) {
             self.taxes.count(stated, &settings.rates);
         }
-        if let (Some(quantity), Some(price), Some(amount)) =
-            (values.quantity, values.price, values.before_tax())
-        {
-            self.roundings.count(wording, || texts.role(Role::Vendor), [quantity, price, amount]);
+        if let Some((ways, amount)) = ways.zip(values.before_tax()) {
+            self.roundings.count(wording, || texts.role(Role::Vendor), ways, amount.scale());
         }
         self.sample.offer(entry, fields);
+    }
+
+    /// Counts what another has counted, of rows that are no totals.
+    pub(super) fn join(&mut self, other: Self) {
+        let Self { read, rejected, outside, totals: _, taxes, roundings, sample } = other;
+        for (all, part) in
+            [(&mut self.read, read), (&mut self.rejected, rejected), (&mut self.outside, outside)]
+        {
+            all.join_all(&part);
+        }
+        self.taxes.join(taxes);
+        self.roundings.join(roundings);
+        self.sample.join(sample);
     }
 }
 
@@ -229,6 +240,12 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// How the amount follows from the quantity and the price, where all are stated.
+    #[must_use]
+    pub fn ways(&self) -> Option<Ways> {
+        Some(Ways::of(self.quantity?, self.price?, self.before_tax()?))
+    }
+
     /// What quantity × price should be: the amount, without tax where the row states taxes.
     #[must_use]
     pub fn before_tax(&self) -> Option<Number> {

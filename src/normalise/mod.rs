@@ -50,7 +50,7 @@ pub use self::wordings::{Memo, Wording};
 use self::wordings::{Texts, Wordings};
 use crate::fault::{self, Fault, Kind, Result};
 use crate::intake::{Batch, Mark, Origin, Row, Rows};
-use crate::money::{Decimal, DecimalMark, Number, Sum};
+use crate::money::{Decimal, DecimalMark, Number, Sum, Ways};
 use crate::period::{Dates, Instant, Intervals, Period, Repeated, Trouble, Turn, Zone};
 
 /// A header, or several of which the first that is not blank counts.
@@ -135,6 +135,12 @@ impl Reading {
         self.intervals.repeated != Repeated::Order && self.template().is_none()
     }
 
+    /// Whether it does not matter who reads which rows of a file: none has to do with another one. See [`Normaliser::join`].
+    #[must_use]
+    pub fn is_shareable(&self) -> bool {
+        self.is_row_by_row() && self.totals.is_none()
+    }
+
     /// What the headers of quantity, price or amount call the hour, where each hour has a column.
     #[must_use]
     pub fn template(&self) -> Option<Template<'_>> {
@@ -184,6 +190,8 @@ pub struct Entry<'a> {
     code: Option<[u8; 3]>,
     /// The header of the column, where a row has one for each hour; else blank.
     pub column: &'a str,
+    /// How its amount follows from its quantity and price, where it states all of them, and is not read for the second time.
+    pub ways: Option<Ways>,
     /// The values.
     pub values: &'a Draft,
 }
@@ -214,7 +222,10 @@ pub struct Normaliser<'a, T = Ledger> {
     period: Option<(Instant, Instant)>,
     taker: T,
     counts: Counts,
-    rejects: Vec<Reject>,
+    /// Each with the [`Row::place`] of its row.
+    rejects: Vec<(u64, Reject)>,
+    /// How many of them are of the files before.
+    before: usize,
     totals: Option<Totals<'a>>,
     /// Whether all was counted when it was read before.
     again: bool,
@@ -301,6 +312,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
                 ..Counts::default()
             },
             rejects: Vec::new(),
+            before: 0,
             totals: reading.totals.as_ref().map(|rules| Totals::new(rules, side, fields.count())),
             again: false,
             draft: Draft::default(),
@@ -379,7 +391,20 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             return Err(self.no_column(missing.name, origin, columns));
         }
         self.header = Some(header);
+        self.before = self.rejects.len();
         Ok(())
+    }
+
+    /// Takes over what another one has counted, which read other rows of the same file; hands on who took its entries.
+    pub fn join(&mut self, other: Self) -> T {
+        let (taker, counts, rejects) = (other.taker, other.counts, other.rejects);
+        self.counts.join(counts);
+        self.rejects.extend(rejects);
+        // As if one had read them all.
+        if let Some(of_file) = self.rejects.get_mut(self.before..) {
+            of_file.sort_by_key(|(place, _)| *place);
+        }
+        taker
     }
 
     /// How many rows have been rejected so far.
@@ -402,7 +427,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         }
         self.counts.roundings.close();
         self.counts.sample.close();
-        (self.taker, self.counts, self.rejects)
+        (self.taker, self.counts, self.rejects.into_iter().map(|(_, reject)| reject).collect())
     }
 
     fn no_column(&self, name: &str, origin: &Origin, columns: &[String]) -> Fault {
@@ -523,7 +548,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         column: &str,
     ) {
         let wording = wording.filter(|_| code.is_none());
-        let entry = Entry { stand, texts, wording, code, column, values: &self.draft };
+        let mut entry = Entry { stand, texts, wording, code, column, ways: None, values: &self.draft };
         let outside = self.is_outside(self.draft.start);
         if let Some(totals) = &mut self.totals {
             let part = if outside { Standing::Outside } else { Standing::Line };
@@ -545,6 +570,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             return self.counts.outside.add(document, entry.currency(), self.draft.amount);
         }
         if !self.again {
+            entry.ways = self.draft.ways();
             self.counts.count(&entry, self.reading.taxes.as_ref(), self.fields.count());
         }
         self.taker.take(origin, &entry);
@@ -605,7 +631,8 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         }
         let code = code.filter(|_| texts.currency().is_empty());
         let values = Draft { start, amount: amount.map(Into::into), ..Draft::default() };
-        let entry = Entry { stand: row.into(), texts, wording: None, code, column: "", values: &values };
+        let stand = row.into();
+        let entry = Entry { stand, texts, wording: None, code, column: "", ways: None, values: &values };
         if self.is_outside(start) {
             return self.counts.outside.add(texts.role(Role::Document), entry.currency(), amount);
         }
@@ -651,7 +678,7 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         refusal: Refusal,
     ) {
         let (reject, money) = self.refused(origin, columns, layout, line, refusal);
-        self.count_reject(reject, &money);
+        self.count_reject(line.0, reject, &money);
     }
 
     /// Tells the totals that one of their lines is a reject.

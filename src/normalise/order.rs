@@ -72,7 +72,7 @@ impl<T: Taker> Normaliser<'_, T> {
                     let (reject, money) = self.refused(origin, columns, layout, (row, slice), refusal);
                     let reason = "two rows of the file say the same already, and no clock change repeats a time more often";
                     self.leave_out(origin, layout, row);
-                    self.count_reject(Reject { reason: reason.to_owned(), ..reject }, &money);
+                    self.count_reject(row, Reject { reason: reason.to_owned(), ..reject }, &money);
                 }
             },
         }
@@ -88,15 +88,20 @@ impl<T: Taker> Normaliser<'_, T> {
             if let Some(header) = &header {
                 self.leave_out(&origin, &header.layout, &row);
             }
-            self.count_reject(reject, &money);
+            self.count_reject(&row, reject, &money);
         }
         self.header = header;
     }
 
-    pub(super) fn count_reject(&mut self, reject: Reject, (account, amount): &(Account, Option<Decimal>)) {
+    pub(super) fn count_reject(
+        &mut self,
+        row: &Row,
+        reject: Reject,
+        (account, amount): &(Account, Option<Decimal>),
+    ) {
         for tallies in [&mut self.counts.read, &mut self.counts.rejected] {
             tallies.add(&account.document, &account.currency, *amount);
         }
-        self.rejects.push(reject);
+        self.rejects.push((row.place, reject));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use foldhash::fast::FixedState;
 
 use super::wordings::{Memo, Wording};
-use crate::money::{Number, Rounding, Ways};
+use crate::money::{Rounding, Ways};
 
 /// So many vendors are told apart; where there are more, none is.
 const MOST: usize = 10_000;
@@ -26,6 +26,8 @@ struct Lines {
     /// The most digits behind the point that an amount is written with.
     written: u32,
     by_ways: Vec<(Ways, u64)>,
+    /// By [`Ways::place`], where among them the last ones stand that have it.
+    places: [usize; 16],
 }
 
 /// What rounds a vendor's lines.
@@ -88,12 +90,13 @@ impl Inferred {
 }
 
 impl Roundings {
-    /// Counts a line of a vendor, whose name is part of the wording.
+    /// Counts a line of a vendor, whose name is part of the wording; its amount is written with so many digits behind the point.
     pub(super) fn count<'v>(
         &mut self,
         wording: Option<Wording>,
         vendor: impl FnOnce() -> &'v str,
-        [quantity, price, amount]: [Number; 3],
+        ways: Ways,
+        written: u32,
     ) {
         let number = match self.wordings.get(wording) {
             Some(&number) => number,
@@ -104,8 +107,8 @@ impl Roundings {
             }
         };
         let Some(lines) = self.vendors.get_mut(number) else { return };
-        lines.written = lines.written.max(amount.scale());
-        lines.add(Ways::of(quantity, price, amount), 1);
+        lines.written = lines.written.max(written);
+        lines.add(ways, 1);
     }
 
     fn number(&mut self, vendor: &str) -> usize {
@@ -116,6 +119,16 @@ impl Roundings {
                 rest.unwrap_or_else(|| self.open(REST))
             }
             None => self.open(vendor),
+        }
+    }
+
+    /// Counts what another has counted.
+    pub(super) fn join(&mut self, other: Self) {
+        for Lines { vendor, written, by_ways, .. } in other.vendors {
+            let number = self.number(&vendor);
+            let Some(lines) = self.vendors.get_mut(number) else { continue };
+            lines.written = lines.written.max(written);
+            by_ways.into_iter().for_each(|(ways, count)| lines.add(ways, count));
         }
     }
 
@@ -159,18 +172,22 @@ const REST: &str = "(all vendors)";
 
 impl Lines {
     fn add(&mut self, ways: Ways, count: u64) {
-        let Some(at) = self.by_ways.iter().position(|(known, _)| *known == ways) else {
-            return self.by_ways.push((ways, count));
-        };
+        let place = self.places.get_mut(ways.place());
+        let likely = place.as_deref().and_then(|&at| self.by_ways.get_mut(at));
+        if let Some((_, known)) = likely.filter(|(likely, _)| *likely == ways) {
+            *known += count;
+            return;
+        }
+        let known = self.by_ways.iter().position(|(known, _)| *known == ways);
+        let at = known.unwrap_or_else(|| {
+            self.by_ways.push((ways, 0));
+            self.by_ways.len() - 1
+        });
         if let Some((_, known)) = self.by_ways.get_mut(at) {
             *known += count;
         }
-        // What comes more often is found sooner.
-        if let Some([(_, before), (_, own)]) =
-            at.checked_sub(1).and_then(|before| self.by_ways.get(before..=at))
-            && before < own
-        {
-            self.by_ways.swap(at - 1, at);
+        if let Some(place) = place {
+            *place = at;
         }
     }
 
@@ -199,6 +216,7 @@ impl Lines {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+    use crate::money::Number;
 
     #[test]
     fn more_vendors_than_are_told_apart_are_one_whatever_their_order() {
@@ -208,7 +226,7 @@ mod tests {
                 let (price, amount) =
                     (Number::new(125, 3), Number::new(if number.is_multiple_of(2) { 12 } else { 13 }, 2));
                 let vendor = format!("V-{number}");
-                roundings.count(None, || &vendor, [Number::new(1, 0), price, amount]);
+                roundings.count(None, || &vendor, Ways::of(Number::new(1, 0), price, amount), 2);
             }
             roundings.close();
             let all = roundings.all().into_iter().map(|(vendor, of)| (vendor.to_owned(), of));

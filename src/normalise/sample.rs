@@ -91,11 +91,20 @@ impl Sample {
         self.offered.retain(|offered| offered.hash < below);
     }
 
+    /// Draws of what was offered to another one as well.
+    pub(super) fn join(&mut self, other: Self) {
+        self.below = self.below.min(other.below);
+        self.offered.extend(other.offered);
+        self.offered.retain(|offered| offered.hash < self.below);
+        self.thin();
+    }
+
     /// Draws, when all have been offered.
     pub(super) fn close(&mut self) {
         self.thin();
         // In an order that does not come from that of the rows.
-        self.offered.sort_unstable_by_key(|offered| offered.hash);
+        self.offered
+            .sort_unstable_by(|a, b| (a.hash, &a.said.texts, a.start).cmp(&(b.hash, &b.said.texts, b.start)));
         self.wordings = Memo::default();
         for Offered { start, said, .. } in std::mem::take(&mut self.offered) {
             let mut from = 0;
@@ -175,6 +184,7 @@ mod tests {
                     wording: None,
                     code: None,
                     column: "",
+                    ways: None,
                     values: &values,
                 },
                 0,

@@ -80,4 +80,14 @@ impl TaxCounts {
             *self.by_rate.entry(money::plain(rate)).or_default() += 1;
         }
     }
+
+    /// Counts what another has counted, which looked for the same rates.
+    pub(super) fn join(&mut self, other: Self) {
+        self.lines += other.lines;
+        self.wrong += other.wrong;
+        self.untaxed += other.untaxed;
+        for (rate, lines) in other.by_rate {
+            *self.by_rate.entry(rate).or_default() += lines;
+        }
+    }
 }

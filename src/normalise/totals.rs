@@ -11,7 +11,7 @@ use super::role::Field;
 use super::roundings::Roundings;
 use super::{Entry, Taker as _};
 use crate::intake::Origin;
-use crate::money::{self, Decimal, Rounding, Sum};
+use crate::money::{self, Decimal, Rounding, Sum, Ways};
 
 /// Which rows of a side are totals, and of what.
 #[derive(Clone, Debug)]
@@ -248,7 +248,8 @@ impl<'a> Totals<'a> {
             let rounded = lines.products.filter(|_| summed.lines > 0).and_then(|products| products.value());
             if let Some(exact) = rounded {
                 let vendor = rows.text(vendor, entry);
-                counts.roundings.count(None, || vendor, [exact, Decimal::ONE, amount].map(Into::into));
+                let ways = Ways::of(exact.into(), Decimal::ONE.into(), amount.into());
+                counts.roundings.count(None, || vendor, ways, amount.scale());
                 let sums = counts.sums_of_lines.entry(vendor.to_owned()).or_default();
                 *sums += u64::from(summed.sum == Some(amount));
             }

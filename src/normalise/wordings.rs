@@ -195,16 +195,23 @@ fn is(asked: &impl Asked, cells: &[u8]) -> bool {
     is_all && rest.is_empty()
 }
 
+/// A wording that is remembered: its hash, and where what stands in its cells starts and ends.
+struct Known {
+    hash: u64,
+    start: u32,
+    end: u32,
+}
+
 /// Remembers what rows under one header say.
 pub(super) struct Wordings {
     /// Each layout, and each start anew, is an era of its own.
     era: u64,
     numbers: HashTable<u32>,
-    hashes: Vec<u64>,
     hasher: RandomState,
-    /// By wording: what stands in its cells, and where that ends.
+    /// By wording.
+    known: Vec<Known>,
+    /// What stands in the cells of all of them.
     cells: Vec<u8>,
-    ends: Vec<usize>,
     /// By wording.
     texts: String,
     edges: Vec<u32>,
@@ -216,7 +223,7 @@ pub(super) struct Wordings {
     last: u32,
     is_run: bool,
     /// Rows whose wording was known, since the memory was started anew.
-    known: usize,
+    met: usize,
     /// Whether remembering pays.
     pays: bool,
 }
@@ -226,17 +233,16 @@ impl Default for Wordings {
         Self {
             era: 0,
             numbers: HashTable::default(),
-            hashes: Vec::new(),
             hasher: RandomState::default(),
+            known: Vec::new(),
             cells: Vec::new(),
-            ends: Vec::new(),
             texts: String::new(),
             edges: Vec::new(),
             width: 0,
             currency: String::new(),
             last: 0,
             is_run: false,
-            known: 0,
+            met: 0,
             pays: true,
         }
     }
@@ -253,13 +259,12 @@ impl Wordings {
     fn forget(&mut self) {
         self.era += 1;
         self.numbers.clear();
-        self.hashes.clear();
+        self.known.clear();
         self.cells.clear();
-        self.ends.clear();
         self.texts.clear();
         self.edges.clear();
         (self.last, self.is_run) = (0, false);
-        self.known = 0;
+        self.met = 0;
     }
 
     /// Whether remembering pays.
@@ -320,16 +325,15 @@ impl Wordings {
                 }
             }
         };
-        self.known += 1;
+        self.met += 1;
         Some(Wording { era: self.era, number })
     }
 
     /// What stands in the cells of a wording.
     #[inline]
     fn cells_of(&self, number: u32) -> Option<&[u8]> {
-        let number = number as usize;
-        let from = number.checked_sub(1).map_or(Some(0), |last| self.ends.get(last).copied())?;
-        self.cells.get(from..*self.ends.get(number)?)
+        let &Known { start, end, .. } = self.known.get(number as usize)?;
+        self.cells.get(start as usize..end as usize)
     }
 
     /// Remembers the wording that is asked for, where that can be, and pays.
@@ -338,24 +342,27 @@ impl Wordings {
         if !self.pays {
             return None;
         }
-        if self.ends.len() >= MOST || self.cells.len() + self.texts.len() > ROOM {
+        if self.known.len() >= MOST || self.cells.len() + self.texts.len() > ROOM {
             // Where hardly any row says what another one said, looking for it costs more than it brings.
-            self.pays = self.known > self.ends.len();
+            self.pays = self.met > self.known.len();
             self.forget();
             if !self.pays {
                 return None;
             }
         }
-        let number = u32::try_from(self.ends.len()).ok()?;
-        self.write(layout, row);
+        let number = u32::try_from(self.known.len()).ok()?;
+        let start = u32::try_from(self.cells.len()).ok()?;
         asked.parts(|part| {
             self.cells.extend_from_slice(part);
             true
         });
-        self.ends.push(self.cells.len());
-        self.hashes.push(hash);
-        let hashes = &self.hashes;
-        self.numbers.insert_unique(hash, number, |&number| hashes.get(number as usize).copied().unwrap_or(0));
+        // Readers refuse a record long before it is near 4 GiB.
+        let end = u32::try_from(self.cells.len()).ok()?;
+        self.write(layout, row);
+        self.known.push(Known { hash, start, end });
+        let known = &self.known;
+        let hash_of = |&number: &u32| known.get(number as usize).map_or(0, |known| known.hash);
+        self.numbers.insert_unique(hash, number, hash_of);
         (self.is_run, self.last) = (false, number);
         Some(Wording { era: self.era, number })
     }

@@ -1,13 +1,15 @@
 //! Files on both sides, of any size: what ties at first sight is counted as it goes by, and only the rest is kept.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::Context;
 use super::reconcile::{self, Taken, input};
-use crate::config::Settings;
+use crate::config::{Settings, SideSettings};
 use crate::fault::Result;
-use crate::intake::{self, FileSettings, Row, Rows};
+use crate::intake::{self, FileSettings, Row, Rows, Shared};
 use crate::normalise::{Counts, Ledger, Normaliser, Reject, Side, Taker};
 use crate::report::Input;
-use crate::sieve::{Place, Plan, Sifted, Sketcher};
+use crate::sieve::{Place, Plan, Sifted, Sketch, Sketcher};
 
 /// Of the memory that is allowed, each side's slots get one share; the rest is for joining them, and for what does not tie.
 const SHARES: usize = 16;
@@ -25,7 +27,7 @@ pub(super) fn read(
     );
     let (invoice, settlement) = (invoice?, settlement?);
     context.progress.check()?;
-    let sifted = plan.sift(invoice.sketcher, settlement.sketcher)?;
+    let sifted = plan.sift(invoice.sketch, settlement.sketch)?;
     context.progress.check()?;
     let [left_invoices, left_settlements] = &sifted.left;
     let (invoice, settlement) = rayon::join(
@@ -37,7 +39,7 @@ pub(super) fn read(
 
 /// One side after the first reading.
 struct First<'p> {
-    sketcher: Sketcher<'p>,
+    sketch: Sketch<'p>,
     rest: Rest,
 }
 
@@ -57,21 +59,57 @@ impl<'p> First<'p> {
         all: &Settings,
         context: &Context<'_>,
     ) -> Result<Self> {
-        let sketcher = plan.sketcher(side, &all.directory, all.memory / SHARES);
-        let mut normaliser = normaliser(sketcher, side, all)?;
+        let sketch = plan.sketch(side, &all.directory, all.memory / SHARES);
+        let mut first = normaliser(sketch.sketcher(0), side, all)?;
         let (mut files, mut inputs) = (Vec::new(), Vec::new());
         for file in intake::find(&all.base, settings)? {
             let rows = intake::open(&file.path, &file.label, settings, context.progress)?;
             let mut rows = intake::revisitable(rows, &all.directory)?;
-            normaliser.taker().open(u32::try_from(files.len()).unwrap_or(u32::MAX));
-            normaliser.take(&mut *rows)?;
-            normaliser.taker().check()?;
+            let number = u32::try_from(files.len()).unwrap_or(u32::MAX);
+            first.taker().open(number);
+            let another = || normaliser(sketch.sketcher(number), side, all);
+            take(&mut *rows, &mut first, another, of(side, all).reading.is_shareable())?;
             inputs.push(input(side, file.label, &*rows));
             files.push(rows);
         }
-        let (sketcher, counts, rejects) = normaliser.part();
-        Ok(Self { sketcher, rest: Rest { files, inputs, counts, rejects } })
+        let (_, counts, rejects) = first.part();
+        Ok(Self { sketch, rest: Rest { files, inputs, counts, rejects } })
     }
+}
+
+/// Threads that help to read a file, at the most: its records are found by one at a time, which is more than a third of the work.
+const HELPERS: usize = 2;
+
+/// Takes the rows of a file; where they may be shared, with whatever thread has nothing else to do meanwhile.
+fn take<'s>(
+    rows: &mut (dyn Rows + Send),
+    first: &mut Normaliser<'s, Sketcher<'s>>,
+    another: impl Fn() -> Result<Normaliser<'s, Sketcher<'s>>> + Sync,
+    may_share: bool,
+) -> Result<()> {
+    let shared = Shared::new(rows);
+    let take = |normaliser: &mut Normaliser<'s, Sketcher<'s>>| {
+        let taken = normaliser.take(&mut &shared).and_then(|()| normaliser.taker().close());
+        // Where one fails, all is in vain.
+        taken.inspect_err(|_| shared.end())
+    };
+    let parts = Mutex::new(Vec::new());
+    let help = || {
+        // Most helpers come when all is done.
+        if !shared.is_over() {
+            let part = another().and_then(|mut part| take(&mut part).map(|()| part));
+            parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
+        }
+    };
+    let helpers = if may_share { HELPERS.min(rayon::current_num_threads() - 1) } else { 0 };
+    rayon::scope(|scope| {
+        (0..helpers).for_each(|_| scope.spawn(|_| help()));
+        take(first)
+    })?;
+    for part in parts.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        first.join(part?);
+    }
+    Ok(())
 }
 
 impl Rest {
@@ -106,9 +144,12 @@ impl Rest {
 }
 
 fn normaliser<T: Taker>(taker: T, side: Side, settings: &Settings) -> Result<Normaliser<'_, T>> {
-    let of = match side {
+    reconcile::normaliser_into(taker, side, of(side, settings), settings)
+}
+
+fn of(side: Side, settings: &Settings) -> &SideSettings {
+    match side {
         Side::Invoice => &settings.invoices,
         Side::Settlement => &settings.settlements,
-    };
-    reconcile::normaliser_into(taker, side, of, settings)
+    }
 }

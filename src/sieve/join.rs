@@ -1,6 +1,6 @@
 //! The slots of one partition, both sides: one line against one record, or left to others.
 
-use super::slot::{Slot, Slots};
+use super::slot::{Key, Slot, Slots};
 use super::{Plan, Sifted, sketch::Classes};
 use crate::judge::{Class, Control, Terms, Weighed};
 use crate::money;
@@ -36,9 +36,8 @@ pub(super) fn join(
     // An open table of the first settlement of each key, at most half full.
     let length = (settlements.len() * 2).next_power_of_two();
     let mut table = vec![NONE; length];
-    #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
-    let home = |key: [u64; 2]| key[1] as usize & (length - 1);
-    let find = |table: &[u32], key: [u64; 2]| {
+    let home = |key: Key| key.1 as usize & (length - 1);
+    let find = |table: &[u32], key: Key| {
         let mut at = home(key);
         while table[at] != NONE && settlements.get(table[at]).is_some_and(|slot| slot.key() != key) {
             at = (at + 1) & (length - 1);
@@ -47,6 +46,7 @@ pub(super) fn join(
     };
     // By settlement: the invoice under its key, if it is the only one on either side.
     let mut partners = vec![NONE; settlements.len()];
+    let [of_invoices, of_settlements] = classes.map(|classes| classes.all.as_slice());
     let [left_invoices, left_settlements] = &mut sifted.left;
     for (number, slot) in (0_u32..).zip(settlements.iter()) {
         let at = find(&table, slot.key());
@@ -55,24 +55,24 @@ pub(super) fn join(
             first => {
                 partners[first as usize] = SEVERAL;
                 partners[number as usize] = LATER;
-                left_settlements.push(slot.place());
+                left_settlements.push(slot.place(of_settlements));
             }
         }
     }
     for (number, slot) in (0_u32..).zip(invoices.iter()) {
         let first = table[find(&table, slot.key())];
         if first == NONE {
-            left_invoices.push(slot.place());
+            left_invoices.push(slot.place(of_invoices));
             continue;
         }
         let partner = &mut partners[first as usize];
         match *partner {
             NONE => *partner = number,
-            SEVERAL => left_invoices.push(slot.place()),
+            SEVERAL => left_invoices.push(slot.place(of_invoices)),
             other => {
                 *partner = SEVERAL;
-                left_invoices.extend(invoices.get(other).map(|slot| slot.place()));
-                left_invoices.push(slot.place());
+                left_invoices.extend(invoices.get(other).map(|slot| slot.place(of_invoices)));
+                left_invoices.push(slot.place(of_invoices));
             }
         }
     }
@@ -80,7 +80,7 @@ pub(super) fn join(
     for (settlement, &partner) in settlements.iter().zip(&partners) {
         let Some(invoice) = invoices.get(partner) else {
             if partner != LATER {
-                sifted.left[1].push(settlement.place());
+                sifted.left[1].push(settlement.place(of_settlements));
             }
             continue;
         };
@@ -95,8 +95,8 @@ pub(super) fn join(
                 sifted.totals.count(pair, classes, 1);
             }
             Verdict::Left => {
-                sifted.left[0].push(invoice.place());
-                sifted.left[1].push(settlement.place());
+                sifted.left[0].push(invoice.place(of_invoices));
+                sifted.left[1].push(settlement.place(of_settlements));
             }
         }
     }

@@ -17,7 +17,7 @@ use std::path::Path;
 
 use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
 
-pub use self::sketch::Sketcher;
+pub use self::sketch::{Sketch, Sketcher};
 pub use self::slot::Place;
 use crate::fault::Result;
 use crate::judge::{Outcome, Rules, Tolerance};
@@ -85,17 +85,17 @@ impl<'a> Plan<'a> {
 
     /// Takes the entries of one side; what is more than `memory` bytes goes to a temporary file in `folder`.
     #[must_use]
-    pub fn sketcher(&self, side: Side, folder: &Path, memory: usize) -> Sketcher<'_> {
-        Sketcher::new(self, side, Spill::new(folder, PARTITIONS, memory))
+    pub fn sketch(&self, side: Side, folder: &Path, memory: usize) -> Sketch<'_> {
+        Sketch::new(self, side, Spill::new(folder, PARTITIONS, memory))
     }
 
     /// Settles what ties at first sight.
     ///
     /// # Errors
-    /// Where a temporary file cannot be read or written.
-    pub fn sift(&self, invoice: Sketcher<'_>, settlement: Sketcher<'_>) -> Result<Sifted> {
-        let (invoices, invoice_classes, invoice_keyless) = invoice.finish()?;
-        let (settlements, settlement_classes, settlement_keyless) = settlement.finish()?;
+    /// Where a temporary file cannot be read.
+    pub fn sift(&self, invoice: Sketch<'_>, settlement: Sketch<'_>) -> Result<Sifted> {
+        let (invoices, invoice_classes, invoice_keyless) = invoice.finish();
+        let (settlements, settlement_classes, settlement_keyless) = settlement.finish();
         let classes = [&invoice_classes, &settlement_classes];
         let mut sifted = (0..PARTITIONS)
             .into_par_iter()

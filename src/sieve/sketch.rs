@@ -2,27 +2,28 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
 
 use super::Plan;
-use super::slot::{Class, Place, Slot};
+use super::slot::{Class, Key, Place, SIZE, Slot};
 use crate::fault::{Fault, Kind, Result};
 use crate::intake::Origin;
 use crate::judge::miscalculated;
 use crate::matching::KeyPart;
-use crate::money::Number;
+use crate::money::{Number, Ways};
 use crate::normalise::{Accounts, Entry, Field, Memo, Role, Side, Stand, Taker};
 use crate::period::Instant;
-use crate::spill::Spill;
+use crate::spill::{Spill, Spilled};
 
 /// Keys that a field's rule makes, remembered by what they are made of; past so many the memory is started anew.
 const REMEMBERED: usize = 1 << 16;
 
 /// How texts become numbers. The seeds differ from run to run, so that nobody can write invoices whose keys
-/// collide; nothing that is reported depends on them. With 128 bits, the chance that any two of 20,000,000 keys
-/// collide is below 10⁻²³.
+/// collide; nothing that is reported depends on them. With 96 bits, the chance that any two of 20,000,000 keys
+/// collide is below 10⁻¹⁴.
 pub(super) struct Hashes {
     shared: SharedSeed,
     seeds: [u64; 3],
@@ -45,15 +46,68 @@ impl Hashes {
     }
 }
 
-/// Makes slots of the entries of one side.
-pub struct Sketcher<'p> {
+/// The slots of one side, which any number of [`Sketcher`]s make.
+pub struct Sketch<'p> {
     plan: &'p Plan<'p>,
     side: Side,
-    file: u32,
-    spill: Spill<{ super::slot::SIZE }>,
-    pub(super) classes: Classes,
+    spill: Mutex<Spill<SIZE>>,
+    pub(super) classes: Mutex<Classes>,
     /// The places of entries that have no key.
-    pub(super) keyless: Vec<Place>,
+    keyless: Mutex<Vec<Place>>,
+}
+
+impl<'p> Sketch<'p> {
+    pub(super) fn new(plan: &'p Plan<'p>, side: Side, spill: Spill<SIZE>) -> Self {
+        Self { plan, side, spill: Mutex::new(spill), classes: Mutex::default(), keyless: Mutex::default() }
+    }
+
+    /// One that takes entries of this file.
+    #[must_use]
+    pub fn sketcher(&self, file: u32) -> Sketcher<'_> {
+        Sketcher {
+            plan: self.plan,
+            sketch: self,
+            file,
+            gathered: Vec::with_capacity(GATHERED),
+            numbers: HashMap::default(),
+            last: None,
+            keyless: Vec::new(),
+            wordings: Memo::default(),
+            keys: HashMap::new(),
+            moments: HashMap::default(),
+            failed: None,
+        }
+    }
+
+    /// All slots, what classes they have, and the places of entries that have none.
+    pub(super) fn finish(self) -> (Spilled<SIZE>, Classes, Vec<Place>) {
+        let Self { spill, classes, keyless, .. } = self;
+        (own(spill).finish(), own(classes), own(keyless))
+    }
+}
+
+fn own<T>(shared: Mutex<T>) -> T {
+    shared.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Slots that are gathered before they go to their partitions: so few that they stay in the first caches.
+const GATHERED: usize = 256;
+
+/// Makes slots of entries of one side.
+pub struct Sketcher<'s> {
+    plan: &'s Plan<'s>,
+    sketch: &'s Sketch<'s>,
+    file: u32,
+    /// The last slots, and their partitions.
+    gathered: Vec<(usize, [u8; SIZE])>,
+    /// The numbers of classes, as far as they are known here, and the last one.
+    numbers: HashMap<Class, u32, foldhash::fast::RandomState>,
+    last: Option<(Class, u32)>,
+    keyless: Vec<Place>,
     wordings: Memo<Worded>,
     /// By field, what texts are compared as.
     keys: HashMap<Field, hashbrown::HashMap<String, String>>,
@@ -81,63 +135,55 @@ struct Worded {
 pub(super) struct Classes {
     pub(super) all: Vec<Class>,
     numbers: HashMap<Class, u32, foldhash::fast::RandomState>,
-    last: Option<(Class, u32)>,
     pub(super) accounts: Accounts,
 }
 
 impl Classes {
+    fn number(&mut self, class: Class) -> u32 {
+        let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
+        let number = *self.numbers.entry(class).or_insert(next);
+        if number == next {
+            self.all.push(class);
+        }
+        number
+    }
+}
+
+impl Sketcher<'_> {
+    /// The entries that follow are of this file.
+    pub fn open(&mut self, file: u32) {
+        self.file = file;
+    }
+
+    /// Hands on all that was taken so far.
+    ///
+    /// # Errors
+    /// Where a temporary file could not be written.
+    pub fn close(&mut self) -> Result<()> {
+        if let Some(fault) = self.failed.take() {
+            return Err(fault);
+        }
+        lock(&self.sketch.keyless).append(&mut self.keyless);
+        self.hand_on()
+    }
+
+    fn hand_on(&mut self) -> Result<()> {
+        lock(&self.sketch.spill).add(self.gathered.drain(..))
+    }
+
+    /// The number of a class.
     fn number(&mut self, class: Class) -> u32 {
         if let Some((last, number)) = self.last
             && last == class
         {
             return number;
         }
-        let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
-        let number = *self.numbers.entry(class).or_insert(next);
-        if number == next {
-            self.all.push(class);
-        }
+        let number = *self.numbers.entry(class).or_insert_with(|| lock(&self.sketch.classes).number(class));
         self.last = Some((class, number));
         number
     }
-}
 
-impl<'p> Sketcher<'p> {
-    pub(super) fn new(plan: &'p Plan<'p>, side: Side, spill: Spill<{ super::slot::SIZE }>) -> Self {
-        Self {
-            plan,
-            side,
-            file: 0,
-            spill,
-            classes: Classes::default(),
-            keyless: Vec::new(),
-            wordings: Memo::default(),
-            keys: HashMap::new(),
-            moments: HashMap::default(),
-            failed: None,
-        }
-    }
-
-    /// The entries that follow are of this file.
-    pub fn open(&mut self, file: u32) {
-        self.file = file;
-    }
-
-    /// Whether all was taken.
-    ///
-    /// # Errors
-    /// Where a temporary file could not be written.
-    pub fn check(&mut self) -> Result<()> {
-        self.failed.take().map_or(Ok(()), Err)
-    }
-
-    pub(super) fn finish(
-        mut self,
-    ) -> Result<(crate::spill::Spilled<{ super::slot::SIZE }>, Classes, Vec<Place>)> {
-        self.check()?;
-        Ok((self.spill.finish()?, self.classes, self.keyless))
-    }
-
+    #[expect(clippy::cast_possible_truncation, reason = "so many bits of the key are kept")]
     fn slot(&mut self, entry: &Entry<'_>) -> Result<()> {
         let Stand { number, place } = entry.stand;
         let place = Place { file: self.file, place, number };
@@ -159,20 +205,22 @@ impl<'p> Sketcher<'p> {
             self.keyless.push(place);
             return Ok(());
         }
-        let key = key.map(|hasher| hasher.finish());
+        let [first, second] = key.map(|hasher| hasher.finish());
+        let key = Key(first, second as u32);
         let [mut figures] = plan.hashes.more([worded.figures]);
         for number in [entry.values.quantity, entry.values.price] {
             figures.write_u128(number.map_or(u128::MAX, word));
         }
         let (amount, class) = self.class(entry, worded);
-        let number = self.classes.number(class);
+        let number = self.number(class);
         let Some(slot) = Slot::new(key, figures.finish(), amount, number, place) else {
             return Err(Fault::new(Kind::Input, "there is more in this file than can be kept apart")
                 .value(format!("record {}", place.number))
-                .expected("files below 1 TiB, and fewer than 16 million kinds of entries")
+                .expected("files below 1 TiB and 4 billion lines, and fewer than 16 million kinds of entries")
                 .next("split the run into periods"));
         };
-        self.spill.put(partition(key), slot.bytes())
+        self.gathered.push((partition(key), slot.bytes()));
+        if self.gathered.len() < GATHERED { Ok(()) } else { self.hand_on() }
     }
 
     /// What the texts of an entry come to.
@@ -202,7 +250,7 @@ impl<'p> Sketcher<'p> {
             key: [first.finish(), second.finish()],
             is_blank,
             figures: figures.finish(),
-            account: self.classes.accounts.number(document, entry.text(plan.currency)),
+            account: lock(&self.sketch.classes).accounts.number(document, entry.text(plan.currency)),
             tolerances,
         }
     }
@@ -211,12 +259,16 @@ impl<'p> Sketcher<'p> {
         let values = entry.values;
         let amount = values.amount.map(Number::canonical);
         let fits = amount.and_then(|(mantissa, scale)| Some((i64::try_from(mantissa).ok()?, scale)));
-        let wrong = (self.plan.rules.checks_arithmetic(self.side)
+        let wrong = (self.plan.rules.checks_arithmetic(self.sketch.side)
+            && !entry.ways.is_some_and(Ways::is_to_the_cent)
             && miscalculated(values.quantity, values.price, values.before_tax()))
             || values.taxes.is_some_and(|taxes| !taxes.add_up());
-        let (Some((mantissa, scale)), false) = (fits, wrong) else { return (0, Class::default()) };
+        let file = self.file;
+        let (Some((mantissa, scale)), false) = (fits, wrong) else {
+            return (0, Class { file, ..Class::default() });
+        };
         let Worded { account, tolerances, .. } = worded;
-        (mantissa, Class { account, scale, tolerances, simple: true })
+        (mantissa, Class { file, account, scale, tolerances, simple: true })
     }
 
     /// What a text is compared as.
@@ -266,7 +318,7 @@ fn word(number: Number) -> u128 {
 
 /// Entries of one key are in one partition.
 #[expect(clippy::cast_possible_truncation, reason = "eight bits")]
-const fn partition([first, _]: [u64; 2]) -> usize {
+const fn partition(Key(first, _): Key) -> usize {
     (first >> (64 - super::PARTITIONS.trailing_zeros())) as usize
 }
 

@@ -1,13 +1,14 @@
-//! An entry in 48 bytes: enough to see whether it ties, and where to find it again.
+//! An entry in 40 bytes: enough to see whether it ties, and where to find it again.
 
 use crate::money::Number;
 
 /// How many bytes a slot has.
-pub(super) const SIZE: usize = 48;
+pub(super) const SIZE: usize = WORDS * 8;
 
-/// Bits of a number that stands beside another one in a word.
-const SMALL: u32 = 24;
-const LOW: u64 = (1 << SMALL) - 1;
+const WORDS: usize = 5;
+
+/// Bits of the number of a class, which stands beside a place in a word.
+const CLASS: u32 = 24;
 
 /// Where an entry stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,9 +21,15 @@ pub struct Place {
     pub number: u64,
 }
 
+/// The hash of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key(pub(super) u64, pub(super) u32);
+
 /// What is the same for many entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Class {
+    /// The number of its file.
+    pub(super) file: u32,
     /// The number of its document and currency.
     pub(super) account: u32,
     /// The scale of its amount, which has no zeros at its end.
@@ -33,24 +40,29 @@ pub(super) struct Class {
     pub(super) simple: bool,
 }
 
-/// See the module.
+/// See the module. The key, 64 bits and 32; the figures; the amount; its class and its place.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Slot([u64; 6]);
+pub(super) struct Slot([u64; WORDS]);
 
 impl Slot {
-    pub(super) fn new(key: [u64; 2], figures: u64, amount: i64, class: u32, place: Place) -> Option<Self> {
-        let pair = |wide: u64, small: u32| {
-            (wide < 1 << (64 - SMALL) && u64::from(small) <= LOW).then_some(wide << SMALL | u64::from(small))
-        };
-        let [first, second] = key;
-        let (class, file) = (pair(place.place, class)?, pair(place.number, place.file)?);
-        Some(Self([first, second, figures, amount.cast_unsigned(), class, file]))
+    /// `None` where the class, the place or the number has no room.
+    pub(super) fn new(key: Key, figures: u64, amount: i64, class: u32, place: Place) -> Option<Self> {
+        let Key(first, second) = key;
+        let number = u32::try_from(place.number).ok()?;
+        let fits = place.place < 1 << (u64::BITS - CLASS) && class < 1 << CLASS;
+        fits.then_some(Self([
+            first,
+            u64::from(second) << u32::BITS | u64::from(number),
+            figures,
+            amount.cast_unsigned(),
+            place.place << CLASS | u64::from(class),
+        ]))
     }
 
     /// The hash of the key.
-    pub(super) const fn key(&self) -> [u64; 2] {
+    pub(super) const fn key(&self) -> Key {
         let [first, second, ..] = self.0;
-        [first, second]
+        Key(first, (second >> u32::BITS) as u32)
     }
 
     /// The hash of all that must be the same on both sides but the amount.
@@ -71,13 +83,15 @@ impl Slot {
 
     /// The number of its class.
     pub(super) const fn class(&self) -> usize {
-        let [.., class, _] = self.0;
-        (class & LOW) as usize
+        let [.., class] = self.0;
+        (class & ((1 << CLASS) - 1)) as usize
     }
 
-    pub(super) const fn place(&self) -> Place {
-        let [.., class, file] = self.0;
-        Place { file: (file & LOW) as u32, place: class >> SMALL, number: file >> SMALL }
+    /// Where the entry stands, in the file that its class names.
+    pub(super) fn place(&self, classes: &[Class]) -> Place {
+        let [_, number, _, _, place] = self.0;
+        let file = classes.get(self.class()).map_or(u32::MAX, |class| class.file);
+        Place { file, place: place >> CLASS, number: number & u64::from(u32::MAX) }
     }
 
     pub(super) fn bytes(&self) -> [u8; SIZE] {
@@ -89,7 +103,7 @@ impl Slot {
     }
 
     fn read(bytes: &[u8; SIZE]) -> Self {
-        let mut words = [0; 6];
+        let mut words = [0; WORDS];
         for (word, from) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
             *word = u64::from_le_bytes(*from);
         }

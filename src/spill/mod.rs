@@ -35,14 +35,9 @@ pub fn unreadable(error: std::io::Error) -> Fault {
         .because(error)
 }
 
-/// Records that are gathered before they go to their partitions: so few that they stay in the first caches.
-const GATHERED: usize = 1024;
-
-/// Records of so many bytes on their way to their partitions.
+/// Takes records of so many bytes to their partitions.
 pub struct Spill<const SIZE: usize> {
     folder: PathBuf,
-    /// The last ones, and where they go. What takes a record to its partition waits for memory; many at once wait together.
-    gathered: Vec<(usize, [u8; SIZE])>,
     partitions: Partitions<SIZE>,
     file: Option<File>,
     /// The length of the file.
@@ -83,27 +78,18 @@ impl<const SIZE: usize> Spill<SIZE> {
         let all = (0..partitions).map(|_| Partition::default()).collect();
         Self {
             folder: folder.to_owned(),
-            gathered: Vec::with_capacity(GATHERED),
             partitions: Partitions { room: vec![0; most * partitions * SIZE], most, all },
             file: None,
             end: 0,
         }
     }
 
-    /// Adds a record to a partition.
+    /// Adds records, each to its partition. What takes one there waits for memory; many at once wait together.
     ///
     /// # Errors
     /// [`Kind::Output`] where the temporary file cannot be written.
-    #[inline]
-    pub fn put(&mut self, partition: usize, record: [u8; SIZE]) -> Result<()> {
-        self.gathered.push((partition, record));
-        if self.gathered.len() < GATHERED { Ok(()) } else { self.part() }
-    }
-
-    /// Takes what is gathered to its partitions.
-    fn part(&mut self) -> Result<()> {
-        let mut gathered = std::mem::take(&mut self.gathered);
-        for (partition, record) in gathered.drain(..) {
+    pub fn add(&mut self, records: impl Iterator<Item = (usize, [u8; SIZE])>) -> Result<()> {
+        for (partition, record) in records {
             let Partitions { room, most, all } = &mut self.partitions;
             let (room, _) = room.as_chunks_mut();
             let place = all.get_mut(partition).and_then(|Partition { filled, .. }| {
@@ -118,7 +104,6 @@ impl<const SIZE: usize> Spill<SIZE> {
                 self.write_out(partition)?;
             }
         }
-        self.gathered = gathered;
         Ok(())
     }
 
@@ -139,12 +124,9 @@ impl<const SIZE: usize> Spill<SIZE> {
     }
 
     /// Nothing more comes.
-    ///
-    /// # Errors
-    /// As [`Spill::put`].
-    pub fn finish(mut self) -> Result<Spilled<SIZE>> {
-        self.part()?;
-        Ok(Spilled { file: Mutex::new(self.file), partitions: self.partitions })
+    #[must_use]
+    pub fn finish(self) -> Spilled<SIZE> {
+        Spilled { file: Mutex::new(self.file), partitions: self.partitions }
     }
 }
 
@@ -193,11 +175,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         for limit in [8, 40, 1 << 20] {
             let mut spill = Spill::new(&folder.path().join("not/yet"), 3, limit);
-            for n in 0_u32..1000 {
-                spill.put(n as usize % 3, n.to_le_bytes()).unwrap();
+            for hundred in 0_u32..10 {
+                let numbers = hundred * 100..(hundred + 1) * 100;
+                spill.add(numbers.map(|n| (n as usize % 3, n.to_le_bytes()))).unwrap();
             }
             assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none());
-            let spilled = spill.finish().unwrap();
+            let spilled = spill.finish();
             for partition in 0..3_u32 {
                 let expected: Vec<u8> =
                     (0..1000).filter(|n| n % 3 == partition).flat_map(u32::to_le_bytes).collect();

@@ -9,7 +9,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use tieout::fault::Result;
-use tieout::intake::{Mark, Origin, Row, Rows};
+use tieout::intake::{Mark, Origin, Row, Rows, Shared};
 use tieout::judge::{Class, Combine, Discrepancy, Judge, Kind, Of, Outcome, Rules, Tolerance};
 use tieout::matching::{self, Book, Compare, How, KeyPart, Pass, Within};
 use tieout::money::{self, Decimal, Sum};
@@ -19,7 +19,7 @@ use tieout::normalise::{
 };
 use tieout::period::{Calendar, Dates, TimeOfDay, Zone};
 use tieout::progress::Silent;
-use tieout::sieve::{Place, Plan};
+use tieout::sieve::{Place, Plan, Sketch};
 
 // What is reconciled.
 
@@ -202,6 +202,25 @@ pub(super) fn memory(side: Side, rows: &[Cells]) -> Memory<'_> {
     }
 }
 
+/// So many of the rows that are left.
+struct First<'r>(&'r Shared<'r>, usize);
+
+impl Rows for First<'_> {
+    fn origin(&self) -> &Origin {
+        self.0.origin()
+    }
+
+    fn columns(&self) -> &[String] {
+        self.0.columns()
+    }
+
+    fn read(&mut self, row: &mut Row) -> Result<bool> {
+        let Some(left) = self.1.checked_sub(1) else { return Ok(false) };
+        self.1 = left;
+        self.0.read(row)
+    }
+}
+
 pub(super) fn ledger(side: Side, rows: &[Cells]) -> Ledger {
     let (reading, fields) = (reading(), Fields::default());
     let mut normaliser = Normaliser::new(side, &reading, &fields, &Zone::utc(), None).unwrap();
@@ -336,14 +355,25 @@ fn run_sifted(invoices: &[Cells], settlements: &[Cells], setup: &Setup, memory_l
     let (zone, keys, fields, reading) = (Zone::utc(), setup.keys.clone(), Fields::default(), reading());
     let rules = setup.rules(&keys);
     let Some(plan) = Plan::of(rules, &zone) else { return run(invoices, settlements, setup).outcome };
-    let first = |side, rows| {
-        let sketcher = plan.sketcher(side, &std::env::temp_dir(), memory_limit);
-        let mut normaliser = Normaliser::into(sketcher, side, &reading, &fields, &zone, None).unwrap();
-        normaliser.take(&mut memory(side, rows)).unwrap();
-        normaliser.part()
+    let [invoice, settlement] =
+        [Side::Invoice, Side::Settlement].map(|side| plan.sketch(side, &std::env::temp_dir(), memory_limit));
+    let first = |side, rows: &[Cells], sketch: &Sketch<'_>| {
+        let normaliser =
+            || Normaliser::into(sketch.sketcher(0), side, &reading, &fields, &zone, None).unwrap();
+        let mut rows = memory(side, rows);
+        let shared = Shared::new(&mut rows);
+        let (mut one, mut another) = (normaliser(), normaliser());
+        // Another thread takes some, and the one that joins it takes what comes behind.
+        another.take(&mut First(&shared, 5)).unwrap();
+        one.take(&mut &shared).unwrap();
+        another.taker().close().unwrap();
+        one.taker().close().unwrap();
+        one.join(another);
+        let (_, counts, rejects) = one.part();
+        (counts, rejects)
     };
-    let (invoice, invoice_counts, invoice_rejects) = first(Side::Invoice, invoices);
-    let (settlement, settlement_counts, settlement_rejects) = first(Side::Settlement, settlements);
+    let (invoice_counts, invoice_rejects) = first(Side::Invoice, invoices, &invoice);
+    let (settlement_counts, settlement_rejects) = first(Side::Settlement, settlements, &settlement);
     let sifted = plan.sift(invoice, settlement).unwrap();
     let rest = |side, rows: &[Cells], places: &[Place], counts, rejects| {
         let left: Vec<Cells> =
