@@ -13,11 +13,12 @@ use crate::digest::hexadecimal;
 use crate::fault::{Fault, Kind, Result};
 use crate::progress::Task;
 
-/// Bytes per chunk: large enough that refilling costs nothing, small enough for the second-level cache.
+/// Bytes per chunk: large enough that refilling costs nothing, small enough for the second-level cache, beside what the rows are
+/// looked up in.
 const CHUNK: usize = 64 * 1024;
 
 /// Bytes per chunk where records are read again, one here and one there: the next one is often near.
-const REVISIT: usize = 2 * 1024;
+const REVISIT: usize = 4 * 1024;
 
 /// Counts and hashes whatever is read.
 pub(super) struct Hashed {

@@ -56,9 +56,9 @@ impl Ways {
         self.0 >> (2 * WAYS) != 0
     }
 
-    /// One of 16 places to look for the same ways.
+    /// A number below 16: the same for the same ways, and seldom for others.
     #[must_use]
-    pub const fn place(self) -> usize {
+    pub const fn hint(self) -> usize {
         (self.0.wrapping_mul(0x9e37_79b9) >> 28) as usize
     }
 
@@ -98,17 +98,14 @@ macro_rules! ways {
                     ways |= ALL << (digits * WAYS);
                     continue;
                 }
-                // Without branches: which way it goes is as good as random.
-                let rest = unit.unsigned_abs() - apart;
-                let (is_near, is_half) = (apart < rest, apart == rest);
-                let is_even = is_half && amount / unit % 2 == 0;
-                let made = [
-                    (Rounding::Down, towards_zero),
-                    (Rounding::Up, !towards_zero),
-                    (Rounding::HalfUp, is_near | (is_half & !towards_zero)),
-                    (Rounding::HalfEven, is_near | is_even),
-                ];
-                ways |= made.iter().fold(0, |ways, &(way, makes)| ways | u32::from(makes) * bit(digits, way));
+                ways |= bit(digits, if towards_zero { Rounding::Down } else { Rounding::Up });
+                let half = apart.cmp(&(unit.unsigned_abs() - apart));
+                if half.is_lt() || (half.is_eq() && !towards_zero) {
+                    ways |= bit(digits, Rounding::HalfUp);
+                }
+                if half.is_lt() || (half.is_eq() && amount / unit % 2 == 0) {
+                    ways |= bit(digits, Rounding::HalfEven);
+                }
             }
             Ways(ways)
         }

@@ -14,9 +14,9 @@ const MOST: usize = 10_000;
 #[derive(Clone, Debug, Default)]
 pub struct Roundings {
     vendors: Vec<Lines>,
-    numbers: HashMap<String, usize, FixedState>,
+    numbers: HashMap<String, u32, FixedState>,
     /// The numbers of their vendors.
-    wordings: Memo<usize>,
+    wordings: Memo<u32>,
 }
 
 /// The lines of one vendor, by the ways that make them.
@@ -26,8 +26,8 @@ struct Lines {
     /// The most digits behind the point that an amount is written with.
     written: u32,
     by_ways: Vec<(Ways, u64)>,
-    /// By [`Ways::place`], where among them the last ones stand that have it.
-    places: [usize; 16],
+    /// By [`Ways::hint`], where among them the last ones stand that have it.
+    likely: [u16; 16],
 }
 
 /// What rounds a vendor's lines.
@@ -106,12 +106,12 @@ impl Roundings {
                 number
             }
         };
-        let Some(lines) = self.vendors.get_mut(number) else { return };
+        let Some(lines) = self.vendors.get_mut(number as usize) else { return };
         lines.written = lines.written.max(written);
         lines.add(ways, 1);
     }
 
-    fn number(&mut self, vendor: &str) -> usize {
+    fn number(&mut self, vendor: &str) -> u32 {
         match self.numbers.get(vendor) {
             Some(&number) => number,
             None if self.vendors.len() >= MOST => {
@@ -126,7 +126,7 @@ impl Roundings {
     pub(super) fn join(&mut self, other: Self) {
         for Lines { vendor, written, by_ways, .. } in other.vendors {
             let number = self.number(&vendor);
-            let Some(lines) = self.vendors.get_mut(number) else { continue };
+            let Some(lines) = self.vendors.get_mut(number as usize) else { continue };
             lines.written = lines.written.max(written);
             by_ways.into_iter().for_each(|(ways, count)| lines.add(ways, count));
         }
@@ -147,17 +147,19 @@ impl Roundings {
         self.vendors.push(all);
     }
 
-    fn open(&mut self, vendor: &str) -> usize {
-        self.numbers.insert(vendor.to_owned(), self.vendors.len());
+    fn open(&mut self, vendor: &str) -> u32 {
+        // They are few.
+        let number = u32::try_from(self.vendors.len()).unwrap_or(u32::MAX);
+        self.numbers.insert(vendor.to_owned(), number);
         self.vendors.push(Lines { vendor: vendor.to_owned(), ..Lines::default() });
-        self.vendors.len() - 1
+        number
     }
 
     /// What rounds the lines of `vendor`.
     #[must_use]
     pub fn of(&self, vendor: &str) -> Option<Inferred> {
         let number = self.numbers.get(vendor).or_else(|| self.numbers.get(REST))?;
-        Some(self.vendors.get(*number)?.inferred())
+        Some(self.vendors.get(*number as usize)?.inferred())
     }
 
     /// What rounds the lines of each vendor, by its name as the source writes it.
@@ -172,8 +174,8 @@ const REST: &str = "(all vendors)";
 
 impl Lines {
     fn add(&mut self, ways: Ways, count: u64) {
-        let place = self.places.get_mut(ways.place());
-        let likely = place.as_deref().and_then(|&at| self.by_ways.get_mut(at));
+        let hint = self.likely.get_mut(ways.hint());
+        let likely = hint.as_deref().and_then(|&at| self.by_ways.get_mut(usize::from(at)));
         if let Some((_, known)) = likely.filter(|(likely, _)| *likely == ways) {
             *known += count;
             return;
@@ -186,8 +188,8 @@ impl Lines {
         if let Some((_, known)) = self.by_ways.get_mut(at) {
             *known += count;
         }
-        if let Some(place) = place {
-            *place = at;
+        if let (Some(hint), Ok(at)) = (hint, u16::try_from(at)) {
+            *hint = at;
         }
     }
 

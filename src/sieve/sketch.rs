@@ -94,8 +94,8 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Slots that are gathered before they go to their partitions: so few that they stay in the first caches.
-const GATHERED: usize = 256;
+/// Slots that are gathered before they go to their partitions: so few that they stay in a processor's own caches.
+const GATHERED: usize = 1024;
 
 /// Makes slots of entries of one side.
 pub struct Sketcher<'s> {
