@@ -56,6 +56,8 @@ pub struct Accounts {
     table: HashTable<u32>,
     hasher: RandomState,
     last: u32,
+    /// Accounts of a document; what has none is always told apart.
+    documents: usize,
     has_merged: bool,
 }
 
@@ -73,13 +75,14 @@ impl Accounts {
         let number =
             match known {
                 Some(number) => number,
-                None if all.len() >= MOST && !document.is_empty() => {
+                None if self.documents >= MOST && !document.is_empty() => {
                     self.has_merged = true;
                     return self.number("", currency);
                 }
                 None => {
                     let number = u32::try_from(all.len()).unwrap_or(u32::MAX);
                     all.push(Account { document: document.to_owned(), currency: currency.to_owned() });
+                    self.documents += usize::from(!document.is_empty());
                     table.insert_unique(hash, number, |&number| {
                         hasher.hash_one(all.get(number as usize).map_or(("", ""), |account| {
                             (account.document.as_str(), account.currency.as_str())

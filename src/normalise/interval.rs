@@ -86,6 +86,16 @@ impl Moments {
     }
 }
 
+/// Whether start and end are those that their texts say by themselves; which of two equal midnights an end is may also follow from the
+/// start, behind which it lies.
+#[inline]
+pub(super) fn is_told(start: Option<Instant>, end: Option<Instant>, are_same: impl FnOnce() -> bool) -> bool {
+    match (start, end) {
+        (Some(start), Some(end)) => start < end || are_same(),
+        _ => true,
+    }
+}
+
 impl<T: Taker> Normaliser<'_, T> {
     /// When it is that a text says by itself: because it is stated in full, or was read before.
     #[inline]
@@ -117,6 +127,7 @@ impl<T: Taker> Normaliser<'_, T> {
             };
             if let Some(start) = known(Part::Start)
                 && let Some(end) = known(Part::End)
+                && is_told(start, end, || stated.text(Part::Start, row) == stated.text(Part::End, row))
             {
                 (self.draft.start, self.draft.end) = (start, end);
                 return Ok(());

@@ -1,6 +1,7 @@
 //! The short way for records that are plain throughout: their texts can be remembered, their times say all by themselves or were
 //! read before, and their numbers are digits and a point. Whatever else a record is, it goes the long way, which alone knows what is wrong with it.
 
+use super::interval::is_told;
 use super::layout::{Layout, Source};
 use super::wordings::{Wording, Wordings};
 use super::{Header, Normaliser, Role, Stand, Taker};
@@ -46,9 +47,12 @@ impl<T: Taker> Normaliser<'_, T> {
         let edges = [Part::Start, Part::End].map(|part| {
             let text = layout.stated.source(part).map_or(Some(&[][..]), |source| stated(source, record))?;
             let edge = self.moment(text);
-            (edge.is_some() || text.is_empty()).then_some(edge)
+            (edge.is_some() || text.is_empty()).then_some((edge, text))
         });
-        let [Some(start), Some(end)] = edges else { return None };
+        let [Some((start, begins)), Some((end, ends))] = edges else { return None };
+        if !is_told(start, end, || begins == ends) {
+            return None;
+        }
         let draft = &mut self.draft;
         (draft.start, draft.end) = (start, end);
         let values = [&mut draft.quantity, &mut draft.price, &mut draft.amount];
@@ -84,11 +88,11 @@ mod tests {
     use proptest::prelude::*;
     use proptest::sample::select;
 
-    use super::super::{Fields, Headers, Reading, Side};
+    use super::super::{Fields, Headers, Reading, Role, Side};
     use crate::fault::Result;
     use crate::intake::{self, FileSettings, Origin, Row, Rows};
     use crate::normalise::{Field, Normaliser};
-    use crate::period::{Period, Zone};
+    use crate::period::{Instant, Period, Zone};
     use crate::progress::Silent;
 
     /// Rows that are handed out one by one alone.
@@ -147,6 +151,31 @@ mod tests {
         }
         said.push(format!("{:?} {:?}", counts.roundings.all(), counts.sample.drawn().len()));
         said.join("\n")
+    }
+
+    /// On the Azores the day on which the clock goes back has two midnights, and what starts behind the first ends at the second,
+    /// whatever was read before.
+    #[test]
+    fn no_end_is_remembered_for_a_row_that_starts_behind_it() {
+        let zone = Zone::named("Atlantic/Azores").unwrap();
+        let (fields, reading) = (Fields::default(), {
+            let columns = ["deal", "start", "end", "amount"];
+            let own = |role: &str| (role.to_owned(), Headers::One(role.to_owned()));
+            Reading { columns: columns.into_iter().map(own).collect(), ..Reading::default() }
+        });
+        let (one, other) =
+            ("A,2026-10-24,2026-10-25T00:00:00,1\n", "B,2026-10-25T00:30:00Z,2026-10-25T00:00:00,1\n");
+        for order in [[one, other], [other, one]] {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), format!("deal,start,end,amount\n{}", order.concat())).unwrap();
+            let mut normaliser = Normaliser::new(Side::Invoice, &reading, &fields, &zone, None).unwrap();
+            let mut rows = intake::open(file.path(), "a.csv", &FileSettings::default(), &Silent).unwrap();
+            normaliser.take(&mut *rows).unwrap();
+            let ledger = normaliser.finish();
+            let of_deal = |entry: &u32| ledger.role(Role::Deal, *entry) == "B";
+            let entry = (0..ledger.len()).find(of_deal).unwrap();
+            assert_eq!(ledger.end(entry), Some(Instant(1_792_890_000)), "01:00 UTC");
+        }
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
 use tempfile::NamedTempFile;
@@ -14,18 +14,27 @@ use crate::fault::{Fault, Kind, Result};
 /// Bytes of a file that are brought to the disk while the next ones are put into words, so that little is left at its end.
 const STEP: u64 = 1 << 20;
 
+/// Files that wait for the disk, at the most. What has no place waits for its next step.
+const WAITING: usize = 4;
+
 /// A way to the disk for whatever is written.
-pub(super) type Disk = Sender<(PathBuf, File)>;
+pub(super) type Disk = SyncSender<(PathBuf, File)>;
 
 /// Does `work`, and beside it brings to the disk what is sent there: to wait for a disk takes no processor.
-pub(super) fn beside<T>(work: impl FnOnce(&Disk) -> T) -> (T, Result<()>) {
-    let (disk, files) = mpsc::channel();
+///
+/// # Errors
+/// [`Kind::Output`] where there can be no thread for that.
+pub(super) fn beside<T>(work: impl FnOnce(&Disk) -> T) -> Result<(T, Result<()>)> {
+    let (disk, files) = mpsc::sync_channel(WAITING);
     thread::scope(|scope| {
-        let bringing = scope.spawn(|| bring(files));
+        let bringing = thread::Builder::new().spawn_scoped(scope, || bring(files)).map_err(|error| {
+            Fault::new(Kind::Output, "the system gives no thread that brings reports to the disk")
+                .because(error)
+        })?;
         let done = work(&disk);
         drop(disk);
         let broken = |_| Err(Fault::new(Kind::Bug, "the thread that brings reports to the disk ended early"));
-        (done, bringing.join().unwrap_or_else(broken))
+        Ok((done, bringing.join().unwrap_or_else(broken)))
     })
 }
 
@@ -89,9 +98,8 @@ impl<'c> Aside<'c> {
     pub(super) fn add(&mut self, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> Result<()> {
         fill(&mut self.out).map_err(|error| unwritten(&self.path, error))?;
         let Watched { file, written, .. } = self.out.get_ref();
-        if *written - self.sent >= STEP {
+        if *written - self.sent >= STEP && self.disk.try_send(step(&self.path, file)?).is_ok() {
             self.sent = *written;
-            send(&self.disk, &self.path, file)?;
         }
         Ok(())
     }
@@ -99,14 +107,14 @@ impl<'c> Aside<'c> {
     /// The file, whole and on its way to the disk, and where it belongs.
     pub(super) fn close(self) -> Result<(PathBuf, NamedTempFile)> {
         let file = flush(self.out).map_err(|error| unwritten(&self.path, error))?;
-        send(&self.disk, &self.path, &file)?;
+        // If nobody takes it, something could not be brought to the disk, and whoever waits for all of it is told what.
+        let _ = self.disk.send(step(&self.path, &file)?);
         Ok((self.path, file))
     }
 }
 
-fn send(disk: &Disk, path: &Path, file: &NamedTempFile) -> Result<()> {
+/// What has been written so far, for the disk.
+fn step(path: &Path, file: &NamedTempFile) -> Result<(PathBuf, File)> {
     let file = file.as_file().try_clone().map_err(|error| unwritten(path, error))?;
-    // If nobody takes it, something could not be brought to the disk, and whoever waits for all of it is told what.
-    let _ = disk.send((path.to_owned(), file));
-    Ok(())
+    Ok((path.to_owned(), file))
 }

@@ -196,7 +196,7 @@ pub fn write(
                 OTHERS.into_par_iter().map(write).collect::<Result<Vec<_>>>()
             },
         )
-    });
+    })?;
     // Whatever the writers make of it: they ended since nobody wants it any more.
     check()?;
     let (discrepancies, others) = written;

@@ -79,7 +79,7 @@ impl<'p> Sketch<'p> {
         }
     }
 
-    /// All slots, what classes they have, and the places of entries that have none.
+    /// All slots, what classes they have, and the places of entries that have no key.
     pub(super) fn finish(self) -> (Spilled<SIZE>, Classes, Vec<Place>) {
         let Self { spill, classes, keyless, .. } = self;
         (own(spill).finish(), own(classes), own(keyless))
@@ -150,9 +150,11 @@ impl Classes {
 }
 
 impl Sketcher<'_> {
-    /// The entries that follow are of this file.
+    /// The entries that follow are of this file, and none of a file before comes any more.
     pub fn open(&mut self, file: u32) {
         self.file = file;
+        (self.numbers, self.last) = (HashMap::default(), None);
+        lock(&self.sketch.classes).numbers = HashMap::default();
     }
 
     /// Hands on all that was taken so far.
@@ -184,7 +186,7 @@ impl Sketcher<'_> {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "so many bits of the key are kept")]
-    fn slot(&mut self, entry: &Entry<'_>) -> Result<()> {
+    fn slot(&mut self, origin: &Origin, entry: &Entry<'_>) -> Result<()> {
         let Stand { number, place } = entry.stand;
         let place = Place { file: self.file, place, number };
         let plan = self.plan;
@@ -214,9 +216,9 @@ impl Sketcher<'_> {
         let (amount, class) = self.class(entry, worded);
         let number = self.number(class);
         let Some(slot) = Slot::new(key, figures.finish(), amount, number, place) else {
-            return Err(Fault::new(Kind::Input, "there is more in this file than can be kept apart")
-                .value(format!("record {}", place.number))
-                .expected("files below 1 TiB and 4 billion lines, and fewer than 16 million kinds of entries")
+            return Err(Fault::new(Kind::Input, "there is more than can be kept apart")
+                .at(origin)
+                .expected("files below 256 GiB and 4 billion lines, and below 64 million documents by file")
                 .next("split the run into periods"));
         };
         self.gathered.push((partition(key), slot.bytes()));
@@ -302,9 +304,9 @@ impl Sketcher<'_> {
 }
 
 impl Taker for Sketcher<'_> {
-    fn take(&mut self, _origin: &Origin, entry: &Entry<'_>) {
+    fn take(&mut self, origin: &Origin, entry: &Entry<'_>) {
         if self.failed.is_none() {
-            self.failed = self.slot(entry).err();
+            self.failed = self.slot(origin, entry).err();
         }
     }
 }

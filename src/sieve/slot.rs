@@ -8,7 +8,7 @@ pub(super) const SIZE: usize = WORDS * 8;
 const WORDS: usize = 5;
 
 /// Bits of the number of a class, which stands beside a place in a word.
-const CLASS: u32 = 24;
+const CLASS: u32 = 26;
 
 /// Where an entry stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

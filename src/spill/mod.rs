@@ -90,19 +90,20 @@ impl<const SIZE: usize> Spill<SIZE> {
     /// [`Kind::Output`] where the temporary file cannot be written.
     pub fn add(&mut self, records: impl Iterator<Item = (usize, [u8; SIZE])>) -> Result<()> {
         for (partition, record) in records {
+            let is_full = |of: &Partition| of.filled == self.partitions.most;
+            if self.partitions.all.get(partition).is_some_and(is_full) {
+                self.write_out(partition)?;
+            }
             let Partitions { room, most, all } = &mut self.partitions;
             let (room, _) = room.as_chunks_mut();
             let place = all.get_mut(partition).and_then(|Partition { filled, .. }| {
                 *filled += 1;
-                Some((room.get_mut(partition * *most + *filled - 1)?, *filled == *most))
+                room.get_mut(partition * *most + *filled - 1)
             });
-            let Some((place, is_full)) = place else {
+            let Some(place) = place else {
                 return Err(Fault::new(Kind::Bug, "there is no such partition").value(partition));
             };
             *place = record;
-            if is_full {
-                self.write_out(partition)?;
-            }
         }
         Ok(())
     }

@@ -66,6 +66,7 @@ fn memory_and_threads_change_no_byte() {
     assert!(whole["rejects.csv"].lines().count() > 50);
     assert!(whole == reports(&setup, &["--memory", "16MiB"], "2"), "less memory changes a report");
     assert!(whole == reports(&setup, &[], "1"), "one thread changes a report");
+    assert!(whole == reports(&setup, &[], "4"), "more threads than sides change a report");
 }
 
 #[test]

@@ -351,7 +351,13 @@ pub(super) fn run(invoices: &[Cells], settlements: &[Cells], setup: &Setup) -> R
 }
 
 /// As [`run`], but what ties at first sight never comes to a ledger.
-fn run_sifted(invoices: &[Cells], settlements: &[Cells], setup: &Setup, memory_limit: usize) -> Outcome {
+fn run_sifted(
+    invoices: &[Cells],
+    settlements: &[Cells],
+    setup: &Setup,
+    memory_limit: usize,
+    shared: usize,
+) -> Outcome {
     let (zone, keys, fields, reading) = (Zone::utc(), setup.keys.clone(), Fields::default(), reading());
     let rules = setup.rules(&keys);
     let Some(plan) = Plan::of(rules, &zone) else { return run(invoices, settlements, setup).outcome };
@@ -361,11 +367,11 @@ fn run_sifted(invoices: &[Cells], settlements: &[Cells], setup: &Setup, memory_l
         let normaliser =
             || Normaliser::into(sketch.sketcher(0), side, &reading, &fields, &zone, None).unwrap();
         let mut rows = memory(side, rows);
-        let shared = Shared::new(&mut rows);
+        let rows = Shared::new(&mut rows);
         let (mut one, mut another) = (normaliser(), normaliser());
         // Another thread takes some, and the one that joins it takes what comes behind.
-        another.take(&mut First(&shared, 5)).unwrap();
-        one.take(&mut &shared).unwrap();
+        another.take(&mut First(&rows, shared)).unwrap();
+        one.take(&mut &rows).unwrap();
         another.taker().close().unwrap();
         one.taker().close().unwrap();
         one.join(another);
@@ -428,6 +434,7 @@ proptest! {
         limits in proptest::array::uniform2(0_i64..3),
         check_arithmetic: bool,
         memory_limit in select(&[1_usize, 100, 1 << 20][..]),
+        shared in 0_usize..8,
         rates in maybe_rates(),
         with_rules: bool,
     ) {
@@ -457,7 +464,7 @@ proptest! {
         let (mut invoices, settlements) = (cells(&invoices), cells(&settlements));
         invoices.extend(wild);
         let whole = run(&invoices, &settlements, &setup).outcome;
-        let sifted = run_sifted(&invoices, &settlements, &setup, memory_limit);
+        let sifted = run_sifted(&invoices, &settlements, &setup, memory_limit, shared);
         let facts = |d: &Discrepancy| (d.id.clone(), d.kind, d.cause.clone(), d.pass, d.tolerance, total(d));
         prop_assert_eq!(found(&sifted, facts), found(&whole, facts));
         prop_assert_eq!(&sifted.patterns, &whole.patterns);
