@@ -102,6 +102,10 @@ impl Rows for Csv {
         Ok(())
     }
 
+    fn has_batches(&self) -> bool {
+        true
+    }
+
     fn form(&self) -> Form {
         Form {
             format: "CSV text",

@@ -243,6 +243,11 @@ pub trait Rows {
         Ok(())
     }
 
+    /// Whether most records come in batches, so that it pays to read them by turns: see [`Shared`].
+    fn has_batches(&self) -> bool {
+        false
+    }
+
     /// What the source turned out to be.
     fn form(&self) -> Form {
         Form::default()

@@ -68,7 +68,9 @@ impl<'p> First<'p> {
             let number = u32::try_from(files.len()).unwrap_or(u32::MAX);
             first.taker().open(number);
             let another = || normaliser(sketch.sketcher(number), side, all);
-            take(&mut *rows, &mut first, another, of(side, all).reading.is_shareable())?;
+            // One by one, rows would cost more in turns than they bring.
+            let may_share = rows.has_batches() && of(side, all).reading.is_shareable();
+            take(&mut *rows, &mut first, another, may_share)?;
             inputs.push(input(side, file.label, &*rows));
             files.push(rows);
         }
