@@ -105,10 +105,8 @@ impl Control {
 
     /// Counts what others have counted.
     pub(super) fn join(&mut self, other: &Self) {
-        for (&(side, class), tallies) in &other.books {
-            for (account, lines) in tallies.iter() {
-                self.count_all(side, class, account, lines);
-            }
+        for (&book, tallies) in &other.books {
+            self.books.entry(book).or_default().join_all(tallies);
         }
     }
 

@@ -151,7 +151,7 @@ impl Tallies {
     }
 
     /// Counts all that was counted elsewhere.
-    pub(super) fn join_all(&mut self, other: &Self) {
+    pub fn join_all(&mut self, other: &Self) {
         for (Account { document, currency }, lines) in other.iter() {
             self.join(document, currency, lines);
         }

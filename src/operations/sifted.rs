@@ -60,14 +60,18 @@ impl<'p> First<'p> {
         context: &Context<'_>,
     ) -> Result<Self> {
         let sketch = plan.sketch(side, &all.directory, all.memory / SHARES);
-        let mut first = normaliser(sketch.sketcher(0), side, all)?;
+        let mut first = normaliser(sketch.sketcher(), side, all)?;
         let (mut files, mut inputs) = (Vec::new(), Vec::new());
         for file in intake::find(&all.base, settings)? {
             let rows = intake::open(&file.path, &file.label, settings, context.progress)?;
             let mut rows = intake::revisitable(rows, &all.directory)?;
             let number = u32::try_from(files.len()).unwrap_or(u32::MAX);
             first.taker().open(number);
-            let another = || normaliser(sketch.sketcher(number), side, all);
+            let another = || {
+                let mut another = normaliser(sketch.sketcher(), side, all)?;
+                another.taker().open(number);
+                Ok(another)
+            };
             // One by one, rows would cost more in turns than they bring.
             let may_share = rows.has_batches() && of(side, all).reading.is_shareable();
             take(&mut *rows, &mut first, another, may_share)?;

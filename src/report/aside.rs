@@ -84,7 +84,7 @@ pub(super) struct Aside<'c> {
     path: PathBuf,
     out: BufWriter<Watched<'c>>,
     disk: Disk,
-    /// Bytes that are on the disk, or on their way.
+    /// Bytes that had been written at the last step.
     sent: u64,
 }
 
@@ -98,7 +98,9 @@ impl<'c> Aside<'c> {
     pub(super) fn add(&mut self, fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> Result<()> {
         fill(&mut self.out).map_err(|error| unwritten(&self.path, error))?;
         let Watched { file, written, .. } = self.out.get_ref();
-        if *written - self.sent >= STEP && self.disk.try_send(step(&self.path, file)?).is_ok() {
+        if *written - self.sent >= STEP {
+            // Where too many wait, the next step takes this one along.
+            let _ = self.disk.try_send(step(&self.path, file)?);
             self.sent = *written;
         }
         Ok(())

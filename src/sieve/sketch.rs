@@ -61,13 +61,13 @@ impl<'p> Sketch<'p> {
         Self { plan, side, spill: Mutex::new(spill), classes: Mutex::default(), keyless: Mutex::default() }
     }
 
-    /// One that takes entries of this file.
+    /// One that takes entries, once it is told of which file.
     #[must_use]
-    pub fn sketcher(&self, file: u32) -> Sketcher<'_> {
+    pub fn sketcher(&self) -> Sketcher<'_> {
         Sketcher {
             plan: self.plan,
             sketch: self,
-            file,
+            file: 0,
             gathered: Vec::with_capacity(GATHERED),
             numbers: HashMap::default(),
             last: None,
@@ -134,12 +134,17 @@ struct Worded {
 #[derive(Default)]
 pub(super) struct Classes {
     pub(super) all: Vec<Class>,
+    /// The numbers of those of one file. Files are read one after another: none of a file before comes any more.
     numbers: HashMap<Class, u32, foldhash::fast::RandomState>,
+    file: u32,
     pub(super) accounts: Accounts,
 }
 
 impl Classes {
     fn number(&mut self, class: Class) -> u32 {
+        if class.file != self.file {
+            (self.numbers, self.file) = (HashMap::default(), class.file);
+        }
         let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
         let number = *self.numbers.entry(class).or_insert(next);
         if number == next {
@@ -150,11 +155,10 @@ impl Classes {
 }
 
 impl Sketcher<'_> {
-    /// The entries that follow are of this file, and none of a file before comes any more.
+    /// The entries that follow are of this file; of one before, none comes any more.
     pub fn open(&mut self, file: u32) {
         self.file = file;
         (self.numbers, self.last) = (HashMap::default(), None);
-        lock(&self.sketch.classes).numbers = HashMap::default();
     }
 
     /// Hands on all that was taken so far.

@@ -365,7 +365,7 @@ fn run_sifted(
         [Side::Invoice, Side::Settlement].map(|side| plan.sketch(side, &std::env::temp_dir(), memory_limit));
     let first = |side, rows: &[Cells], sketch: &Sketch<'_>| {
         let normaliser =
-            || Normaliser::into(sketch.sketcher(0), side, &reading, &fields, &zone, None).unwrap();
+            || Normaliser::into(sketch.sketcher(), side, &reading, &fields, &zone, None).unwrap();
         let mut rows = memory(side, rows);
         let rows = Shared::new(&mut rows);
         let (mut one, mut another) = (normaliser(), normaliser());
