@@ -8,15 +8,10 @@ use crate::matching::{Book, How, MOST};
 use crate::money::{self, Decimal, Digits, Sum};
 use crate::normalise::{Role, Side, Taxes, Versions, WrongTotal};
 
-/// Bytes that most explanations have room in.
-const USUAL: usize = 512;
-
-/// Explains `discrepancy`, which was judged by `tolerances`.
-#[must_use]
-pub fn explain(book: &Book<'_>, tolerances: &[Tolerance], discrepancy: &Discrepancy) -> String {
+/// Appends what explains `discrepancy`, which was judged by `tolerances`.
+pub fn explain(book: &Book<'_>, tolerances: &[Tolerance], discrepancy: &Discrepancy, text: &mut String) {
     let teller = Teller { book, discrepancy };
-    let mut text = String::with_capacity(USUAL);
-    let _ = teller.what(&mut text);
+    let _ = teller.what(text);
     if discrepancy.how == How::Totals && discrepancy.invoices.len() + discrepancy.settlements.len() > 2 {
         let (invoices, settlements) = (teller.lines(Side::Invoice), teller.lines(Side::Settlement));
         let _ = write!(text, " These are sums: {invoices} against {settlements}.");
@@ -24,12 +19,11 @@ pub fn explain(book: &Book<'_>, tolerances: &[Tolerance], discrepancy: &Discrepa
     if let Some(conversion) = teller.conversion() {
         let _ = write!(text, " {conversion}");
     }
-    let _ = teller.split(&mut text);
+    let _ = teller.split(text);
     if let (Some(cause), Some(arithmetic)) = (&discrepancy.cause, &discrepancy.arithmetic) {
         let _ = write!(text, " {}: {arithmetic}.", Capital(cause));
     }
-    teller.exceeded(tolerances, &mut text);
-    text
+    teller.exceeded(tolerances, text);
 }
 
 /// A figure in words: with what it is measured in behind it, or that there is none.

@@ -13,6 +13,9 @@ impl Discrepancy {
     pub fn said<'b>(&self, book: &Book<'b>, role: Role) -> Cow<'b, str> {
         let said = |side| {
             let ledger = book.ledger(side);
+            if let &[entry] = self.entries(side) {
+                return Some(Cow::Borrowed(ledger.role(role, entry))).filter(|text| !text.is_empty());
+            }
             let texts = self.entries(side).iter().map(|&entry| ledger.role(role, entry));
             let mut texts = texts.filter(|text| !text.is_empty());
             let first = texts.next()?;

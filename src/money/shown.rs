@@ -10,7 +10,7 @@ use super::canonical;
 #[derive(Clone, Copy, Debug)]
 pub struct Digits {
     value: Decimal,
-    least: u32,
+    least: usize,
 }
 
 impl Digits {
@@ -86,53 +86,36 @@ pub fn show_plain(value: Decimal, text: &mut String) {
 }
 
 /// Appends `value` with at least `least` digits behind the point, and no more zeros at its end than that.
-fn write_digits(value: Decimal, least: u32, text: &mut impl Write) -> fmt::Result {
+fn write_digits(value: Decimal, least: usize, text: &mut impl Write) -> fmt::Result {
+    // More than any decimal has behind its point.
+    const ZEROS: &str = "00000000000000000000000000000000";
     let (mantissa, scale) = canonical(value);
-    let behind = scale.max(least);
-    // From the last to the first, of at most 39 digits, as many zeros as `least`, a point and a sign.
-    let mut buffer = [b'0'; 48];
-    let mut places = buffer.iter_mut().rev();
-    let (mut count, mut length) = (0, 0);
-    let mut put = |byte: u8| {
-        if let Some(place) = places.next() {
-            *place = byte;
-            length += 1;
-        }
-    };
-    let mut put_digit = |digit: u8| {
-        if count == behind && behind > 0 {
-            put(b'.');
-        }
-        put(b'0' + digit);
-        count += 1;
-        count > behind
-    };
-    for _ in scale..behind {
-        put_digit(0);
-    }
+    let scale = scale as usize;
+    let mut buffer = itoa::Buffer::new();
     // 64 bits divide many times faster than 128.
-    let mut wide = mantissa.unsigned_abs();
-    let mut digits = loop {
-        match u64::try_from(wide) {
-            Ok(digits) => break digits,
-            Err(_) => {
-                put_digit((wide % 10) as u8);
-                wide /= 10;
-            }
-        }
+    let digits = match u64::try_from(mantissa.unsigned_abs()) {
+        Ok(narrow) => buffer.format(narrow),
+        Err(_) => buffer.format(mantissa.unsigned_abs()),
     };
-    loop {
-        let is_whole = put_digit((digits % 10) as u8);
-        digits /= 10;
-        if digits == 0 && is_whole {
-            break;
-        }
-    }
+    let zeros = |count: usize| ZEROS.get(..count).unwrap_or(ZEROS);
+    let (whole, behind) = digits.split_at(digits.len().saturating_sub(scale));
     if mantissa < 0 {
-        put(b'-');
+        text.write_char('-')?;
     }
-    let written = buffer.get(buffer.len() - length..).and_then(|digits| std::str::from_utf8(digits).ok());
-    text.write_str(written.unwrap_or_default())
+    text.write_str(if whole.is_empty() { "0" } else { whole })?;
+    if scale.max(least) > 0 {
+        text.write_char('.')?;
+    }
+    if behind.len() < scale {
+        text.write_str(zeros(scale - behind.len()))?;
+    }
+    if !behind.is_empty() {
+        text.write_str(behind)?;
+    }
+    if scale < least {
+        text.write_str(zeros(least - scale))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

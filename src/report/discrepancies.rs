@@ -33,6 +33,11 @@ pub(super) struct Part<'a> {
 }
 
 impl Part<'_> {
+    /// How many bytes all cells have, with one behind each.
+    pub(super) fn bytes(&self) -> usize {
+        self.cells.bytes()
+    }
+
     /// Each discrepancy with its cells.
     pub(super) fn lines(&self) -> impl Iterator<Item = (&Discrepancy, impl Iterator<Item = &str>)> {
         self.discrepancies
@@ -51,7 +56,7 @@ pub(super) fn write(report: &Report<'_>, files: &mut [(Writing, Aside<'_>)]) -> 
     let lines = Lines::of(report, &listed);
     let forms: Vec<Writing> = files.iter().map(|(form, _)| *form).collect();
     let in_words = |(number, discrepancies): (usize, &[&Discrepancy])| {
-        let mut cells = Cells::default();
+        let mut cells = Cells::for_lines(discrepancies.len());
         discrepancies.iter().for_each(|discrepancy| lines.add(&mut cells, discrepancy));
         let part = Part { is_first: number == 0, discrepancies, cells };
         forms.iter().map(|form| (form.part)(report, &part)).collect::<Vec<_>>()

@@ -17,6 +17,9 @@ use super::Report;
 /// So much of the sources stands in a cell: one of Excel holds 32,767 characters.
 pub(super) const MOST_SOURCES: usize = 32_000;
 
+/// Bytes that the cells of most discrepancies have room in.
+const USUAL: usize = 512;
+
 /// The columns, in order. Columns are only ever added, at the end.
 pub const COLUMNS: [&str; 30] = [
     "discrepancy_id",
@@ -60,6 +63,17 @@ pub(super) struct Cells {
 }
 
 impl Cells {
+    /// With room for so many discrepancies of a usual size.
+    pub(super) fn for_lines(lines: usize) -> Self {
+        let ends = Vec::with_capacity(lines * COLUMNS.len());
+        Self { text: String::with_capacity(lines * USUAL), ends }
+    }
+
+    /// How many bytes all cells have, with one behind each.
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len() + self.ends.len()
+    }
+
     /// The cells of the discrepancy that was added as that number, in order.
     pub(super) fn line(&self, number: usize) -> impl Iterator<Item = &str> {
         let first = number * COLUMNS.len();
@@ -164,7 +178,7 @@ impl<'a> Lines<'a> {
         cells.cell(|text| text.push_str(tolerance.map_or("", String::as_str)));
         cells.cell(|text| view.sources(Side::Invoice, text));
         cells.cell(|text| view.sources(Side::Settlement, text));
-        cells.cell(|text| text.push_str(&explain(report.book, report.tolerances, discrepancy)));
+        cells.cell(|text| explain(report.book, report.tolerances, discrepancy, text));
         cells.cell(|text| amount(variance(|variance| variance.currency), text));
         let pattern = discrepancy.pattern.and_then(|number| self.patterns.get(number));
         cells.cell(|text| text.push_str(pattern.map_or("", String::as_str)));

@@ -453,11 +453,13 @@ impl Desk<'_> {
         };
         let judge = Judge::new(self.book, reconcile::rules(self.settings));
         let weighed = judge::weigh(&judge, discrepancy);
+        let mut explanation = String::new();
+        judge::explain(self.book, &self.settings.tolerances, discrepancy, &mut explanation);
         Explained {
             id: discrepancy.id.clone(),
             kind: discrepancy.kind.to_string(),
             cause: discrepancy.cause.clone(),
-            explanation: judge::explain(self.book, &self.settings.tolerances, discrepancy),
+            explanation,
             group,
             passes: if discrepancy.is_of_total(self.book) { Vec::new() } else { self.tried(discrepancy) },
             compared: weighed.iter().filter_map(|weighed| self.compared(weighed, discrepancy)).collect(),
