@@ -205,7 +205,7 @@ impl Teller<'_> {
                 out,
                 "The figure is the same, the unit is not: billed {}, settled {}, which is {}.",
                 self.quantity(Side::Invoice, billed.quantity),
-                self.quantity(Side::Settlement, figures.settled_as_stated.quantity),
+                self.quantity(Side::Settlement, figures.as_stated().quantity),
                 self.quantity(Side::Invoice, settled.quantity),
             ),
             Kind::Unit => write!(
@@ -316,8 +316,9 @@ impl Teller<'_> {
     }
 
     fn settled_quantity(&self) -> Converted<'_> {
-        let Both { settled_as_stated, settled, converted, .. } = &self.discrepancy.figures;
-        let own = self.quantity(Side::Settlement, settled_as_stated.quantity);
+        let figures = &self.discrepancy.figures;
+        let Both { settled, converted, .. } = figures;
+        let own = self.quantity(Side::Settlement, figures.as_stated().quantity);
         Converted { own, to: converted.then(|| self.quantity(Side::Invoice, settled.quantity)) }
     }
 

@@ -25,11 +25,11 @@ pub struct Both {
     pub invoiced: Figures,
     /// What was settled, in the unit of the invoice, and in its currency where there are rates.
     pub settled: Figures,
-    /// What was settled, in its own unit and currency.
-    pub settled_as_stated: Figures,
+    /// What was settled, in its own unit and currency, where that is another; see [`Both::as_stated`].
+    pub settled_as_stated: Option<Box<Figures>>,
     /// The entry whose unit the figures have; none where no unit is stated.
     pub unit: Option<(Side, u32)>,
-    /// The entry whose unit `settled_as_stated` has.
+    /// The entry whose unit [`Both::as_stated`] has.
     pub unit_as_stated: Option<(Side, u32)>,
     /// Whether both sides state a quantity or a price, in units that do not convert.
     pub units_clash: bool,
@@ -39,6 +39,14 @@ pub struct Both {
     pub overflow: bool,
     /// How the records came into the invoice's currency, where they are in another and there are rates.
     pub conversion: Option<Box<Conversion>>,
+}
+
+impl Both {
+    /// What was settled, in its own unit and currency.
+    #[must_use]
+    pub fn as_stated(&self) -> &Figures {
+        self.settled_as_stated.as_deref().unwrap_or(&self.settled)
+    }
 }
 
 /// The entry of one side whose unit stands for the side: of those that state a quantity or a price, and a
@@ -101,7 +109,8 @@ fn figures(
     let (mut states_quantity, mut states_price) = (false, false);
     let (mut amount, mut quantity) = (None::<Sum>, None::<Sum>);
     let mut price: Option<Option<Decimal>> = None;
-    let mut worth = Some(Sum::default());
+    // Of one entry there is nothing to average.
+    let mut worth = (entries.len() > 1).then(Sum::default);
     for &entry in entries {
         let rate = rates.and_then(|(rates, conversion)| Some((rates, conversion.rate(entry)?)));
         let mut money = |value: Option<Decimal>, of: fn(&Rates, Decimal, Decimal) -> Option<Decimal>| {
@@ -188,8 +197,7 @@ pub(super) fn both(book: &Book<'_>, rules: &Rules<'_>, invoices: &[u32], settlem
     let comparable = (invoiced.states_quantity && settled.states_quantity)
         || (invoiced.states_price && settled.states_price);
     let as_it_is = !settled.converted && !settled.clash && rates.is_none();
-    let settled_as_stated =
-        if as_it_is { settled.figures.clone() } else { recorded(as_stated, None).figures };
+    let settled_as_stated = (!as_it_is).then(|| Box::new(recorded(as_stated, None).figures));
     let same_quantity = invoiced.figures.quantity == settled.figures.quantity;
     let amounts = invoiced.figures.amount.zip(settled.figures.amount).filter(|_| same_quantity);
     let complete = rates.filter(|(_, conversion)| conversion.is_complete());

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefMutIterator as _, ParallelIterator as _};
+use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 use rayon::slice::ParallelSliceMut as _;
 use sha2::{Digest as _, Sha256};
 
@@ -15,19 +15,16 @@ use crate::normalise::{Ledger, Role, Side};
 /// Letters and digits that are not mistaken for one another (Crockford's base 32).
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// Names all discrepancies: `D-` and twelve characters of a SHA-256 over what
-/// the entries say. Where several say exactly the same, `-2`, `-3` … follow.
-pub(super) fn name(book: &Book<'_>, discrepancies: &mut [Discrepancy]) {
-    let mut order: Vec<(u128, usize)> = discrepancies
-        .par_iter_mut()
-        .enumerate()
-        .map_init(Facts::default, |facts, (number, discrepancy)| {
-            discrepancy.id = facts.id(book, discrepancy);
-            // As long as it has no number behind it, its start is all of it.
-            (start(&discrepancy.id), number)
-        })
-        .collect();
-    // Those that say the same, in the order in which they stand.
+/// The name of a discrepancy: `D-` and twelve characters of a SHA-256 over what the entries say.
+pub(super) fn name(book: &Book<'_>, discrepancy: &Discrepancy) -> String {
+    Facts::of(book, discrepancy).id()
+}
+
+/// Where several say exactly the same, their names go on with `-2`, `-3` …, in the order in which they stand.
+pub(super) fn tell_apart(discrepancies: &mut [Box<Discrepancy>]) {
+    // As long as it has no number behind it, its start is all of it.
+    let starts = discrepancies.par_iter().enumerate().map(|(number, of)| (start(&of.id), number));
+    let mut order: Vec<(u128, usize)> = starts.collect();
     order.par_sort_unstable();
     for run in order.chunk_by(|a, b| a.0 == b.0) {
         for (copy, &(_, number)) in (1..).zip(run).skip(1) {
@@ -45,8 +42,10 @@ pub(super) fn start(id: &str) -> u128 {
     u128::from_be_bytes(bytes)
 }
 
-/// What the entries of a discrepancy say, one after another; reused from one discrepancy to the next.
-#[derive(Default)]
+/// Bytes that most entries have room in to say what they say.
+const USUAL: usize = 256;
+
+/// What the entries of a discrepancy say, one after another.
 struct Facts {
     text: String,
     /// Where the fact of each entry starts and ends.
@@ -54,17 +53,22 @@ struct Facts {
 }
 
 impl Facts {
-    fn id(&mut self, book: &Book<'_>, discrepancy: &Discrepancy) -> String {
-        self.text.clear();
-        self.bounds.clear();
+    fn of(book: &Book<'_>, discrepancy: &Discrepancy) -> Self {
+        let count = discrepancy.invoices.len() + discrepancy.settlements.len();
+        let mut facts =
+            Self { text: String::with_capacity(count * USUAL), bounds: Vec::with_capacity(count) };
         for side in [Side::Invoice, Side::Settlement] {
             for &entry in discrepancy.entries(side) {
-                let start = self.text.len();
-                self.add(book.ledger(side), entry);
-                self.bounds.push((start, self.text.len()));
+                let start = facts.text.len();
+                facts.add(book.ledger(side), entry);
+                facts.bounds.push((start, facts.text.len()));
             }
         }
-        let Self { text, bounds } = self;
+        facts
+    }
+
+    fn id(self) -> String {
+        let Self { text, mut bounds } = self;
         let fact = |&(start, end): &(usize, usize)| text.get(start..end).unwrap_or_default();
         bounds.sort_unstable_by(|a, b| fact(a).cmp(fact(b)));
         let mut hasher = Sha256::new();

@@ -173,7 +173,7 @@ fn incomparable(compared: [Comparison; 3], invoiced: &Figures, settled: &Figures
 fn differing(judge: &Judge<'_>, group: &Group<'_>, figures: &Both, compared: [Comparison; 3]) -> Kind {
     let [amount, quantity, price] = compared;
     let (invoiced, settled) = (&figures.invoiced, &figures.settled);
-    let stated = figures.settled_as_stated.quantity;
+    let stated = figures.as_stated().quantity;
     let as_stated = judge.compare(Role::Quantity, group, [invoiced.quantity, stated], stated);
     if figures.converted && quantity.is_beyond() && !as_stated.is_beyond() && as_stated != Comparison::Absent
     {

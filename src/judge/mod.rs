@@ -20,7 +20,7 @@ mod versions;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
+use rayon::iter::ParallelIterator as _;
 use rayon::slice::ParallelSliceMut as _;
 
 pub use self::arithmetic::{Held, weigh};
@@ -106,8 +106,9 @@ impl Discrepancy {
 /// What a run found.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// The largest variance first. There may be many, and they are gone through many times: they lie in this order.
-    pub discrepancies: Vec<Discrepancy>,
+    /// The largest variance first.
+    #[expect(clippy::vec_box, reason = "there may be many, they are large, and they come in another order")]
+    pub discrepancies: Vec<Box<Discrepancy>>,
     /// Groups that tie exactly.
     pub matched: u64,
     /// Groups that tie within each tolerance, by its number.
@@ -162,7 +163,7 @@ impl Outcome {
 
     /// The discrepancies, the largest variance first.
     pub fn discrepancies(&self) -> impl Iterator<Item = &Discrepancy> + Clone {
-        self.discrepancies.iter()
+        self.discrepancies.iter().map(AsRef::as_ref)
     }
 
     /// Groups within any tolerance.
@@ -246,7 +247,8 @@ impl<'a> Judge<'a> {
                 Class::WithinTolerance
             }
             Some((Found::Differs(kind, tolerance), figures)) => {
-                outcome.discrepancies.push(self.discrepancy(group, figures, kind, tolerance));
+                let discrepancy = self.discrepancy(group, figures, kind, tolerance);
+                outcome.discrepancies.push(concluded(self.book, &self.rules, discrepancy));
                 Class::Discrepant
             }
         };
@@ -261,20 +263,18 @@ impl<'a> Judge<'a> {
     /// [`crate::fault::Kind::Bug`] where the control totals do not balance.
     pub fn finish(self, passes: Vec<PassCount>, parts: Vec<Outcome>) -> Result<Outcome> {
         let Self { book, rules, mut outcome } = self;
-        let mut discrepancies = std::mem::take(&mut outcome.discrepancies);
-        // Part by part, and beside what is counted: both are work for one thread.
         let lists = parts.into_iter().map(|mut part| (std::mem::take(&mut part.discrepancies), part));
         let (lists, parts): (Vec<_>, Vec<_>) = lists.unzip();
+        let totals = totals::wrong(book).map(|discrepancy| concluded(book, &rules, discrepancy));
+        let mut discrepancies: Vec<_> = lists.into_iter().flatten().chain(totals).collect();
+        // Beside what is counted: both are work for one thread.
         let (checked, ()) = rayon::join(
             || {
                 parts.iter().for_each(|part| outcome.join(part));
                 outcome.control.check()
             },
             || {
-                discrepancies.reserve(lists.iter().map(Vec::len).sum());
-                lists.into_iter().for_each(|list| discrepancies.extend(list));
-                discrepancies.extend(totals::wrong(book));
-                identity::name(book, &mut discrepancies);
+                identity::tell_apart(&mut discrepancies);
                 sort(&mut discrepancies);
             },
         );
@@ -418,30 +418,25 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Puts discrepancies in order: the largest variance first, then by identity.
-fn sort(discrepancies: &mut [Discrepancy]) {
-    // They are large: what tells most apart is sorted, and each is moved to its place, in the memory that they have.
-    let mut order: Vec<_> =
-        discrepancies.par_iter().enumerate().map(|(number, of)| (rank(of), number)).collect();
-    let id = |number: usize| discrepancies.get(number).map(|of| &of.id);
-    order.par_sort_unstable_by(|&(a, of_a), &(b, of_b)| a.cmp(&b).then_with(|| id(of_a).cmp(&id(of_b))));
-    let mut from: Vec<usize> = order.into_iter().map(|(_, number)| number).collect();
-    for first in 0..from.len() {
-        // Round a circle of places, each of which gets what belongs there from the next.
-        let mut place = first;
-        while let Some(next) = from.get_mut(place).map(|from| std::mem::replace(from, place))
-            && next != first
-        {
-            discrepancies.swap(place, next);
-            place = next;
-        }
-    }
+/// With its name, and its cause where its own figures show one.
+fn concluded(book: &Book<'_>, rules: &Rules<'_>, discrepancy: Discrepancy) -> Box<Discrepancy> {
+    let mut discrepancy = Box::new(discrepancy);
+    discrepancy.id = identity::name(book, &discrepancy);
+    cause::name_at_once(book, rules, &mut discrepancy);
+    discrepancy
 }
 
-/// The largest variance first, then by the start of the identity.
-fn rank(discrepancy: &Discrepancy) -> (Reverse<Option<Decimal>>, u128) {
-    let size = discrepancy.variance.map(|variance| variance.total.abs());
-    (Reverse(size), identity::start(&discrepancy.id))
+/// Puts discrepancies in order: the largest variance first, then by identity.
+#[expect(clippy::vec_box, reason = "see Outcome")]
+fn sort(discrepancies: &mut Vec<Box<Discrepancy>>) {
+    let size = |of: &Discrepancy| of.variance.map(|variance| variance.total.abs());
+    // Whole cents tell most apart, and take no decimals to compare.
+    let cents = |of: &Box<Discrepancy>| size(of).map(money::whole_cents);
+    discrepancies.par_sort_by_cached_key(|of| Reverse(cents(of)));
+    let whole = discrepancies.par_chunk_by_mut(|a, b| cents(a) == cents(b));
+    whole.for_each(|run| {
+        run.sort_unstable_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.id.cmp(&b.id)));
+    });
 }
 
 impl Rules<'_> {

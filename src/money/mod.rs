@@ -64,6 +64,25 @@ pub fn canonical(value: Decimal) -> (i128, u32) {
     Number::from(value).canonical()
 }
 
+/// About as much, to 15 digits: enough to tell that two values are not the same, never that they are.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "that is what it is for")]
+pub fn approximate(value: Decimal) -> f64 {
+    value.mantissa() as f64 / 10_f64.powi(value.scale().cast_signed())
+}
+
+/// The whole cents of an amount, without its sign.
+#[must_use]
+pub fn whole_cents(amount: Decimal) -> u128 {
+    // 96 bits: a hundred times as many fit 128.
+    let hundredfold = amount.mantissa().unsigned_abs() * 100;
+    match (u64::try_from(hundredfold), 10_u64.checked_pow(amount.scale())) {
+        // 64 bits divide many times faster than 128.
+        (Ok(hundredfold), Some(unit)) => (hundredfold / unit).into(),
+        _ => hundredfold / 10_u128.pow(amount.scale()),
+    }
+}
+
 /// The mantissas of `values` at one scale; `None` where they do not fit 128 bits.
 #[must_use]
 pub fn aligned(values: impl Iterator<Item = Decimal> + Clone) -> Option<Vec<i128>> {

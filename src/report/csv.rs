@@ -14,18 +14,37 @@ fn head() -> anyhow::Result<Vec<u8>> {
 }
 
 fn part(_: &Report<'_>, part: &Part<'_>) -> anyhow::Result<Vec<u8>> {
-    // What has room in the writer's memory, with all that quotes could add, is written many times faster.
-    let room = part.bytes() * 2;
-    let mut writer = ::csv::WriterBuilder::new().buffer_capacity(room).from_writer(Vec::new());
-    let mut row = ::csv::ByteRecord::new();
+    // There may be many rows: cells go straight to where they are wanted, not through the buffers of a writer.
+    let core = csv_core::Writer::new();
+    let mut out = Vec::with_capacity(part.bytes() * 9 / 8);
     for (_, cells) in part.lines() {
-        row.clear();
-        for cell in cells {
-            row.push_field(neutral(cell).as_bytes());
+        for (number, cell) in cells.enumerate() {
+            if number > 0 {
+                out.push(core.get_delimiter());
+            }
+            let cell = neutral(cell);
+            if core.should_quote(cell.as_bytes()) {
+                quote(&core, cell.as_bytes(), &mut out);
+            } else {
+                out.extend_from_slice(cell.as_bytes());
+            }
         }
-        writer.write_byte_record(&row)?;
+        out.push(b'\n');
     }
-    Ok(writer.into_inner()?)
+    Ok(out)
+}
+
+/// Appends a cell in quotes.
+fn quote(core: &csv_core::Writer, cell: &[u8], out: &mut Vec<u8>) {
+    let quote = core.get_quote();
+    out.push(quote);
+    let start = out.len();
+    // Each of its bytes may be a quote.
+    out.resize(start + 2 * cell.len(), 0);
+    let room = out.get_mut(start..).unwrap_or_default();
+    let (.., written) = csv_core::quote(cell, room, quote, core.get_escape(), core.get_double_quote());
+    out.truncate(start + written);
+    out.push(quote);
 }
 
 /// `cell` such that no spreadsheet takes it for a formula: text that begins
@@ -50,7 +69,20 @@ pub(super) fn neutral(cell: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::neutral;
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_as_a_writer_does_it() {
+        for cell in ["a,b", "\"", "a\"b\"\"", "two\nlines", "\r", ",", "ü,\"é\""] {
+            let mut out = Vec::new();
+            quote(&csv_core::Writer::new(), cell.as_bytes(), &mut out);
+            let mut writer = ::csv::Writer::from_writer(Vec::new());
+            writer.write_record([cell]).unwrap();
+            out.push(b'\n');
+            assert_eq!(out, writer.into_inner().unwrap());
+        }
+    }
 
     #[test]
     fn formulas_are_neutralised_and_numbers_stay() {

@@ -43,6 +43,7 @@ const PACKAGES: &str = "
         tracing-subscriber → cli
 
     exact decimals, and time zones
+        itoa               → money
         jiff               → period simulator
         rust_decimal       → money
 
@@ -57,7 +58,7 @@ const PACKAGES: &str = "
     files as vendors send them
         calamine           → intake
         cfb                → intake
-        csv-core           → intake
+        csv-core           → intake report
         encoding_rs        → intake platform
         glob               → intake
         memchr             → platform

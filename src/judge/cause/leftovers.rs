@@ -14,7 +14,7 @@ use crate::period::Instant;
 /// The discrepancies of a run, and what makes their entries comparable.
 pub(super) struct Leftovers<'a> {
     pub(super) book: &'a Book<'a>,
-    pub(super) discrepancies: &'a [Discrepancy],
+    pub(super) discrepancies: &'a [Box<Discrepancy>],
     /// By side: the entries that stand alone on it in a discrepancy, and are neither copies nor ambiguous.
     entries: [Vec<Left>; 2],
     /// The texts that the first pass has in its key, but for document and version.
@@ -32,7 +32,7 @@ pub(super) struct Left {
 }
 
 impl<'a> Leftovers<'a> {
-    pub(super) fn new(book: &'a Book<'a>, rules: &Rules<'_>, discrepancies: &'a [Discrepancy]) -> Self {
+    pub(super) fn new(book: &'a Book<'a>, rules: &Rules<'_>, discrepancies: &'a [Box<Discrepancy>]) -> Self {
         let apart = [Role::Document, Role::Version].map(Field::of);
         let parts = rules.passes.first().map_or(&[][..], |pass| pass.key.as_slice());
         let key = parts.iter().filter_map(|part| match part {
@@ -40,7 +40,7 @@ impl<'a> Leftovers<'a> {
             _ => None,
         });
         let entries = [Side::Invoice, Side::Settlement].map(|side| {
-            let left = |(number, of): (usize, &Discrepancy)| match (of.kind, of.entries(side)) {
+            let left = |(number, of): (usize, &Box<Discrepancy>)| match (of.kind, of.entries(side)) {
                 (Kind::Ambiguous | Kind::Duplicate, _) => None,
                 // A total is no line, and stands beside none.
                 _ if of.is_of_total(book) => None,

@@ -5,7 +5,7 @@ use crate::money;
 
 pub(super) fn find(case: &Case<'_>) -> Option<Cause> {
     let figures = &case.discrepancy.figures;
-    let (invoiced, settled) = (figures.invoiced.quantity?, figures.settled_as_stated.quantity?);
+    let (invoiced, settled) = (figures.invoiced.quantity?, figures.as_stated().quantity?);
     (case.discrepancy.kind == Kind::Unit && figures.converted && invoiced == settled).then(|| Cause {
         name: "unit mislabelled".to_owned(),
         arithmetic: format!(

@@ -1,7 +1,7 @@
 //! Why two figures differ, where exact arithmetic shows it; never a guess.
 //!
-//! A cause has a file here and a line in [`REGISTRY`]. It is named where it holds exactly, or to the last digit with
-//! the rounding named. Where several hold, the first of the registry is named: what says more about the data stands
+//! A cause has a file here and a line in [`AT_ONCE`] or [`LATER`]. It is named where it holds exactly, or to the last digit with
+//! the rounding named. Where several hold, the first in that order is named: what says more about the data stands
 //! before what chance could do. A cause never changes a kind, and one that is named already stays: `earlier version`
 //! is known before anybody looks here.
 
@@ -43,46 +43,57 @@ struct Case<'a> {
     discrepancy: &'a Discrepancy,
 }
 
+type Alone = fn(&Case<'_>) -> Option<Cause>;
 type AcrossAll = fn(&Leftovers<'_>) -> Vec<(usize, Cause)>;
 
 /// How causes are found.
 enum Look {
     /// In the figures of one discrepancy.
-    Alone(&'static [fn(&Case<'_>) -> Option<Cause>]),
+    Alone(&'static [Alone]),
     /// Among all that does not tie: the numbers of discrepancies, with their cause. Those that stand together do not see which causes
     /// the others of them name, and are looked for at once.
     Across(&'static [AcrossAll]),
 }
 
-/// All causes, in the order in which they are tried.
-const REGISTRY: [Look; 4] = [
-    Look::Alone(&[
-        sign::find,
-        other_rate::find,
-        mislabelled::find,
-        twice::find,
-        scale::find,
-        tax::find,
-        rounded::find,
-    ]),
+/// The causes that are tried first, as soon as a discrepancy is found.
+const AT_ONCE: &[Alone] = &[
+    sign::find,
+    other_rate::find,
+    mislabelled::find,
+    twice::find,
+    scale::find,
+    tax::find,
+    rounded::find,
+];
+
+/// All others, in the order in which they are tried when all discrepancies are found.
+const LATER: [Look; 3] = [
     Look::Across(&[clock::find, shifted::find, other_price::find]),
     Look::Across(&[split_line::find]),
     Look::Alone(&[digits::find]),
 ];
 
-/// Names the causes of `discrepancies`, in time that grows as sorting them does.
-pub(super) fn name(book: &Book<'_>, rules: &Rules<'_>, discrepancies: &mut [Discrepancy]) {
-    for look in &REGISTRY {
+/// Names the cause of a discrepancy where its own figures show it, before others are looked for among all.
+pub(super) fn name_at_once(book: &Book<'_>, rules: &Rules<'_>, discrepancy: &mut Discrepancy) {
+    name_alone(book, rules, AT_ONCE, discrepancy);
+}
+
+fn name_alone(book: &Book<'_>, rules: &Rules<'_>, finders: &[Alone], discrepancy: &mut Discrepancy) {
+    if discrepancy.cause.is_none() {
+        let case = Case { book, rules, discrepancy };
+        if let Some(cause) = finders.iter().find_map(|find| find(&case)) {
+            discrepancy.blame(cause);
+        }
+    }
+}
+
+/// Names the other causes of `discrepancies`, in time that grows as sorting them does.
+pub(super) fn name(book: &Book<'_>, rules: &Rules<'_>, discrepancies: &mut [Box<Discrepancy>]) {
+    for look in &LATER {
         match look {
-            Look::Alone(finders) => discrepancies.par_iter_mut().for_each(|discrepancy| {
-                if discrepancy.cause.is_some() {
-                    return;
-                }
-                let case = Case { book, rules, discrepancy };
-                if let Some(cause) = finders.iter().find_map(|find| find(&case)) {
-                    discrepancy.blame(cause);
-                }
-            }),
+            Look::Alone(finders) => discrepancies
+                .par_iter_mut()
+                .for_each(|discrepancy| name_alone(book, rules, finders, discrepancy)),
             Look::Across(finders) => {
                 let left = Leftovers::new(book, rules, discrepancies);
                 let found: Vec<_> = finders.par_iter().map(|find| find(&left)).collect();
@@ -141,7 +152,7 @@ impl Pair {
 
 /// How `a = b × ratio` holds: exactly (`Some(None)`), or rounded to the digits of `a` in the way that is given. What rounding
 /// can hide must be small beside the difference: at least `steps` of the last digit lie between `a` and `b`.
-fn follows(a: Decimal, b: Decimal, ratio: Ratio, steps: i64) -> Option<Option<Rounding>> {
+fn follows(a: Decimal, b: Decimal, ratio: Ratio, steps: u8) -> Option<Option<Rounding>> {
     if ratio.holds(a, b) {
         return Some(None);
     }
@@ -149,7 +160,7 @@ fn follows(a: Decimal, b: Decimal, ratio: Ratio, steps: i64) -> Option<Option<Ro
         return None;
     }
     let apart = money::subtract(a, b)?.abs();
-    if apart < Decimal::new(steps, a.scale()) {
+    if apart < Decimal::new(steps.into(), a.scale()) {
         return None;
     }
     [Rounding::HalfUp, Rounding::HalfEven]

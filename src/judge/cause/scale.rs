@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use super::{Case, Cause, follows, rounding};
 use crate::money::{self, Decimal, Ratio};
 
-const POWERS: [i64; 3] = [10, 100, 1000];
+const POWERS: [u16; 3] = [10, 100, 1000];
 
 /// A ratio between units: its name, its name the other way round, and billed ÷ settled as two decimals (mantissa and scale).
 struct Known(&'static str, &'static str, (i64, u32), (i64, u32));
@@ -29,12 +29,16 @@ struct Unit {
     ratio: Ratio,
     over: Decimal,
     under: Decimal,
+    about: f64,
 }
 
 /// [`KNOWN`] both ways round, in lowest terms.
 static UNITS: LazyLock<Vec<Unit>> = LazyLock::new(|| {
     let decimal = |(mantissa, scale)| Decimal::new(mantissa, scale);
-    let unit = |name, over, under| Some(Unit { name, ratio: Ratio::of(over, under)?, over, under });
+    let unit = |name, over, under| {
+        let about = money::approximate(over) / money::approximate(under);
+        Some(Unit { name, ratio: Ratio::of(over, under)?, over, under, about })
+    };
     let both = |&Known(name, inverse, over, under): &Known| {
         let (over, under) = (decimal(over), decimal(under));
         [unit(name, over, under), unit(inverse, under, over)]
@@ -43,12 +47,19 @@ static UNITS: LazyLock<Vec<Unit>> = LazyLock::new(|| {
 });
 
 /// Half a step of the last digit is at most a hundredth of this many.
-const STEPS: i64 = 50;
+const STEPS: u8 = 50;
 
 pub(super) fn find(case: &Case<'_>) -> Option<Cause> {
     let pair = case.figure()?;
     let (billed, settled) = (pair.invoiced, pair.settled);
+    // Most figures stand in none of these ratios, which doubles tell at once.
+    let quotient = money::approximate(billed) / money::approximate(settled);
+    let may_be = |about: f64, slack: f64| (quotient - about).abs() <= slack + about * 1e-9;
     let power = POWERS.into_iter().find_map(|factor| {
+        let about = f64::from(factor);
+        if !may_be(about, 0.0) && !may_be(about.recip(), 0.0) {
+            return None;
+        }
         let ratio = Ratio::of(factor.into(), Decimal::ONE)?;
         let (name, sign) = if ratio.holds(billed, settled) {
             (format!("unit scale {factor}"), '×')
@@ -61,7 +72,10 @@ pub(super) fn find(case: &Case<'_>) -> Option<Cause> {
         Some(Cause { name, arithmetic })
     });
     let unit = || {
-        UNITS.iter().find_map(|&Unit { name, ratio, over, under }| {
+        // What rounding can hide is at most so small a part of how far the figures are apart.
+        let slack = (quotient - 1.0).abs() / f64::from(STEPS);
+        UNITS.iter().filter(|unit| may_be(unit.about, slack)).find_map(|unit| {
+            let &Unit { name, ratio, over, under, .. } = unit;
             let how = follows(billed, settled, ratio, STEPS)?;
             let by = match (over == Decimal::ONE, under == Decimal::ONE) {
                 (false, true) => format!("× {}", money::plain(over)),

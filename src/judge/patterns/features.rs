@@ -1,12 +1,12 @@
 //! What discrepancies may share: the values of fields, the day, the cause, and how their figures compare.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
-use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use rayon::iter::{IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::{Discrepancy, LIFT, Share};
-use crate::judge::{Figures, Kind};
+use crate::judge::{Figures, Kind, Members};
 use crate::matching::Book;
 use crate::money::{self, Decimal, Ratio};
 use crate::normalise::{Field, KeyRules, Side};
@@ -42,16 +42,20 @@ enum Evidence {
 pub(super) fn features(
     book: &Book<'_>,
     keys: &KeyRules,
-    discrepancies: &[Discrepancy],
+    discrepancies: &[Box<Discrepancy>],
     least: usize,
 ) -> Vec<Feature> {
     let fields = book.fields();
-    let of_field = |field: Field| Feature::of_field(book, fields.name(field), field, keys, discrepancies);
+    // There may be many, they are large, and there are many fields: what each looks at is brought together first.
+    let members: Vec<[Members; 2]> =
+        discrepancies.par_iter().map(|of| [of.invoices.clone(), of.settlements.clone()]).collect();
+    let of_field = |field: Field| Feature::of_field(book, fields.name(field), field, keys, &members);
     let all: Vec<Field> = fields.all().collect();
     let of_fields = || all.into_par_iter().map(of_field).collect::<Vec<_>>();
     let of_figures = || {
         let of_kind = |kind| {
-            [Feature::of_ratios(kind, discrepancies, least), Feature::of_differences(kind, discrepancies)]
+            let pairs: Vec<Option<[Decimal; 2]>> = discrepancies.iter().map(|of| pair(kind, of)).collect();
+            [Feature::of_ratios(kind, &pairs, least), Feature::of_differences(kind, &pairs)]
         };
         [Kind::Quantity, Kind::Price, Kind::Amount].into_par_iter().flat_map_iter(of_kind).collect::<Vec<_>>()
     };
@@ -97,23 +101,25 @@ impl Feature {
         name: &str,
         field: Field,
         keys: &KeyRules,
-        discrepancies: &[Discrepancy],
+        members: &[[Members; 2]],
     ) -> Self {
-        let common = |discrepancy: &Discrepancy, side: Side| {
-            let mut all = discrepancy.entries(side).iter().map(|&entry| book.key(side, field, entry));
+        let common = |entries: &Members, side: Side| {
+            let mut all = entries.iter().map(|&entry| book.key(side, field, entry));
             let first = all.next().filter(|&key| key != 0)?;
             all.all(|key| key == first).then_some(first)
         };
-        let key = |discrepancy: &Discrepancy| {
-            common(discrepancy, Side::Invoice).or_else(|| common(discrepancy, Side::Settlement))
+        let key = |[invoices, settlements]: &[Members; 2]| {
+            common(invoices, Side::Invoice).or_else(|| common(settlements, Side::Settlement))
         };
         let text = |number: usize, _: &u32| {
-            let Some(of) = discrepancies.get(number) else { return String::new() };
-            let side = if common(of, Side::Invoice).is_some() { Side::Invoice } else { Side::Settlement };
-            of.entries(side).first().map_or("", |&entry| book.ledger(side).text(field, entry)).to_owned()
+            let Some([invoices, settlements]) = members.get(number) else { return String::new() };
+            let (side, entries) = match common(invoices, Side::Invoice) {
+                Some(_) => (Side::Invoice, invoices),
+                None => (Side::Settlement, settlements),
+            };
+            entries.first().map_or("", |&entry| book.ledger(side).text(field, entry)).to_owned()
         };
-        let mut feature =
-            Self::of_words(name.to_owned(), Evidence::Sharing, discrepancies.iter().map(key), text);
+        let mut feature = Self::of_words(name.to_owned(), Evidence::Sharing, members.iter().map(key), text);
         // As the sample has it: by its key, whichever text stands for it.
         let numbers: HashMap<String, usize> =
             (0..).zip(&feature.words).map(|(number, word)| (keys.key(field, word), number)).collect();
@@ -140,7 +146,7 @@ impl Feature {
     }
 
     /// The local day on which a discrepancy starts.
-    fn of_day(book: &Book<'_>, discrepancies: &[Discrepancy]) -> Self {
+    fn of_day(book: &Book<'_>, discrepancies: &[Box<Discrepancy>]) -> Self {
         let zone = book.zone();
         let start = |of: &Discrepancy| {
             let starts =
@@ -174,46 +180,44 @@ impl Feature {
         feature
     }
 
-    fn of_causes(discrepancies: &[Discrepancy]) -> Self {
+    fn of_causes(discrepancies: &[Box<Discrepancy>]) -> Self {
         let causes = discrepancies.iter().map(|of| of.cause.as_deref());
         Self::of_words("cause".to_owned(), Evidence::Sharing, causes, |_, cause| (*cause).to_owned())
     }
 
     /// Billed − settled, of the figure that the kind speaks of, where settled figures differ.
-    fn of_differences(kind: Kind, discrepancies: &[Discrepancy]) -> Self {
-        let pairs: Vec<Option<[Decimal; 2]>> = discrepancies.iter().map(|of| pair(kind, of)).collect();
+    fn of_differences(kind: Kind, pairs: &[Option<[Decimal; 2]>]) -> Self {
         let difference = |pair: &Option<[Decimal; 2]>| {
             let [billed, settled] = (*pair)?;
-            money::subtract(billed, settled).map(|apart| apart.normalize())
+            money::subtract(billed, settled)
         };
-        let mut settled: HashMap<Decimal, BTreeSet<Decimal>, FixedState> = HashMap::default();
-        for pair in &pairs {
-            if let (Some(apart), Some([_, figure])) = (difference(pair), pair) {
-                let figures = settled.entry(apart).or_default();
-                if figures.len() < 2 {
-                    figures.insert(*figure);
-                }
+        let differences: Vec<Option<Decimal>> = pairs.iter().map(difference).collect();
+        // By difference: a settled figure, and whether there is another.
+        let mut settled: HashMap<_, (Decimal, bool), FixedState> = HashMap::default();
+        for (apart, pair) in differences.iter().zip(pairs) {
+            if let (Some(apart), Some([_, figure])) = (apart, pair) {
+                let (first, varied) = settled.entry(money::canonical(*apart)).or_insert((*figure, false));
+                *varied = *varied || first != figure;
             }
         }
-        let varied = |apart: &Decimal| settled.get(apart).is_some_and(|figures| figures.len() > 1);
-        Self::of_words(
-            format!("{} difference", kind.name()),
-            Evidence::Sharing,
-            pairs.iter().map(|pair| difference(pair).filter(varied)),
-            |_, apart| if kind == Kind::Amount { money::shown(*apart) } else { money::plain(*apart) },
-        )
+        let varied = |apart: &(i128, u32)| settled.get(apart).is_some_and(|(_, varied)| *varied);
+        let words = |number: usize, _: &(i128, u32)| {
+            let apart = differences.get(number).copied().flatten().unwrap_or_default();
+            if kind == Kind::Amount { money::shown(apart) } else { money::plain(apart) }
+        };
+        let of = differences.iter().map(|apart| apart.map(money::canonical).filter(varied));
+        Self::of_words(format!("{} difference", kind.name()), Evidence::Sharing, of, words)
     }
 
     /// Billed ÷ settled, of the figure that the kind speaks of, exact or rounded to the digits of the billed one, where
     /// settled figures differ.
-    fn of_ratios(kind: Kind, discrepancies: &[Discrepancy], least: usize) -> Self {
-        let pairs: Vec<Option<[Decimal; 2]>> = discrepancies.iter().map(|of| pair(kind, of)).collect();
-        let mut steps: BTreeMap<Decimal, Vec<usize>> = BTreeMap::new();
+    fn of_ratios(kind: Kind, pairs: &[Option<[Decimal; 2]>], least: usize) -> Self {
+        let mut steps: HashMap<_, Vec<usize>, FixedState> = HashMap::default();
         for (number, pair) in pairs.iter().enumerate() {
             if let Some([billed, settled]) = pair
                 && let Some(ratio) = money::quotient(*billed, *settled, COARSE)
             {
-                steps.entry(ratio).or_default().push(number);
+                steps.entry(money::canonical(ratio)).or_default().push(number);
             }
         }
         let mut ratios: Vec<Option<Decimal>> = vec![None; pairs.len()];
@@ -327,8 +331,9 @@ fn pair(kind: Kind, of: &Discrepancy) -> Option<[Decimal; 2]> {
         Kind::Price => figures.price,
         _ => figures.amount,
     };
+    let of = Some(of).filter(|of| of.kind == kind)?;
     let pair = [pick(&of.figures.invoiced)?, pick(&of.figures.settled)?];
-    (of.kind == kind && pair.iter().all(|figure| !figure.is_zero())).then_some(pair)
+    pair.iter().all(|figure| !figure.is_zero()).then_some(pair)
 }
 
 /// The shortest ratio that nearly all of these pairs have, exactly or to the last digit that is billed, and those that have it.

@@ -83,7 +83,7 @@ impl Pattern {
 }
 
 /// Finds the patterns of a run, the one that explains most money first.
-pub(super) fn mine(book: &Book<'_>, keys: &KeyRules, discrepancies: &[Discrepancy]) -> Vec<Pattern> {
+pub(super) fn mine(book: &Book<'_>, keys: &KeyRules, discrepancies: &[Box<Discrepancy>]) -> Vec<Pattern> {
     let count = discrepancies.len();
     let least = LEAST.max(count.div_ceil(ONE_IN));
     if count < least {

@@ -698,8 +698,8 @@ impl Desk<'_> {
             tolerance.push(format!("no [[tolerance]] for {} applies: they must be equal", weighed.role));
         }
         let converted = match weighed.role {
-            Role::Quantity => figures.settled_as_stated.quantity,
-            Role::Price => figures.settled_as_stated.price,
+            Role::Quantity => figures.as_stated().quantity,
+            Role::Price => figures.as_stated().price,
             _ => None,
         };
         let own_currency =
