@@ -77,8 +77,7 @@ impl<'a> Book<'a> {
                 let mut numbers: HashMap<String, u32> = HashMap::from([(String::new(), 0)]);
                 [invoice, settlement].map(|ledger| {
                     let mut keys = vec![UNSEEN; ledger.pool().count()];
-                    for entry in 0..ledger.rows() {
-                        let id = ledger.text_id(field, entry);
+                    for id in ledger.text_ids(field) {
                         if let Some(key) = keys.get_mut(id.index()).filter(|key| **key == UNSEEN) {
                             let next = u32::try_from(numbers.len()).unwrap_or(UNSEEN - 1);
                             *key = *numbers.entry(rules.key(field, ledger.pool().text(id))).or_insert(next);

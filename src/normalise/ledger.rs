@@ -1,7 +1,7 @@
-//! Entries, kept by column.
+//! Entries, each in 64 bytes.
 //!
-//! A run holds millions of entries, so an entry is no struct: it is an index
-//! into columns. Texts are stored once and referred to by number; decimals are
+//! A run holds millions of entries, so an entry is a number: that of a [`Line`], which is looked up in one place of memory. Texts are
+//! stored once, and which texts an entry has once for all entries that say the same; decimals are
 //! 64-bit mantissas with a scale, the rare wider ones stand aside.
 
 use std::collections::HashMap;
@@ -122,41 +122,54 @@ impl Pool {
     }
 }
 
-/// A column of exact decimals that may be blank.
-#[derive(Clone, Debug, Default)]
-struct Numbers {
-    mantissas: Vec<i64>,
-    scales: Vec<u8>,
-    wide: HashMap<u32, Decimal>,
-}
-
 const BLANK_NUMBER: u8 = u8::MAX;
 const WIDE_NUMBER: u8 = u8::MAX - 1;
 
-impl Numbers {
-    fn push(&mut self, value: Option<Number>) {
-        let (mantissa, scale) = match value {
-            None => (0, BLANK_NUMBER),
-            Some(value) => match (i64::try_from(value.mantissa()), u8::try_from(value.scale())) {
-                (Ok(mantissa), Ok(scale)) => (mantissa, scale),
-                _ => {
-                    self.wide.insert(u32::try_from(self.scales.len()).unwrap_or(u32::MAX), value.decimal());
-                    (0, WIDE_NUMBER)
-                }
-            },
-        };
-        self.mantissas.push(mantissa);
-        self.scales.push(scale);
+/// An exact decimal that may be blank, as mantissa and scale; one that is wider stands elsewhere.
+#[derive(Clone, Copy, Debug)]
+struct Packed(i64, u8);
+
+impl Packed {
+    /// Packs a value for the entry of a number. One that is too wide goes to `wide`.
+    fn new(value: Option<Number>, entry: u32, wide: &mut HashMap<u32, Decimal>) -> Self {
+        let Some(value) = value else { return Self(0, BLANK_NUMBER) };
+        match (i64::try_from(value.mantissa()), u8::try_from(value.scale())) {
+            (Ok(mantissa), Ok(scale)) => Self(mantissa, scale),
+            _ => {
+                wide.insert(entry, value.decimal());
+                Self(0, WIDE_NUMBER)
+            }
+        }
     }
 
-    fn get(&self, at: u32) -> Option<Decimal> {
-        match *self.scales.get(at as usize)? {
-            BLANK_NUMBER => None,
-            WIDE_NUMBER => self.wide.get(&at).copied(),
-            scale => Some(money::narrow(*self.mantissas.get(at as usize)?, u32::from(scale))),
+    #[inline]
+    fn value(self, entry: u32, wide: &HashMap<u32, Decimal>) -> Option<Decimal> {
+        match self {
+            Self(_, BLANK_NUMBER) => None,
+            Self(_, WIDE_NUMBER) => wide.get(&entry).copied(),
+            Self(mantissa, scale) => Some(money::narrow(mantissa, u32::from(scale))),
         }
     }
 }
+
+/// What an entry says and where it stands.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    start: i64,
+    end: i64,
+    /// Quantity, price and amount, as [`Packed`].
+    mantissas: [i64; FIGURES],
+    scales: [u8; FIGURES],
+    doubles: u8,
+    origin: u32,
+    row: u32,
+    /// Which of the ledger's wordings it has.
+    wording: u32,
+    /// The column of a wide row, else blank.
+    column: TextId,
+}
+
+const FIGURES: usize = 3;
 
 /// The rows of one side, by document and currency.
 #[derive(Clone, Debug, Default)]
@@ -262,21 +275,18 @@ pub struct Ledger {
     side: Side,
     pool: Pool,
     origins: Vec<Origin>,
-    origin: Vec<u32>,
-    row: Vec<u32>,
-    /// The columns of wide rows; as a text, blank throughout where there is none.
-    column: Vec<TextId>,
-    texts: Vec<Vec<TextId>>,
-    /// The texts of a wording, while entries come.
-    wordings: Memo<Box<[TextId]>>,
-    start: Vec<i64>,
-    end: Vec<i64>,
-    quantity: Numbers,
-    price: Numbers,
-    amount: Numbers,
-    /// Net, tax and gross; without any entry where they are not read.
-    taxes: [Numbers; 3],
-    doubles: Vec<u8>,
+    lines: Vec<Line>,
+    /// How many text fields there are.
+    fields: usize,
+    /// The ids of texts, by wording and field.
+    texts: Vec<TextId>,
+    /// The wordings of rows, while entries come.
+    wordings: Memo<u32>,
+    /// The quantities, prices and amounts that do not fit a [`Line`], by entry.
+    wide: [HashMap<u32, Decimal>; FIGURES],
+    /// Net, tax and gross by entry, and those that are too wide; without any where they are not read.
+    taxes: Vec<[Packed; FIGURES]>,
+    wide_taxes: [HashMap<u32, Decimal>; FIGURES],
     /// How many rows are entries, once rows of another kind stand behind them.
     entries: Option<u32>,
     /// What was read and what became no entry.
@@ -295,18 +305,13 @@ impl Ledger {
             side,
             pool: Pool::default(),
             origins: Vec::new(),
-            origin: Vec::new(),
-            row: Vec::new(),
-            column: Vec::new(),
-            texts: vec![Vec::new(); fields],
+            lines: Vec::new(),
+            fields,
+            texts: Vec::new(),
             wordings: Memo::default(),
-            start: Vec::new(),
-            end: Vec::new(),
-            quantity: Numbers::default(),
-            price: Numbers::default(),
-            amount: Numbers::default(),
-            taxes: Default::default(),
-            doubles: Vec::new(),
+            wide: Default::default(),
+            taxes: Vec::new(),
+            wide_taxes: Default::default(),
             entries: None,
             counts: Counts::default(),
             rejects: Vec::new(),
@@ -317,50 +322,59 @@ impl Ledger {
 impl Taker for Ledger {
     fn take(&mut self, origin: &Origin, entry: &Entry<'_>) {
         let column = self.pool.intern(entry.column);
-        match self.wordings.get(entry.wording) {
-            Some(known) => push_texts(&mut self.texts, self.row.len(), known.iter().copied()),
+        let wording = match self.wordings.get(entry.wording) {
+            Some(&known) => known,
             None => {
-                let ids: Box<[TextId]> = Field::all()
-                    .take(self.texts.len())
-                    .map(|field| self.pool.intern(entry.text(field)))
-                    .collect();
-                push_texts(&mut self.texts, self.row.len(), ids.iter().copied());
-                self.wordings.keep(entry.wording, ids);
+                let wording = self.say(Field::all().map(|field| entry.text(field)));
+                self.wordings.keep(entry.wording, wording);
+                wording
             }
-        }
-        self.push(origin, entry.stand.number, column, entry.values);
-    }
-}
-
-/// Writes the texts of a row into their columns. One that is blank throughout takes no memory.
-fn push_texts(columns: &mut [Vec<TextId>], row: usize, ids: impl Iterator<Item = TextId>) {
-    for (column, id) in columns.iter_mut().zip(ids) {
-        if id != TextId::BLANK || !column.is_empty() {
-            column.resize(row, TextId::BLANK);
-            column.push(id);
-        }
+        };
+        self.push(origin, entry.stand.number, wording, column, entry.values);
     }
 }
 
 impl Ledger {
-    /// Adds a row whose texts stand in their columns.
-    fn push(&mut self, origin: &Origin, row: u64, column: TextId, draft: &Draft) {
-        push_texts(std::slice::from_mut(&mut self.column), self.row.len(), [column].into_iter());
+    /// The number of the wording that has these texts, by field; that of the last one, where it has the same.
+    fn say<'t>(&mut self, texts: impl Iterator<Item = &'t str>) -> u32 {
+        let last = self.texts.len();
+        let Self { texts: ids, pool, fields, .. } = self;
+        ids.extend(texts.map(|text| pool.intern(text)).take(*fields));
+        ids.resize(last + *fields, TextId::BLANK);
+        let (before, own) = ids.split_at(last);
+        if last > 0 && before.ends_with(own) {
+            ids.truncate(last);
+        }
+        u32::try_from((ids.len() / (*fields).max(1)).saturating_sub(1)).unwrap_or(u32::MAX)
+    }
+
+    /// Adds a row whose texts are those of a wording.
+    fn push(&mut self, origin: &Origin, row: u64, wording: u32, column: TextId, draft: &Draft) {
         if self.origins.last() != Some(origin) {
             self.origins.push(origin.clone());
         }
-        self.origin.push(u32::try_from(self.origins.len() - 1).unwrap_or(u32::MAX));
-        self.row.push(u32::try_from(row).unwrap_or(u32::MAX));
-        self.start.push(draft.start.map_or(BLANK_TIME, |at| at.0));
-        self.end.push(draft.end.map_or(BLANK_TIME, |at| at.0));
-        self.quantity.push(draft.quantity);
-        self.price.push(draft.price);
-        self.amount.push(draft.amount);
-        self.doubles.push(draft.doubles);
+        let entry = self.rows();
+        let [of_quantity, of_price, of_amount] = &mut self.wide;
+        let [quantity, price, amount] = [
+            Packed::new(draft.quantity, entry, of_quantity),
+            Packed::new(draft.price, entry, of_price),
+            Packed::new(draft.amount, entry, of_amount),
+        ];
+        self.lines.push(Line {
+            start: draft.start.map_or(BLANK_TIME, |at| at.0),
+            end: draft.end.map_or(BLANK_TIME, |at| at.0),
+            mantissas: [quantity.0, price.0, amount.0],
+            scales: [quantity.1, price.1, amount.1],
+            doubles: draft.doubles,
+            origin: u32::try_from(self.origins.len() - 1).unwrap_or(u32::MAX),
+            row: u32::try_from(row).unwrap_or(u32::MAX),
+            wording,
+            column,
+        });
         if let Some(Taxes { net, tax, gross }) = draft.taxes {
-            for (column, value) in self.taxes.iter_mut().zip([net, tax, gross]) {
-                column.push(value.map(Number::from));
-            }
+            let [of_net, of_tax, of_gross] = &mut self.wide_taxes;
+            let pack = |value: Option<Decimal>, wide| Packed::new(value.map(Number::from), entry, wide);
+            self.taxes.push([pack(net, of_net), pack(tax, of_tax), pack(gross, of_gross)]);
         }
     }
 
@@ -370,9 +384,8 @@ impl Ledger {
         self.entries = Some(self.len());
         for total in &counts.totals.wrong {
             let WrongTotal { origin, row, texts, .. } = total;
-            let Self { texts: columns, pool, .. } = self;
-            push_texts(columns, self.row.len(), texts.iter().map(|text| pool.intern(text)));
-            self.push(origin, *row, TextId::BLANK, &total.draft());
+            let wording = self.say(texts.iter().map(AsRef::as_ref));
+            self.push(origin, *row, wording, TextId::BLANK, &total.draft());
         }
         (self.counts, self.rejects) = (counts, rejects);
         self.wordings = Memo::default();
@@ -390,18 +403,28 @@ impl Ledger {
     }
 
     /// How many text fields there are.
-    pub(super) fn fields(&self) -> usize {
-        self.texts.len()
+    pub(super) const fn fields(&self) -> usize {
+        self.fields
     }
 
     /// Where an entry stands: its origin, and its row there.
     pub(super) fn place(&self, entry: u32) -> (Origin, u64) {
-        let origin = self.origin.get(entry as usize).and_then(|&origin| self.origins.get(origin as usize));
+        let line = self.line(entry);
+        let origin = line.and_then(|line| self.origins.get(line.origin as usize));
         let unknown = || Origin { name: "".into(), part: None };
-        (
-            origin.cloned().unwrap_or_else(unknown),
-            self.row.get(entry as usize).copied().unwrap_or_default().into(),
-        )
+        (origin.cloned().unwrap_or_else(unknown), line.map_or(0, |line| line.row.into()))
+    }
+
+    #[inline]
+    fn line(&self, entry: u32) -> Option<&Line> {
+        self.lines.get(entry as usize)
+    }
+
+    #[inline]
+    fn figure<const WHICH: usize>(&self, entry: u32) -> Option<Decimal> {
+        let line = self.line(entry)?;
+        let packed = Packed(*line.mantissas.get(WHICH)?, *line.scales.get(WHICH)?);
+        packed.value(entry, self.wide.get(WHICH)?)
     }
 
     /// Whose entries these are.
@@ -425,7 +448,7 @@ impl Ledger {
     /// How many rows there are: the entries, and behind them the totals that are not the sum of their lines.
     #[must_use]
     pub fn rows(&self) -> u32 {
-        u32::try_from(self.row.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.lines.len()).unwrap_or(u32::MAX)
     }
 
     /// Whether there is none.
@@ -437,11 +460,16 @@ impl Ledger {
     /// The id of an entry's text.
     #[must_use]
     pub fn text_id(&self, field: Field, entry: u32) -> TextId {
-        self.texts
-            .get(field.index())
-            .and_then(|column| column.get(entry as usize))
-            .copied()
-            .unwrap_or_default()
+        if field.index() >= self.fields {
+            return TextId::BLANK;
+        }
+        let at = |line: &Line| line.wording as usize * self.fields + field.index();
+        self.line(entry).and_then(|line| self.texts.get(at(line))).copied().unwrap_or_default()
+    }
+
+    /// The ids of all texts that rows have in a field; one may come more than once.
+    pub fn text_ids(&self, field: Field) -> impl Iterator<Item = TextId> {
+        self.texts.chunks(self.fields.max(1)).filter_map(move |wording| wording.get(field.index()).copied())
     }
 
     /// An entry's text, as its source says it.
@@ -459,45 +487,49 @@ impl Ledger {
     /// Where an entry's delivery interval starts.
     #[must_use]
     pub fn start(&self, entry: u32) -> Option<Instant> {
-        self.start.get(entry as usize).filter(|&&at| at != BLANK_TIME).map(|&at| Instant(at))
+        self.line(entry).map(|line| line.start).filter(|&at| at != BLANK_TIME).map(Instant)
     }
 
     /// Where it ends.
     #[must_use]
     pub fn end(&self, entry: u32) -> Option<Instant> {
-        self.end.get(entry as usize).filter(|&&at| at != BLANK_TIME).map(|&at| Instant(at))
+        self.line(entry).map(|line| line.end).filter(|&at| at != BLANK_TIME).map(Instant)
     }
 
     /// An entry's quantity, in its unit.
     #[must_use]
     pub fn quantity(&self, entry: u32) -> Option<Decimal> {
-        self.quantity.get(entry)
+        self.figure::<0>(entry)
     }
 
     /// An entry's price per unit.
     #[must_use]
     pub fn price(&self, entry: u32) -> Option<Decimal> {
-        self.price.get(entry)
+        self.figure::<1>(entry)
     }
 
     /// An entry's amount.
     #[must_use]
     pub fn amount(&self, entry: u32) -> Option<Decimal> {
-        self.amount.get(entry)
+        self.figure::<2>(entry)
     }
 
     /// An entry's net, tax and gross; all blank where they are not read.
     #[must_use]
     pub fn taxes(&self, entry: u32) -> Taxes {
-        let [net, tax, gross] = &self.taxes;
-        Taxes { net: net.get(entry), tax: tax.get(entry), gross: gross.get(entry) }
+        let Some([net, tax, gross]) = self.taxes.get(entry as usize) else { return Taxes::default() };
+        let [of_net, of_tax, of_gross] = &self.wide_taxes;
+        Taxes {
+            net: net.value(entry, of_net),
+            tax: tax.value(entry, of_tax),
+            gross: gross.value(entry, of_gross),
+        }
     }
 
     /// What quantity × price should be: the amount, without tax where taxes are read.
     #[must_use]
     pub fn before_tax(&self, entry: u32) -> Option<Decimal> {
-        let [net, ..] = &self.taxes;
-        if net.scales.is_empty() { self.amount(entry) } else { net.get(entry) }
+        if self.taxes.is_empty() { self.amount(entry) } else { self.taxes(entry).net }
     }
 
     /// A number by its role; `None` where it is blank, or the role holds none.
@@ -516,7 +548,7 @@ impl Ledger {
 
     /// Which of an entry's numbers were a workbook's doubles.
     pub fn doubles(&self, entry: u32) -> impl Iterator<Item = Role> + use<> {
-        let bits = self.doubles.get(entry as usize).copied().unwrap_or_default();
+        let bits = self.line(entry).map_or(0, |line| line.doubles);
         [Role::Quantity, Role::Price, Role::Amount]
             .into_iter()
             .enumerate()
@@ -552,16 +584,16 @@ impl Ledger {
     }
 
     fn show_row(&self, entry: u32, text: &mut String) {
-        let at = entry as usize;
-        if let Some(origin) = self.origin.get(at).and_then(|&origin| self.origins.get(origin as usize)) {
+        let Some(line) = self.line(entry) else { return };
+        if let Some(origin) = self.origins.get(line.origin as usize) {
             let _ = write!(text, "{origin}:");
         }
-        let _ = write!(text, "{}", self.row.get(at).copied().unwrap_or_default());
+        let _ = write!(text, "{}", line.row);
     }
 
     /// The header of an entry's column, where its row has one for each hour; else blank.
     #[must_use]
     pub fn column(&self, entry: u32) -> &str {
-        self.pool.text(self.column.get(entry as usize).copied().unwrap_or_default())
+        self.pool.text(self.line(entry).map_or(TextId::BLANK, |line| line.column))
     }
 }
