@@ -20,7 +20,7 @@ mod versions;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use rayon::iter::ParallelIterator as _;
+use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 use rayon::slice::ParallelSliceMut as _;
 
 pub use self::arithmetic::{Held, weigh};
@@ -430,13 +430,17 @@ fn concluded(book: &Book<'_>, rules: &Rules<'_>, discrepancy: Discrepancy) -> Bo
 #[expect(clippy::vec_box, reason = "see Outcome")]
 fn sort(discrepancies: &mut Vec<Box<Discrepancy>>) {
     let size = |of: &Discrepancy| of.variance.map(|variance| variance.total.abs());
-    // Whole cents tell most apart, and take no decimals to compare.
-    let cents = |of: &Box<Discrepancy>| size(of).map(money::whole_cents);
-    discrepancies.par_sort_by_cached_key(|of| Reverse(cents(of)));
-    let whole = discrepancies.par_chunk_by_mut(|a, b| cents(a) == cents(b));
-    whole.for_each(|run| {
-        run.sort_unstable_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.id.cmp(&b.id)));
-    });
+    // Whole cents tell most apart, and take neither a look at the discrepancy nor decimals to compare.
+    let cents = |(number, of): (usize, &Box<Discrepancy>)| (Reverse(size(of).map(money::whole_cents)), number);
+    let mut order: Vec<_> = discrepancies.par_iter().enumerate().map(cents).collect();
+    order.par_sort_unstable();
+    let of = |number: usize| discrepancies.get(number).map(|of| (Reverse(size(of)), of.id.as_str()));
+    order
+        .par_chunk_by_mut(|a, b| a.0 == b.0)
+        .filter(|run| run.len() > 1)
+        .for_each(|run| run.sort_unstable_by(|a, b| of(a.1).cmp(&of(b.1))));
+    let mut all: Vec<_> = std::mem::take(discrepancies).into_iter().map(Some).collect();
+    discrepancies.extend(order.into_iter().filter_map(|(_, number)| all.get_mut(number)?.take()));
 }
 
 impl Rules<'_> {

@@ -139,7 +139,13 @@ impl<'a> Book<'a> {
     /// What an entry's text is compared as: equal numbers mean equal keys across both sides.
     #[must_use]
     pub fn key(&self, side: Side, field: Field, entry: u32) -> u32 {
-        let id: TextId = self.ledger(side).text_id(field, entry);
+        self.key_said(side, field, self.ledger(side).wording(entry))
+    }
+
+    /// The same of all entries of a wording.
+    #[must_use]
+    pub fn key_said(&self, side: Side, field: Field, wording: u32) -> u32 {
+        let id: TextId = self.ledger(side).said(field, wording);
         self.keys
             .get(field.index())
             .map(|[invoice, settlement]| if side == Side::Invoice { invoice } else { settlement })

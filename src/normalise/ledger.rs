@@ -460,11 +460,24 @@ impl Ledger {
     /// The id of an entry's text.
     #[must_use]
     pub fn text_id(&self, field: Field, entry: u32) -> TextId {
+        self.said(field, self.wording(entry))
+    }
+
+    /// Which wording an entry has: entries of one wording have the same texts.
+    #[must_use]
+    #[inline]
+    pub fn wording(&self, entry: u32) -> u32 {
+        self.line(entry).map_or(u32::MAX, |line| line.wording)
+    }
+
+    /// The id of the text that a wording has in a field.
+    #[must_use]
+    #[inline]
+    pub fn said(&self, field: Field, wording: u32) -> TextId {
         if field.index() >= self.fields {
             return TextId::BLANK;
         }
-        let at = |line: &Line| line.wording as usize * self.fields + field.index();
-        self.line(entry).and_then(|line| self.texts.get(at(line))).copied().unwrap_or_default()
+        self.texts.get(wording as usize * self.fields + field.index()).copied().unwrap_or_default()
     }
 
     /// The ids of all texts that rows have in a field; one may come more than once.

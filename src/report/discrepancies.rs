@@ -53,12 +53,10 @@ pub(super) fn write(report: &Report<'_>, files: &mut [(Writing, Aside<'_>)]) -> 
         return Ok(());
     }
     let listed: Vec<&Discrepancy> = report.listed().collect();
-    let lines = Lines::of(report, &listed);
+    let lines = Lines::of(report);
     let forms: Vec<Writing> = files.iter().map(|(form, _)| *form).collect();
     let in_words = |(number, discrepancies): (usize, &[&Discrepancy])| {
-        let mut cells = Cells::for_lines(discrepancies.len());
-        discrepancies.iter().for_each(|discrepancy| lines.add(&mut cells, discrepancy));
-        let part = Part { is_first: number == 0, discrepancies, cells };
+        let part = Part { is_first: number == 0, discrepancies, cells: lines.cells(discrepancies) };
         forms.iter().map(|form| (form.part)(report, &part)).collect::<Vec<_>>()
     };
     for (form, file) in &mut *files {

@@ -1,10 +1,10 @@
 //! A discrepancy as one line of text cells: the contract of `discrepancies.csv`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::fast::FixedState;
-use rayon::iter::{IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::judge::{Discrepancy, Figures, Pattern, Variance, explain};
 use crate::matching::{Book, How};
@@ -55,7 +55,6 @@ pub const COLUMNS: [&str; 30] = [
 ];
 
 /// The cells of discrepancies, as many of each as there are [`COLUMNS`].
-#[derive(Default)]
 pub(super) struct Cells {
     text: String,
     /// By cell, where its text ends.
@@ -63,12 +62,6 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    /// With room for so many discrepancies of a usual size.
-    pub(super) fn for_lines(lines: usize) -> Self {
-        let ends = Vec::with_capacity(lines * COLUMNS.len());
-        Self { text: String::with_capacity(lines * USUAL), ends }
-    }
-
     /// How many bytes all cells have, with one behind each.
     pub(super) fn bytes(&self) -> usize {
         self.text.len() + self.ends.len()
@@ -99,9 +92,11 @@ pub(super) struct Lines<'a> {
     tolerances: Vec<String>,
     /// And patterns.
     patterns: Vec<String>,
-    /// And times.
-    times: HashMap<Instant, Time, FixedState>,
+    /// And times, as far as they were asked for.
+    times: Mutex<Times>,
 }
+
+type Times = HashMap<Instant, Arc<Time>, FixedState>;
 
 /// A time in words.
 struct Time {
@@ -111,34 +106,45 @@ struct Time {
 }
 
 impl<'a> Lines<'a> {
-    /// For these discrepancies.
-    pub(super) fn of(report: &'a Report<'a>, discrepancies: &[&Discrepancy]) -> Self {
-        let zone = report.book.zone();
-        let times = discrepancies
-            .par_iter()
-            .fold(HashSet::<_, FixedState>::default, |mut times, discrepancy| {
-                times.extend(View { book: report.book, discrepancy }.times());
-                times
-            })
-            .reduce(HashSet::default, |mut all, times| {
-                all.extend(times);
-                all
-            });
+    /// For the discrepancies of `report`.
+    pub(super) fn of(report: &'a Report<'a>) -> Self {
+        Self {
+            report,
+            tolerances: report.tolerances.iter().map(ToString::to_string).collect(),
+            patterns: report.outcome.patterns.iter().map(Pattern::words).collect(),
+            times: Mutex::default(),
+        }
+    }
+
+    /// The cells of `discrepancies`.
+    pub(super) fn cells(&self, discrepancies: &[&Discrepancy]) -> Cells {
+        let times = self.times(discrepancies);
+        let ends = Vec::with_capacity(discrepancies.len() * COLUMNS.len());
+        let mut cells = Cells { text: String::with_capacity(discrepancies.len() * USUAL), ends };
+        discrepancies.iter().for_each(|discrepancy| self.add(&mut cells, &times, discrepancy));
+        cells
+    }
+
+    /// When the entries of `discrepancies` start and end, in words. These are few, and take long.
+    fn times(&self, discrepancies: &[&Discrepancy]) -> Times {
+        let zone = self.report.book.zone();
         let in_words = |at: Instant| Time {
             is_midnight: zone.is_date(at),
             date: zone.show(at, false),
             with_time: zone.show(at, true),
         };
-        Self {
-            report,
-            tolerances: report.tolerances.iter().map(ToString::to_string).collect(),
-            patterns: report.outcome.patterns.iter().map(Pattern::words).collect(),
-            times: times.into_par_iter().map(|at| (at, in_words(at))).collect(),
-        }
+        let view = |discrepancy| View { book: self.report.book, discrepancy };
+        let mut asked: Vec<Instant> = Vec::with_capacity(discrepancies.len() * 4);
+        discrepancies.iter().for_each(|&discrepancy| asked.extend(view(discrepancy).times()));
+        asked.sort_unstable();
+        asked.dedup();
+        let mut known = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut time = |at| Arc::clone(known.entry(at).or_insert_with(|| Arc::new(in_words(at))));
+        asked.into_iter().map(|at| (at, time(at))).collect()
     }
 
     /// Appends the cells of `discrepancy`.
-    pub(super) fn add(&self, cells: &mut Cells, discrepancy: &Discrepancy) {
+    fn add(&self, cells: &mut Cells, times: &Times, discrepancy: &Discrepancy) {
         let report = self.report;
         let view = View { book: report.book, discrepancy };
         let Figures { amount: amount_invoiced, quantity: quantity_invoiced, price: price_invoiced } =
@@ -146,7 +152,7 @@ impl<'a> Lines<'a> {
         let Figures { amount: amount_settled, quantity: quantity_settled, price: price_settled } =
             discrepancy.figures.settled;
         // Where any entry starts or ends at another time than midnight, times are shown, else dates.
-        let time = |at: Instant| self.times.get(&at);
+        let time = |at: Instant| times.get(&at);
         let has_time = view.times().filter_map(time).any(|time| !time.is_midnight);
         let time = |at: Instant| time(at).map_or("", |at| if has_time { &at.with_time } else { &at.date });
         cells.cell(|text| text.push_str(&discrepancy.id));

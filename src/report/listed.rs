@@ -9,7 +9,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::line::{self, Cells, Lines, MOST_SOURCES};
+use super::line::{self, Lines, MOST_SOURCES};
 use super::{COLUMNS, RateUsed, Report, rates_used};
 use crate::judge::Discrepancy;
 use crate::money::{self, Decimal, DecimalMark};
@@ -289,8 +289,7 @@ listed! {
 
 /// Gives `see` a discrepancy as the reports have its cells.
 pub fn with_line<T>(report: &Report<'_>, discrepancy: &Discrepancy, see: impl FnOnce(&Line<'_>) -> T) -> T {
-    let mut cells = Cells::default();
-    Lines::of(report, &[discrepancy]).add(&mut cells, discrepancy);
+    let cells = Lines::of(report).cells(&[discrepancy]);
     see(&Line::of_cells(cells.line(0).map(Cow::Borrowed).enumerate()))
 }
 
@@ -298,9 +297,7 @@ pub fn with_line<T>(report: &Report<'_>, discrepancy: &Discrepancy, see: impl Fn
 #[must_use]
 pub fn first(report: &Report<'_>, limit: usize) -> Vec<Listed> {
     let first: Vec<&Discrepancy> = report.listed().take(limit).collect();
-    let lines = Lines::of(report, &first);
-    let mut cells = Cells::default();
-    first.iter().for_each(|discrepancy| lines.add(&mut cells, discrepancy));
+    let cells = Lines::of(report).cells(&first);
     let listed = first.iter().zip(0..).map(|(&discrepancy, number)| {
         let mut line = Line::of_cells(cells.line(number).map(Cow::Borrowed).enumerate());
         for (places, side) in

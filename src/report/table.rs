@@ -4,7 +4,7 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table};
 
 use super::Report;
-use super::line::{Cells, Lines};
+use super::line::Lines;
 use crate::fault::shown_lines;
 use crate::judge::{Class, Discrepancy};
 use crate::money;
@@ -177,11 +177,9 @@ pub(super) fn discrepancy_table(report: &Report<'_>, width: u16, limit: usize) -
     let header: Vec<(&str, CellAlignment)> = header.iter().map(|(name, at)| (name.as_str(), *at)).collect();
     let mut table = bare(width, &header);
     let shown: Vec<&Discrepancy> = report.listed().take(limit).collect();
-    let lines = Lines::of(report, &shown);
-    for discrepancy in shown {
-        let mut cells = Cells::default();
-        lines.add(&mut cells, discrepancy);
-        let cells: Vec<&str> = cells.line(0).collect();
+    let cells = Lines::of(report).cells(&shown);
+    for (number, discrepancy) in shown.into_iter().enumerate() {
+        let cells: Vec<&str> = cells.line(number).collect();
         let [_, kind, cause, vendor, _, deal, charge, location, start, end, .., explanation, _, _] =
             cells.as_slice()
         else {

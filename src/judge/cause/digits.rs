@@ -1,14 +1,20 @@
 //! `digits swapped`: two digits that stand side by side changed places.
 
 use super::{Case, Cause};
-use crate::money::Decimal;
+use crate::money::{self, Decimal};
 
 pub(super) fn find(case: &Case<'_>) -> Option<Cause> {
     let pair = case.figure()?;
-    let (billed, settled) = (pair.invoiced.normalize(), pair.settled.normalize());
+    let (billed, settled) = (pair.invoiced, pair.settled);
     if billed.is_sign_negative() != settled.is_sign_negative() {
         return None;
     }
+    // Two digits in each other's place make a difference of nine times what they are apart, with zeros behind it.
+    let apart = money::subtract(billed.abs(), settled.abs()).map(|apart| money::canonical(apart).0);
+    if apart.is_some_and(|apart| apart % 9 != 0 || apart.abs() > 81) {
+        return None;
+    }
+    let (billed, settled) = (billed.normalize(), settled.normalize());
     let scale = billed.scale().max(settled.scale());
     let (ours, theirs) = (digits(billed, scale)?, digits(settled, scale)?);
     if ours.len() != theirs.len() {

@@ -2,8 +2,9 @@
 //! the price that was billed is settled elsewhere among what does not tie, on just one other day of the same key, in just one
 //! other interval of the day, or for just one other location, charge or index at the same time.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::FixedState;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use rayon::slice::ParallelSliceMut as _;
 
@@ -16,26 +17,30 @@ use crate::period::Instant;
 /// A settled price under its key: hash, what tells the places apart, the keys of unit and currency, entry.
 type Quote = (u64, i64, [u32; 2], u32);
 
+/// A price as [`money::canonical`] has it: equal ones are the same, and it takes no decimals to see that.
+type Price = (i128, u32);
+
 pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
     let wanted: Vec<(Left, Decimal)> = left
         .entries(Side::Invoice)
-        .iter()
+        .par_iter()
         .filter(|wanted| wanted.kind == Kind::Price)
         .filter_map(|&wanted| {
             let discrepancy = left.discrepancies.get(wanted.number)?;
             let price = discrepancy.figures.invoiced.price.filter(|price| !price.is_zero())?;
-            discrepancy.cause.is_none().then_some((wanted, price.normalize()))
+            discrepancy.cause.is_none().then_some((wanted, price))
         })
         .collect();
     if wanted.is_empty() {
         return Vec::new();
     }
-    let prices: HashSet<Decimal> = wanted.iter().map(|&(_, price)| price).collect();
+    let prices: HashSet<Price, FixedState> =
+        wanted.iter().map(|&(_, price)| money::canonical(price)).collect();
     let settled = left.book.ledger(Side::Settlement);
-    let offers: Vec<(u32, Decimal)> = left
+    let offers: Vec<(u32, Price)> = left
         .entries(Side::Settlement)
         .par_iter()
-        .filter_map(|&Left { entry, .. }| Some((entry, settled.price(entry)?.normalize())))
+        .filter_map(|&Left { entry, .. }| Some((entry, money::canonical(settled.price(entry)?))))
         .filter(|(_, price)| prices.contains(price))
         .collect();
     // What a price is quoted for, beside its time: where, for which charge, by which index.
@@ -53,27 +58,39 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
         })
         .collect();
     let zone = left.book.zone();
+    // To find the day of an instant takes long, and there are few instants.
+    let starts = |side, entries: &mut dyn Iterator<Item = u32>| -> HashSet<Instant, FixedState> {
+        entries.filter_map(|entry| left.start(side, entry)).collect()
+    };
+    let days: HashMap<Instant, Instant, FixedState> =
+        starts(Side::Settlement, &mut offers.iter().map(|offer| offer.0))
+            .into_iter()
+            .chain(starts(Side::Invoice, &mut wanted.iter().map(|wanted| wanted.0.entry)))
+            .map(|start| (start, zone.day(start)))
+            .collect();
+    let day = |start: Instant| days.get(&start).copied().unwrap_or_else(|| zone.day(start));
     let times = |place: &(dyn Fn(Instant) -> Instant + Sync)| {
         quotes(left, &offers, |entry, price| {
             let start = left.start(Side::Settlement, entry)?;
             Some((left.hash(Side::Settlement, entry, None, price), place(start).0))
         })
     };
-    let (days, starts) = (times(&|start| zone.day(start)), times(&|start| start));
-    let cause = |&(Left { entry, .. }, price): &(Left, Decimal)| {
+    let (days, starts) = (times(&day), times(&|start| start));
+    let cause = |&(Left { entry, .. }, stated): &(Left, Decimal)| {
         let start = left.start(Side::Invoice, entry)?;
+        let price = money::canonical(stated);
         let at_another = |quotes: &[Quote], own: Instant| {
             let counts = |other| is_quoted(left, entry, other, None, price);
             sole(left, quotes, left.hash(Side::Invoice, entry, None, price), own.0, counts)
                 .and_then(|other| left.start(Side::Settlement, other))
         };
-        let own_day = zone.day(start);
+        let own_day = day(start);
         if let Some(other) = at_another(&days, own_day) {
-            let arithmetic = format!("{} is settled on {}", money::plain(price), zone.show(other, false));
+            let arithmetic = format!("{} is settled on {}", money::plain(stated), zone.show(other, false));
             return Some(Cause { name: "price of another day".to_owned(), arithmetic });
         }
-        if let Some(other) = at_another(&starts, start).filter(|&other| zone.day(other) == own_day) {
-            let arithmetic = format!("{} is settled for {}", money::plain(price), zone.show(other, true));
+        if let Some(other) = at_another(&starts, start).filter(|&other| day(other) == own_day) {
+            let arithmetic = format!("{} is settled for {}", money::plain(stated), zone.show(other, true));
             return Some(Cause { name: "price of another interval".to_owned(), arithmetic });
         }
         kinds.iter().find_map(|&(field, ref quotes)| {
@@ -84,7 +101,7 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
             let name = left.book.fields().name(field);
             let word = if Role::named(name) == Some(Role::Location) { "at" } else { "for" };
             let text = left.book.ledger(Side::Settlement).text(field, other);
-            let arithmetic = format!("{} is settled {word} {text}", money::plain(price));
+            let arithmetic = format!("{} is settled {word} {text}", money::plain(stated));
             Some(Cause { name: format!("price of another {name}"), arithmetic })
         })
     };
@@ -94,8 +111,8 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
 /// The records that are settled at a price that is looked for, under what `under` makes of them.
 fn quotes(
     left: &Leftovers<'_>,
-    offers: &[(u32, Decimal)],
-    under: impl Fn(u32, Decimal) -> Option<(u64, i64)> + Sync,
+    offers: &[(u32, Price)],
+    under: impl Fn(u32, Price) -> Option<(u64, i64)> + Sync,
 ) -> Vec<Quote> {
     let mut quotes: Vec<Quote> = offers
         .par_iter()
@@ -141,10 +158,10 @@ fn is_quoted(
     invoice: u32,
     settlement: u32,
     without: Option<Field>,
-    price: Decimal,
+    price: Price,
 ) -> bool {
     let (a, b) = ((Side::Invoice, invoice), (Side::Settlement, settlement));
-    left.book.ledger(Side::Settlement).price(settlement) == Some(price)
+    left.book.ledger(Side::Settlement).price(settlement).map(money::canonical) == Some(price)
         && left.is_same_key(a, b, without)
         && left.agrees(Role::Unit, a, b)
         && left.agrees(Role::Currency, a, b)

@@ -124,7 +124,7 @@ fn lines(left: &Leftovers<'_>, side: Side) -> Vec<Line> {
         .par_iter()
         .filter_map(|&Left { entry, number, .. }| {
             let (amount, quantity) = (ledger.amount(entry), ledger.quantity(entry));
-            let said = amount.or(quantity).filter(|said| !said.is_zero())?.normalize();
+            let said = money::canonical(amount.or(quantity).filter(|said| !said.is_zero())?);
             let hash = left.hash(side, entry, None, (amount.is_some(), said));
             Some((hash, ledger.start(entry)?.0, entry, number))
         })

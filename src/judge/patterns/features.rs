@@ -46,10 +46,18 @@ pub(super) fn features(
     least: usize,
 ) -> Vec<Feature> {
     let fields = book.fields();
-    // There may be many, they are large, and there are many fields: what each looks at is brought together first.
-    let members: Vec<[Members; 2]> =
-        discrepancies.par_iter().map(|of| [of.invoices.clone(), of.settlements.clone()]).collect();
-    let of_field = |field: Field| Feature::of_field(book, fields.name(field), field, keys, &members);
+    // There may be many, and there are many fields: what each looks at is brought together first.
+    let wordings = |entries: &[u32], side| match entries {
+        &[entry] => Members::One(book.ledger(side).wording(entry)),
+        entries => {
+            Members::Others(entries.iter().map(|&entry| book.ledger(side).wording(entry)).collect())
+        }
+    };
+    let said: Vec<[Members; 2]> = discrepancies
+        .par_iter()
+        .map(|of| [wordings(&of.invoices, Side::Invoice), wordings(&of.settlements, Side::Settlement)])
+        .collect();
+    let of_field = |field: Field| Feature::of_field(book, fields.name(field), field, keys, &said);
     let all: Vec<Field> = fields.all().collect();
     let of_fields = || all.into_par_iter().map(of_field).collect::<Vec<_>>();
     let of_figures = || {
@@ -95,16 +103,17 @@ impl Feature {
         Self { name, values, words, counts, evidence }
     }
 
-    /// The text of a field: the invoice's where it has any. Entries of one discrepancy that differ have none.
+    /// The text of a field: the invoice's where it has any. Entries of one discrepancy that differ have none. Of each discrepancy it
+    /// takes the wordings of its entries.
     fn of_field(
         book: &Book<'_>,
         name: &str,
         field: Field,
         keys: &KeyRules,
-        members: &[[Members; 2]],
+        said: &[[Members; 2]],
     ) -> Self {
-        let common = |entries: &Members, side: Side| {
-            let mut all = entries.iter().map(|&entry| book.key(side, field, entry));
+        let common = |wordings: &Members, side: Side| {
+            let mut all = wordings.iter().map(|&wording| book.key_said(side, field, wording));
             let first = all.next().filter(|&key| key != 0)?;
             all.all(|key| key == first).then_some(first)
         };
@@ -112,14 +121,16 @@ impl Feature {
             common(invoices, Side::Invoice).or_else(|| common(settlements, Side::Settlement))
         };
         let text = |number: usize, _: &u32| {
-            let Some([invoices, settlements]) = members.get(number) else { return String::new() };
-            let (side, entries) = match common(invoices, Side::Invoice) {
+            let Some([invoices, settlements]) = said.get(number) else { return String::new() };
+            let (side, wordings) = match common(invoices, Side::Invoice) {
                 Some(_) => (Side::Invoice, invoices),
                 None => (Side::Settlement, settlements),
             };
-            entries.first().map_or("", |&entry| book.ledger(side).text(field, entry)).to_owned()
+            let ledger = book.ledger(side);
+            let word = wordings.first().map(|&wording| ledger.pool().text(ledger.said(field, wording)));
+            word.unwrap_or_default().to_owned()
         };
-        let mut feature = Self::of_words(name.to_owned(), Evidence::Sharing, members.iter().map(key), text);
+        let mut feature = Self::of_words(name.to_owned(), Evidence::Sharing, said.iter().map(key), text);
         // As the sample has it: by its key, whichever text stands for it.
         let numbers: HashMap<String, usize> =
             (0..).zip(&feature.words).map(|(number, word)| (keys.key(field, word), number)).collect();

@@ -9,7 +9,7 @@ mod features;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 
 use self::features::{Feature, features};
 use super::Discrepancy;
@@ -100,10 +100,17 @@ pub(super) fn mine(book: &Book<'_>, keys: &KeyRules, discrepancies: &[Box<Discre
         .collect();
     let currencies: Vec<Cow<'_, str>> =
         discrepancies.par_iter().map(|of| of.said(book, Role::Currency)).collect();
-    let mut all: BTreeMap<&str, Sum> = BTreeMap::new();
-    for (discrepancy, currency) in discrepancies.iter().zip(&currencies) {
-        all.entry(currency).or_default().add(size(discrepancy));
-    }
+    let all = discrepancies
+        .par_iter()
+        .zip(&currencies)
+        .fold(BTreeMap::<&str, Sum>::new, |mut all, (discrepancy, currency)| {
+            all.entry(currency).or_default().add(size(discrepancy));
+            all
+        })
+        .reduce(BTreeMap::new, |mut all, part| {
+            part.into_iter().for_each(|(currency, sum)| all.entry(currency).or_default().join(sum));
+            all
+        });
     let mut patterns: Vec<Pattern> = seeds
         .par_iter()
         .filter_map(|&seed| {
