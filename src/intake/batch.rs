@@ -24,6 +24,11 @@ impl Batch {
         self.starts.clear();
     }
 
+    /// Says which [`Row::number`] the first record has.
+    pub const fn count_from(&mut self, number: u64) {
+        self.number = number;
+    }
+
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -71,35 +71,7 @@ impl Rows for Csv {
     }
 
     fn batch(&mut self, batch: &mut Batch) -> Result<()> {
-        batch.clear();
-        (batch.width, batch.number) = (self.columns.len(), self.watch.line);
-        batch.place = self.text.place().unwrap_or_default();
-        let (bytes, start, filling) = self.text.buffer()?;
-        let mut marks = self.index.marks(bytes, start, self.watch.delimiter, filling);
-        let (mut next, mut count) = (start, 0);
-        batch.starts.resize(BATCH * (batch.width + 1), 0);
-        for room in batch.starts.chunks_exact_mut(batch.width + 1) {
-            let mut starts = Starts::new(start, room);
-            let Some(line) = Line::bound(bytes, next, &mut marks, &mut starts) else { break };
-            if starts.len() <= batch.width {
-                break;
-            }
-            (next, count) = (line.next, count + 1);
-        }
-        batch.starts.truncate(count * (batch.width + 1));
-        match simdutf8::basic::from_utf8(bytes.get(start..next).unwrap_or_default()) {
-            Ok(text) => batch.text.push_str(text),
-            // Which of them is no text, and where, is told one by one.
-            Err(_) => {
-                batch.clear();
-                return Ok(());
-            }
-        }
-        if count > 0 {
-            self.text.consume(next - start);
-            self.watch.pass_lines(count as u64);
-        }
-        Ok(())
+        self.batch_of(BATCH, batch)
     }
 
     fn has_batches(&self) -> bool {
@@ -124,10 +96,13 @@ impl Rows for Csv {
         self.text.place().is_some()
     }
 
+    fn revisit_plain(&mut self, place: u64, batch: &mut Batch) -> Result<()> {
+        self.go_to(place)?;
+        self.batch_of(1, batch)
+    }
+
     fn revisit(&mut self, place: u64, row: &mut Row) -> Result<()> {
-        self.text.go_to(place)?;
-        self.core.reset();
-        self.watch.state = State::Start;
+        self.go_to(place)?;
         if self.read(row)? {
             return Ok(());
         }
@@ -189,6 +164,46 @@ impl Csv {
         }
         self.header_row = header.number;
         self.columns = columns((0..header.len()).map(|column| header.text(column)));
+        Ok(())
+    }
+
+    /// Stands before the record at that place, whatever stood before it.
+    fn go_to(&mut self, place: u64) -> Result<()> {
+        self.core.reset();
+        self.watch.state = State::Start;
+        self.text.go_to(place)
+    }
+
+    /// The next records that are plain, at most so many.
+    fn batch_of(&mut self, most: usize, batch: &mut Batch) -> Result<()> {
+        batch.clear();
+        (batch.width, batch.number) = (self.columns.len(), self.watch.line);
+        batch.place = self.text.place().unwrap_or_default();
+        let (bytes, start, filling) = self.text.buffer()?;
+        let mut marks = self.index.marks(bytes, start, self.watch.delimiter, filling);
+        let (mut next, mut count) = (start, 0);
+        batch.starts.resize(most * (batch.width + 1), 0);
+        for room in batch.starts.chunks_exact_mut(batch.width + 1) {
+            let mut starts = Starts::new(start, room);
+            let Some(line) = Line::bound(bytes, next, &mut marks, &mut starts) else { break };
+            if starts.len() <= batch.width {
+                break;
+            }
+            (next, count) = (line.next, count + 1);
+        }
+        batch.starts.truncate(count * (batch.width + 1));
+        match simdutf8::basic::from_utf8(bytes.get(start..next).unwrap_or_default()) {
+            Ok(text) => batch.text.push_str(text),
+            // Which of them is no text, and where, is told one by one.
+            Err(_) => {
+                batch.clear();
+                return Ok(());
+            }
+        }
+        if count > 0 {
+            self.text.consume(next - start);
+            self.watch.pass_lines(count as u64);
+        }
         Ok(())
     }
 

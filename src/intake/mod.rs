@@ -273,6 +273,16 @@ pub trait Rows {
         let _ = row;
         Err(Fault::new(Kind::Bug, "these rows keep no place").at(self.origin()).value(place))
     }
+
+    /// Reads that record into `batch`, all alone there, if it is plain; else it is for [`Rows::revisit`].
+    ///
+    /// # Errors
+    /// As [`Rows::revisit`].
+    fn revisit_plain(&mut self, place: u64, batch: &mut Batch) -> Result<()> {
+        let _ = place;
+        batch.clear();
+        Ok(())
+    }
 }
 
 /// What a file turned out to be.

@@ -20,6 +20,9 @@ const CHUNK: usize = 64 * 1024;
 /// Bytes per chunk where records are read again, one here and one there: the next one is often near.
 const REVISIT: usize = 4 * 1024;
 
+/// Bytes that most records have at the most.
+const RECORD: u64 = 256;
+
 /// Counts and hashes whatever is read.
 pub(super) struct Hashed {
     hasher: Sha256,
@@ -191,7 +194,9 @@ impl Text {
 
     /// Goes to a [`Text::place`], which is read in small chunks from now on, and neither hashed nor reported.
     pub(super) fn go_to(&mut self, place: u64) -> Result<()> {
-        let here = self.base + self.start as u64..self.base + self.end as u64;
+        // What ends behind the chunk takes longer than another chunk.
+        let least = if self.done { 0 } else { RECORD };
+        let here = self.base + self.start as u64..(self.base + self.end as u64).saturating_sub(least);
         if self.bytes.again && here.contains(&place) {
             self.consume(usize::try_from(place - here.start).unwrap_or_default());
             return Ok(());

@@ -38,7 +38,11 @@ impl fmt::Display for Told<'_> {
         match &self.value {
             None => f.write_str(self.none),
             Some(value) if self.unit.is_empty() => value.fmt(f),
-            Some(value) => write!(f, "{value} {}", self.unit),
+            Some(value) => {
+                value.fmt(f)?;
+                f.write_str(" ")?;
+                f.write_str(self.unit)
+            }
         }
     }
 }

@@ -356,6 +356,32 @@ impl<'a, T: Taker> Normaliser<'a, T> {
         Ok(())
     }
 
+    /// Takes a record again, of rows that were read before; `batch` and `row` are where it is read into. Before the first record of a
+    /// file, [`Normaliser::check`] its header.
+    ///
+    /// # Errors
+    /// As [`Rows::revisit`].
+    pub fn revisit(
+        &mut self,
+        rows: &mut dyn Rows,
+        Stand { number, place }: Stand,
+        batch: &mut Batch,
+        row: &mut Row,
+    ) -> Result<()> {
+        if self.has_lane() {
+            rows.revisit_plain(place, batch)?;
+            if !batch.is_empty() {
+                batch.count_from(number);
+                self.records(rows.origin(), rows.columns(), batch, row);
+                return Ok(());
+            }
+        }
+        rows.revisit(place, row)?;
+        row.number = number;
+        self.accept(rows.origin(), rows.columns(), row);
+        Ok(())
+    }
+
     /// Takes one row. The header of a stream may grow (answers name their
     /// fields record by record); a column that is needed need not be there yet. Before rows of another file, [`Normaliser::check`] its header.
     pub fn accept(&mut self, origin: &Origin, columns: &[String], row: &Row) {

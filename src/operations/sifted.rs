@@ -6,8 +6,8 @@ use super::Context;
 use super::reconcile::{self, Taken, input};
 use crate::config::{Settings, SideSettings};
 use crate::fault::Result;
-use crate::intake::{self, FileSettings, Row, Rows, Shared};
-use crate::normalise::{Counts, Ledger, Normaliser, Reject, Side, Taker};
+use crate::intake::{self, Batch, FileSettings, Row, Rows, Shared};
+use crate::normalise::{Counts, Ledger, Normaliser, Reject, Side, Stand, Taker};
 use crate::report::Input;
 use crate::sieve::{Place, Plan, Sifted, Sketch, Sketcher};
 
@@ -129,7 +129,7 @@ impl Rest {
     ) -> Result<Taken> {
         let ledger = Ledger::new(side, settings.fields.count());
         let mut normaliser = normaliser(ledger, side, settings)?.again();
-        let mut row = Row::default();
+        let (mut batch, mut row) = (Batch::default(), Row::default());
         for of_file in places.chunk_by(|a, b| a.file == b.file) {
             let Some(rows) = of_file.first().and_then(|place| self.files.get_mut(place.file as usize)) else {
                 continue;
@@ -138,9 +138,8 @@ impl Rest {
             normaliser.check(rows.origin(), rows.columns())?;
             for place in of_file {
                 context.progress.check()?;
-                rows.revisit(place.place, &mut row)?;
-                row.number = place.number;
-                normaliser.accept(rows.origin(), rows.columns(), &row);
+                let stand = Stand { number: place.number, place: place.place };
+                normaliser.revisit(&mut **rows, stand, &mut batch, &mut row)?;
             }
         }
         let (mut ledger, ..) = normaliser.part();
