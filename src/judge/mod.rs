@@ -107,7 +107,7 @@ impl Discrepancy {
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// The largest variance first.
-    #[expect(clippy::vec_box, reason = "there may be many, they are large, and they come in another order")]
+    // There may be many, they are large, and they come in another order: it is not they that are moved.
     pub discrepancies: Vec<Box<Discrepancy>>,
     /// Groups that tie exactly.
     pub matched: u64,
@@ -427,12 +427,13 @@ fn concluded(book: &Book<'_>, rules: &Rules<'_>, discrepancy: Discrepancy) -> Bo
 }
 
 /// Puts discrepancies in order: the largest variance first, then by identity.
-#[expect(clippy::vec_box, reason = "see Outcome")]
+#[expect(clippy::vec_box, reason = "see Outcome::discrepancies")]
 fn sort(discrepancies: &mut Vec<Box<Discrepancy>>) {
     let size = |of: &Discrepancy| of.variance.map(|variance| variance.total.abs());
     // Whole cents tell most apart, and take neither a look at the discrepancy nor decimals to compare.
-    let cents = |(number, of): (usize, &Box<Discrepancy>)| (Reverse(size(of).map(money::whole_cents)), number);
-    let mut order: Vec<_> = discrepancies.par_iter().enumerate().map(cents).collect();
+    let cents = |of: &Discrepancy| Reverse(size(of).map(money::whole_cents));
+    let ranks = discrepancies.par_iter().enumerate().map(|(number, of)| (cents(of), number));
+    let mut order: Vec<_> = ranks.collect();
     order.par_sort_unstable();
     let of = |number: usize| discrepancies.get(number).map(|of| (Reverse(size(of)), of.id.as_str()));
     order

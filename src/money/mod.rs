@@ -64,13 +64,6 @@ pub fn canonical(value: Decimal) -> (i128, u32) {
     Number::from(value).canonical()
 }
 
-/// About as much, to 15 digits: enough to tell that two values are not the same, never that they are.
-#[must_use]
-#[expect(clippy::cast_precision_loss, reason = "that is what it is for")]
-pub fn approximate(value: Decimal) -> f64 {
-    value.mantissa() as f64 / 10_f64.powi(value.scale().cast_signed())
-}
-
 /// The whole cents of an amount, without its sign.
 #[must_use]
 pub fn whole_cents(amount: Decimal) -> u128 {
@@ -102,6 +95,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn fewer_whole_cents_are_less(a in any::<(i64, u8)>(), b in any::<(i128, u8)>(), shift in 32_u32..127) {
+            let decimal = |mantissa, scale: u8| Decimal::try_from_i128_with_scale(mantissa, u32::from(scale % 29));
+            let (Ok(a), Ok(b)) = (decimal(a.0.into(), a.1), decimal(b.0 >> shift, b.1)) else { return Ok(()) };
+            for (a, b) in [(a, b), (b, a)] {
+                prop_assert!(whole_cents(a) >= whole_cents(b) || a.abs() < b.abs(), "{} {}", a, b);
+            }
+            prop_assert_eq!(whole_cents(Decimal::new(-12_999, 4)), 129);
+        }
+    }
 
     #[test]
     fn a_sum_past_its_digits_says_so() {

@@ -40,14 +40,14 @@ impl<'a> Leftovers<'a> {
             _ => None,
         });
         let entries = [Side::Invoice, Side::Settlement].map(|side| {
-            let left = |(number, of): (usize, &Box<Discrepancy>)| match (of.kind, of.entries(side)) {
+            let left = |(number, of): (usize, &Discrepancy)| match (of.kind, of.entries(side)) {
                 (Kind::Ambiguous | Kind::Duplicate, _) => None,
                 // A total is no line, and stands beside none.
                 _ if of.is_of_total(book) => None,
                 (kind, &[entry]) => Some(Left { entry, number, kind }),
                 _ => None,
             };
-            discrepancies.par_iter().enumerate().filter_map(left).collect()
+            discrepancies.par_iter().map(AsRef::as_ref).enumerate().filter_map(left).collect()
         });
         Self { book, discrepancies, entries, key: key.collect(), has_times: OnceLock::new() }
     }

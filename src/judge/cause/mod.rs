@@ -56,15 +56,8 @@ enum Look {
 }
 
 /// The causes that are tried first, as soon as a discrepancy is found.
-const AT_ONCE: &[Alone] = &[
-    sign::find,
-    other_rate::find,
-    mislabelled::find,
-    twice::find,
-    scale::find,
-    tax::find,
-    rounded::find,
-];
+const AT_ONCE: &[Alone] =
+    &[sign::find, other_rate::find, mislabelled::find, twice::find, scale::find, tax::find, rounded::find];
 
 /// All others, in the order in which they are tried when all discrepancies are found.
 const LATER: [Look; 3] = [
@@ -152,7 +145,7 @@ impl Pair {
 
 /// How `a = b × ratio` holds: exactly (`Some(None)`), or rounded to the digits of `a` in the way that is given. What rounding
 /// can hide must be small beside the difference: at least `steps` of the last digit lie between `a` and `b`.
-fn follows(a: Decimal, b: Decimal, ratio: Ratio, steps: u8) -> Option<Option<Rounding>> {
+fn follows(a: Decimal, b: Decimal, ratio: Ratio, steps: i64) -> Option<Option<Rounding>> {
     if ratio.holds(a, b) {
         return Some(None);
     }
@@ -160,7 +153,7 @@ fn follows(a: Decimal, b: Decimal, ratio: Ratio, steps: u8) -> Option<Option<Rou
         return None;
     }
     let apart = money::subtract(a, b)?.abs();
-    if apart < Decimal::new(steps.into(), a.scale()) {
+    if apart < Decimal::new(steps, a.scale()) {
         return None;
     }
     [Rounding::HalfUp, Rounding::HalfEven]

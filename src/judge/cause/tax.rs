@@ -5,7 +5,7 @@ use crate::money::{self, Decimal, Ratio};
 use crate::normalise::Role;
 
 /// Of so many steps of the last digit, half a step is a tenth.
-const STEPS: u8 = 5;
+const STEPS: i64 = 5;
 
 pub(super) fn find(case: &Case<'_>) -> Option<Cause> {
     let pair = case.figure().filter(|pair| pair.role != Role::Quantity)?;

@@ -49,9 +49,7 @@ pub(super) fn features(
     // There may be many, and there are many fields: what each looks at is brought together first.
     let wordings = |entries: &[u32], side| match entries {
         &[entry] => Members::One(book.ledger(side).wording(entry)),
-        entries => {
-            Members::Others(entries.iter().map(|&entry| book.ledger(side).wording(entry)).collect())
-        }
+        entries => Members::Others(entries.iter().map(|&entry| book.ledger(side).wording(entry)).collect()),
     };
     let said: Vec<[Members; 2]> = discrepancies
         .par_iter()
@@ -105,13 +103,7 @@ impl Feature {
 
     /// The text of a field: the invoice's where it has any. Entries of one discrepancy that differ have none. Of each discrepancy it
     /// takes the wordings of its entries.
-    fn of_field(
-        book: &Book<'_>,
-        name: &str,
-        field: Field,
-        keys: &KeyRules,
-        said: &[[Members; 2]],
-    ) -> Self {
+    fn of_field(book: &Book<'_>, name: &str, field: Field, keys: &KeyRules, said: &[[Members; 2]]) -> Self {
         let common = |wordings: &Members, side: Side| {
             let mut all = wordings.iter().map(|&wording| book.key_said(side, field, wording));
             let first = all.next().filter(|&key| key != 0)?;
