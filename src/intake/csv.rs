@@ -594,18 +594,23 @@ mod tests {
         (rows, end)
     }
 
+    /// Stands before the headers of `bytes`.
+    fn open(bytes: &[u8]) -> Result<Csv> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.rewind().unwrap();
+        let task = Silent.task("reading", Unit::Bytes, None).into();
+        let input = Input { file, label: "a.csv".into(), length: bytes.len() as u64, task };
+        Csv::new(input, &FileSettings::default())
+    }
+
     /// Hands out every record that `next` makes of `bytes`; how it ends.
     fn each(
         bytes: &[u8],
         mut next: impl FnMut(&mut Csv, &mut Row) -> Result<bool>,
         take: &mut dyn FnMut(&Csv, &Row),
     ) -> Option<String> {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(bytes).unwrap();
-        file.rewind().unwrap();
-        let task = Silent.task("reading", Unit::Bytes, None).into();
-        let input = Input { file, label: "a.csv".into(), length: bytes.len() as u64, task };
-        let mut csv = match Csv::new(input, &FileSettings::default()) {
+        let mut csv = match open(bytes) {
             Ok(csv) => csv,
             Err(fault) => return Some(fault.to_string()),
         };
@@ -628,10 +633,13 @@ mod tests {
         }
     }
 
+    fn cells(row: &Row) -> Vec<String> {
+        (0..row.len()).map(|column| row.text(column).to_owned()).collect()
+    }
+
     /// What is read with batches wherever there is one, and the raw spans of those records.
     fn batched(bytes: &[u8]) -> (Read, Option<String>, Spans) {
         let (mut rows, mut spans) = (Vec::new(), Vec::new());
-        let cells = |row: &Row| (0..row.len()).map(|column| row.text(column).to_owned()).collect::<Vec<_>>();
         let mut batch = Batch::default();
         let next = |csv: &mut Csv, row: &mut Row| {
             csv.columns.resize(3, String::new());
@@ -677,8 +685,7 @@ mod tests {
             }
             let mut singly = Vec::new();
             let end = each(text.as_bytes(), Csv::read_record, &mut |_, row| {
-                let cells: Vec<String> = (0..row.len()).map(|column| row.text(column).to_owned()).collect();
-                singly.push((row.number, row.place, cells));
+                singly.push((row.number, row.place, cells(row)));
             });
             let (mut many, batched_end, spans) = batched(text.as_bytes());
             many.retain(|(_, _, cells)| cells.iter().any(|cell| !cell.trim().is_empty()));
@@ -688,6 +695,51 @@ mod tests {
             for (bytes, cells) in spans {
                 prop_assert_eq!(known.entry(bytes).or_insert_with(|| cells.clone()), &cells);
             }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+        /// What is read again says what it said, whatever was read again before it.
+        #[test]
+        fn records_that_are_read_again_say_the_same(
+            records in prop::collection::vec(
+                (
+                    r#"([ab ]{0,2}|"[ab,]{0,2}"|"a\n?b"|ä|a{300}),[ab]{0,30},[ab]{0,2}(,)?"#,
+                    prop::sample::select(vec!["\n", "\r\n", "\n\n"]),
+                ),
+                1..20,
+            ),
+            times in 1_usize..40,
+            ends in any::<bool>(),
+            order in any::<prop::sample::Index>(),
+        ) {
+            let all: String = records.iter().flat_map(|(record, end)| [record, *end]).collect();
+            let mut text = format!("one,two,three\n{}", all.repeat(times));
+            if !ends {
+                text.truncate(text.trim_end().len());
+            }
+            let mut csv = open(text.as_bytes()).unwrap();
+            let (mut row, mut batch, mut known) = (Row::default(), Batch::default(), Vec::new());
+            csv.columns.resize(3, String::new());
+            while csv.read_record(&mut row).unwrap() {
+                known.push((row.place, cells(&row)));
+            }
+            let middle = order.index(known.len());
+            let mut plain = 0;
+            for (place, said) in known.iter().chain(known.iter().rev()).chain(known.iter().skip(middle).step_by(7)) {
+                csv.revisit_plain(*place, &mut batch).unwrap();
+                match batch.records().next() {
+                    Some(record) => {
+                        plain += 1;
+                        record.read(&mut row);
+                    }
+                    None => csv.revisit(*place, &mut row).unwrap(),
+                }
+                prop_assert!(batch.records().count() < 2);
+                prop_assert_eq!(&cells(&row), said, "{}", place);
+            }
+            prop_assert!(plain > 0, "the headers are plain");
         }
     }
 

@@ -35,8 +35,8 @@ pub(super) fn tell_apart(discrepancies: &mut [Box<Discrepancy>]) {
     }
 }
 
-/// The first characters of an identity as a number, whose order is that of the identities as far as they go.
-pub(super) fn start(id: &str) -> u128 {
+/// The first characters of an identity as a number.
+fn start(id: &str) -> u128 {
     let mut bytes = [0; 16];
     bytes.iter_mut().zip(id.bytes()).for_each(|(byte, of_id)| *byte = of_id);
     u128::from_be_bytes(bytes)

@@ -1,12 +1,12 @@
 //! Why a pass brought nothing together: for whoever set it up.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use rayon::slice::ParallelSliceMut as _;
 
 use super::keys::{Book, KeyPart};
 use super::{Candidate, Open};
-use crate::normalise::Side;
+use crate::normalise::{Side, TextId};
 
 /// Why a pass made no group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,15 +123,28 @@ fn nearest(book: &Book<'_>, candidates: &[Candidate]) -> Option<[(Side, u32); 2]
 
 /// The first values in the order of their texts, so that the order of the entries means nothing.
 fn samples(book: &Book<'_>, side: Side, part: KeyPart, entries: impl Iterator<Item = u32>) -> Vec<String> {
+    let ledger = book.ledger(side);
+    let said = |entry| match part {
+        KeyPart::Text(field) => ledger.text_id(field, entry),
+        _ => TextId::BLANK,
+    };
     let mut seen = HashSet::new();
-    let mut first = BTreeSet::new();
-    for entry in entries.filter(|&entry| seen.insert(book.known(side, part, entry))) {
-        first.insert(book.shown(side, part, entry));
-        if first.len() > SAMPLES {
-            first.pop_last();
+    // Of texts that are one to the key, the first.
+    let mut values: HashMap<_, String> = HashMap::new();
+    for entry in entries {
+        let value = book.known(side, part, entry);
+        if seen.insert((value, said(entry))) {
+            let shown = book.shown(side, part, entry);
+            let known = values.entry(value).or_insert_with(|| shown.clone());
+            if shown < *known {
+                *known = shown;
+            }
         }
     }
-    first.into_iter().collect()
+    let mut values: Vec<String> = values.into_values().collect();
+    values.sort_unstable();
+    values.truncate(SAMPLES);
+    values
 }
 
 /// What `rest` brings together without `part`: the invoice lines of `met` with records.

@@ -11,7 +11,7 @@ use rayon::slice::ParallelSliceMut as _;
 
 use super::Candidate;
 use crate::money::Decimal;
-use crate::normalise::{Field, Fields, KeyRules, Ledger, Role, Side, TextId, Versions};
+use crate::normalise::{Field, Fields, KeyRules, Ledger, Role, Saying, Side, TextId, Versions};
 use crate::period::{Calendar, Instant, Zone};
 
 /// One part of a pass's key.
@@ -139,13 +139,13 @@ impl<'a> Book<'a> {
     /// What an entry's text is compared as: equal numbers mean equal keys across both sides.
     #[must_use]
     pub fn key(&self, side: Side, field: Field, entry: u32) -> u32 {
-        self.key_said(side, field, self.ledger(side).wording(entry))
+        self.key_said(side, field, self.ledger(side).saying(entry))
     }
 
-    /// The same of all entries of a wording.
+    /// The same of whatever entry says so.
     #[must_use]
-    pub fn key_said(&self, side: Side, field: Field, wording: u32) -> u32 {
-        let id: TextId = self.ledger(side).said(field, wording);
+    pub fn key_said(&self, side: Side, field: Field, saying: Saying) -> u32 {
+        let id: TextId = self.ledger(side).said(field, saying);
         self.keys
             .get(field.index())
             .map(|[invoice, settlement]| if side == Side::Invoice { invoice } else { settlement })

@@ -5,7 +5,8 @@ use super::interval::is_told;
 use super::layout::{Layout, Source};
 use super::wordings::{Wording, Wordings};
 use super::{Header, Normaliser, Role, Stand, Taker};
-use crate::intake::{Batch, Origin, Record, Row};
+use crate::fault::Result;
+use crate::intake::{Batch, Origin, Record, Row, Rows};
 use crate::money;
 use crate::period::Part;
 
@@ -33,6 +34,32 @@ impl<T: Taker> Normaliser<'_, T> {
             }
         }
         self.header = Some(header);
+    }
+
+    /// Takes a record again, of rows that were read before; `batch` and `row` are where it is read into. Before the first record of a
+    /// file, [`Normaliser::check`] its header.
+    ///
+    /// # Errors
+    /// As [`Rows::revisit`].
+    pub fn revisit(
+        &mut self,
+        rows: &mut dyn Rows,
+        Stand { number, place }: Stand,
+        batch: &mut Batch,
+        row: &mut Row,
+    ) -> Result<()> {
+        if self.has_lane() {
+            rows.revisit_plain(place, batch)?;
+            if !batch.is_empty() {
+                batch.count_from(number);
+                self.records(rows.origin(), rows.columns(), batch, row);
+                return Ok(());
+            }
+        }
+        rows.revisit(place, row)?;
+        row.number = number;
+        self.accept(rows.origin(), rows.columns(), row);
+        Ok(())
     }
 
     /// Reads a record into the draft, if it is plain; what it says.

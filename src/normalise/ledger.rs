@@ -6,11 +6,10 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::hash::BuildHasher;
-
-use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::accounts::Tallies;
+use super::layout::{AMOUNT, NUMBERS, PRICE, QUANTITY};
+use super::pool::{Pool, TextId};
 use super::role::{Field, Role};
 use super::roundings::Roundings;
 use super::sample::Sample;
@@ -51,77 +50,6 @@ impl Side {
     }
 }
 
-/// A text of a [`Pool`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TextId(u32);
-
-impl TextId {
-    /// The blank text, in every pool.
-    pub const BLANK: Self = Self(0);
-
-    /// Its position: texts are numbered from 0 in the order in which they came.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// Every text once.
-#[derive(Clone, Debug)]
-pub struct Pool {
-    bytes: String,
-    ends: Vec<usize>,
-    table: HashTable<u32>,
-    hasher: DefaultHashBuilder,
-}
-
-impl Default for Pool {
-    fn default() -> Self {
-        let mut pool = Self {
-            bytes: String::new(),
-            ends: Vec::new(),
-            table: HashTable::new(),
-            hasher: DefaultHashBuilder::default(),
-        };
-        pool.intern("");
-        pool
-    }
-}
-
-fn slice<'a>(bytes: &'a str, ends: &[usize], id: u32) -> &'a str {
-    let at = id as usize;
-    let start = at.checked_sub(1).and_then(|before| ends.get(before).copied()).unwrap_or(0);
-    ends.get(at).and_then(|&end| bytes.get(start..end)).unwrap_or_default()
-}
-
-impl Pool {
-    /// The id of `text`, which is stored if it is new.
-    pub fn intern(&mut self, text: &str) -> TextId {
-        let hash = self.hasher.hash_one(text);
-        let Self { bytes, ends, table, hasher } = self;
-        if let Some(&id) = table.find(hash, |&id| slice(bytes, ends, id) == text) {
-            return TextId(id);
-        }
-        let id = u32::try_from(ends.len()).unwrap_or(u32::MAX);
-        bytes.push_str(text);
-        ends.push(bytes.len());
-        table.insert_unique(hash, id, |&id| hasher.hash_one(slice(bytes, ends, id)));
-        TextId(id)
-    }
-
-    /// The text of `id`.
-    #[must_use]
-    pub fn text(&self, id: TextId) -> &str {
-        slice(&self.bytes, &self.ends, id.0)
-    }
-
-    /// How many distinct texts there are.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.ends.len()
-    }
-}
-
 const BLANK_NUMBER: u8 = u8::MAX;
 const WIDE_NUMBER: u8 = u8::MAX - 1;
 
@@ -157,19 +85,20 @@ impl Packed {
 struct Line {
     start: i64,
     end: i64,
-    /// Quantity, price and amount, as [`Packed`].
-    mantissas: [i64; FIGURES],
-    scales: [u8; FIGURES],
+    /// The [`NUMBERS`], as [`Packed`].
+    mantissas: [i64; NUMBERS.len()],
+    scales: [u8; NUMBERS.len()],
     doubles: u8,
     origin: u32,
     row: u32,
-    /// Which of the ledger's wordings it has.
-    wording: u32,
+    saying: Saying,
     /// The column of a wide row, else blank.
     column: TextId,
 }
 
-const FIGURES: usize = 3;
+/// What entries say in words: those that have one say the same in every text field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Saying(u32);
 
 /// The rows of one side, by document and currency.
 #[derive(Clone, Debug, Default)]
@@ -278,15 +207,15 @@ pub struct Ledger {
     lines: Vec<Line>,
     /// How many text fields there are.
     fields: usize,
-    /// The ids of texts, by wording and field.
+    /// The ids of texts, by [`Saying`] and field.
     texts: Vec<TextId>,
-    /// The wordings of rows, while entries come.
-    wordings: Memo<u32>,
-    /// The quantities, prices and amounts that do not fit a [`Line`], by entry.
-    wide: [HashMap<u32, Decimal>; FIGURES],
+    /// What the wordings of rows say, while entries come.
+    wordings: Memo<Saying>,
+    /// The [`NUMBERS`] that do not fit a [`Line`], by entry.
+    wide: [HashMap<u32, Decimal>; NUMBERS.len()],
     /// Net, tax and gross by entry, and those that are too wide; without any where they are not read.
-    taxes: Vec<[Packed; FIGURES]>,
-    wide_taxes: [HashMap<u32, Decimal>; FIGURES],
+    taxes: Vec<[Packed; Role::TAXES.len()]>,
+    wide_taxes: [HashMap<u32, Decimal>; Role::TAXES.len()],
     /// How many rows are entries, once rows of another kind stand behind them.
     entries: Option<u32>,
     /// What was read and what became no entry.
@@ -322,21 +251,21 @@ impl Ledger {
 impl Taker for Ledger {
     fn take(&mut self, origin: &Origin, entry: &Entry<'_>) {
         let column = self.pool.intern(entry.column);
-        let wording = match self.wordings.get(entry.wording) {
+        let saying = match self.wordings.get(entry.wording) {
             Some(&known) => known,
             None => {
-                let wording = self.say(Field::all().map(|field| entry.text(field)));
-                self.wordings.keep(entry.wording, wording);
-                wording
+                let saying = self.say(Field::all().map(|field| entry.text(field)));
+                self.wordings.keep(entry.wording, saying);
+                saying
             }
         };
-        self.push(origin, entry.stand.number, wording, column, entry.values);
+        self.push(origin, entry.stand.number, saying, column, entry.values);
     }
 }
 
 impl Ledger {
-    /// The number of the wording that has these texts, by field; that of the last one, where it has the same.
-    fn say<'t>(&mut self, texts: impl Iterator<Item = &'t str>) -> u32 {
+    /// Takes texts by field; the last ones are not taken again, where these are the same.
+    fn say<'t>(&mut self, texts: impl Iterator<Item = &'t str>) -> Saying {
         let last = self.texts.len();
         let Self { texts: ids, pool, fields, .. } = self;
         ids.extend(texts.map(|text| pool.intern(text)).take(*fields));
@@ -345,11 +274,12 @@ impl Ledger {
         if last > 0 && before.ends_with(own) {
             ids.truncate(last);
         }
-        u32::try_from((ids.len() / (*fields).max(1)).saturating_sub(1)).unwrap_or(u32::MAX)
+        let said = ids.len() / (*fields).max(1);
+        Saying(u32::try_from(said.saturating_sub(1)).unwrap_or(u32::MAX))
     }
 
-    /// Adds a row whose texts are those of a wording.
-    fn push(&mut self, origin: &Origin, row: u64, wording: u32, column: TextId, draft: &Draft) {
+    /// Adds a row.
+    fn push(&mut self, origin: &Origin, row: u64, saying: Saying, column: TextId, draft: &Draft) {
         if self.origins.last() != Some(origin) {
             self.origins.push(origin.clone());
         }
@@ -368,7 +298,7 @@ impl Ledger {
             doubles: draft.doubles,
             origin: u32::try_from(self.origins.len() - 1).unwrap_or(u32::MAX),
             row: u32::try_from(row).unwrap_or(u32::MAX),
-            wording,
+            saying,
             column,
         });
         if let Some(Taxes { net, tax, gross }) = draft.taxes {
@@ -384,8 +314,8 @@ impl Ledger {
         self.entries = Some(self.len());
         for total in &counts.totals.wrong {
             let WrongTotal { origin, row, texts, .. } = total;
-            let wording = self.say(texts.iter().map(AsRef::as_ref));
-            self.push(origin, *row, wording, TextId::BLANK, &total.draft());
+            let saying = self.say(texts.iter().map(AsRef::as_ref));
+            self.push(origin, *row, saying, TextId::BLANK, &total.draft());
         }
         (self.counts, self.rejects) = (counts, rejects);
         self.wordings = Memo::default();
@@ -421,7 +351,7 @@ impl Ledger {
     }
 
     #[inline]
-    fn figure<const WHICH: usize>(&self, entry: u32) -> Option<Decimal> {
+    fn packed<const WHICH: usize>(&self, entry: u32) -> Option<Decimal> {
         let line = self.line(entry)?;
         let packed = Packed(*line.mantissas.get(WHICH)?, *line.scales.get(WHICH)?);
         packed.value(entry, self.wide.get(WHICH)?)
@@ -460,29 +390,29 @@ impl Ledger {
     /// The id of an entry's text.
     #[must_use]
     pub fn text_id(&self, field: Field, entry: u32) -> TextId {
-        self.said(field, self.wording(entry))
+        self.said(field, self.saying(entry))
     }
 
-    /// Which wording an entry has: entries of one wording have the same texts.
+    /// What an entry says in words.
     #[must_use]
     #[inline]
-    pub fn wording(&self, entry: u32) -> u32 {
-        self.line(entry).map_or(u32::MAX, |line| line.wording)
+    pub fn saying(&self, entry: u32) -> Saying {
+        self.line(entry).map_or(Saying(u32::MAX), |line| line.saying)
     }
 
-    /// The id of the text that a wording has in a field.
+    /// The id of what is said in a field.
     #[must_use]
     #[inline]
-    pub fn said(&self, field: Field, wording: u32) -> TextId {
+    pub fn said(&self, field: Field, Saying(saying): Saying) -> TextId {
         if field.index() >= self.fields {
             return TextId::BLANK;
         }
-        self.texts.get(wording as usize * self.fields + field.index()).copied().unwrap_or_default()
+        self.texts.get(saying as usize * self.fields + field.index()).copied().unwrap_or_default()
     }
 
     /// The ids of all texts that rows have in a field; one may come more than once.
     pub fn text_ids(&self, field: Field) -> impl Iterator<Item = TextId> {
-        self.texts.chunks(self.fields.max(1)).filter_map(move |wording| wording.get(field.index()).copied())
+        self.texts.chunks(self.fields.max(1)).filter_map(move |said| said.get(field.index()).copied())
     }
 
     /// An entry's text, as its source says it.
@@ -512,19 +442,19 @@ impl Ledger {
     /// An entry's quantity, in its unit.
     #[must_use]
     pub fn quantity(&self, entry: u32) -> Option<Decimal> {
-        self.figure::<0>(entry)
+        self.packed::<QUANTITY>(entry)
     }
 
     /// An entry's price per unit.
     #[must_use]
     pub fn price(&self, entry: u32) -> Option<Decimal> {
-        self.figure::<1>(entry)
+        self.packed::<PRICE>(entry)
     }
 
     /// An entry's amount.
     #[must_use]
     pub fn amount(&self, entry: u32) -> Option<Decimal> {
-        self.figure::<2>(entry)
+        self.packed::<AMOUNT>(entry)
     }
 
     /// An entry's net, tax and gross; all blank where they are not read.

@@ -10,6 +10,7 @@ mod lane;
 mod layout;
 mod ledger;
 mod order;
+mod pool;
 mod rates;
 mod replace;
 mod role;
@@ -32,8 +33,9 @@ pub use self::accounts::{Account, Accounts, Tallies, Tally};
 use self::interval::Moments;
 pub use self::keys::{Case, KeyRules, KeySettings, LeadingZeros};
 use self::layout::{AMOUNT, Layout, NUMBERS};
-pub use self::ledger::{Counts, Draft, Ledger, Pool, Reject, Side, TextId};
+pub use self::ledger::{Counts, Draft, Ledger, Reject, Saying, Side};
 use self::order::Queue;
+pub use self::pool::{Pool, TextId};
 pub use self::rates::{MissingRate, RateDay, Rates};
 pub use self::replace::Replacement;
 pub use self::role::{Field, Fields, Holds, Role};
@@ -353,32 +355,6 @@ impl<'a, T: Taker> Normaliser<'a, T> {
             self.accept(rows.origin(), rows.columns(), &row);
         }
         self.close_queue();
-        Ok(())
-    }
-
-    /// Takes a record again, of rows that were read before; `batch` and `row` are where it is read into. Before the first record of a
-    /// file, [`Normaliser::check`] its header.
-    ///
-    /// # Errors
-    /// As [`Rows::revisit`].
-    pub fn revisit(
-        &mut self,
-        rows: &mut dyn Rows,
-        Stand { number, place }: Stand,
-        batch: &mut Batch,
-        row: &mut Row,
-    ) -> Result<()> {
-        if self.has_lane() {
-            rows.revisit_plain(place, batch)?;
-            if !batch.is_empty() {
-                batch.count_from(number);
-                self.records(rows.origin(), rows.columns(), batch, row);
-                return Ok(());
-            }
-        }
-        rows.revisit(place, row)?;
-        row.number = number;
-        self.accept(rows.origin(), rows.columns(), row);
         Ok(())
     }
 

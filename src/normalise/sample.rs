@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use super::Entry;
-use super::ledger::{Draft, Pool, TextId};
+use super::ledger::Draft;
+use super::pool::{Pool, TextId};
 use super::role::Field;
 use super::wordings::Memo;
 use crate::period::Instant;

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 
 use super::keys::KeyRules;
-use super::ledger::{Ledger, TextId};
+use super::ledger::Ledger;
+use super::pool::TextId;
 use super::role::{Field, Fields, Role};
 use crate::fault::{Fault, Kind, Result};
 use crate::money::{self, Decimal, DecimalMark};

@@ -1,5 +1,8 @@
 //! Time zones: where a local day or month begins, and how a time is shown.
 
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, ToSpan as _};
@@ -111,5 +114,31 @@ impl Zone {
         let timestamp = Timestamp::from_second(at.0).map_err(|error| error.to_string())?;
         jiff::fmt::strtime::format(pattern, &timestamp.to_zoned(self.0.clone()))
             .map_err(|error| error.to_string())
+    }
+}
+
+/// The local days of instants, remembered: to find one takes long, and there are few instants.
+#[derive(Debug)]
+pub struct LocalDays<'z> {
+    zone: &'z Zone,
+    known: HashMap<Instant, Instant, FixedState>,
+}
+
+impl<'z> LocalDays<'z> {
+    /// None is known yet.
+    #[must_use]
+    pub fn new(zone: &'z Zone) -> Self {
+        Self { zone, known: HashMap::default() }
+    }
+
+    /// The local day that `at` falls on, as [`Zone::day`] has it, which is known from now on.
+    pub fn learn(&mut self, at: Instant) -> Instant {
+        *self.known.entry(at).or_insert_with(|| self.zone.day(at))
+    }
+
+    /// The same, whether it is known or not.
+    #[must_use]
+    pub fn of(&self, at: Instant) -> Instant {
+        self.known.get(&at).copied().unwrap_or_else(|| self.zone.day(at))
     }
 }

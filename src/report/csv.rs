@@ -8,30 +8,32 @@ use super::{COLUMNS, Report};
 pub(super) const WRITING: Writing = Writing { file: "discrepancies.csv", head, part, foot: b"" };
 
 fn head() -> anyhow::Result<Vec<u8>> {
-    let mut writer = ::csv::Writer::from_writer(Vec::new());
-    writer.write_record(COLUMNS)?;
-    Ok(writer.into_inner()?)
+    let mut out = Vec::new();
+    row(&csv_core::Writer::new(), COLUMNS.into_iter(), &mut out);
+    Ok(out)
 }
 
 fn part(_: &Report<'_>, part: &Part<'_>) -> anyhow::Result<Vec<u8>> {
-    // There may be many rows: cells go straight to where they are wanted, not through the buffers of a writer.
     let core = csv_core::Writer::new();
     let mut out = Vec::with_capacity(part.bytes() * 9 / 8);
-    for (_, cells) in part.lines() {
-        for (number, cell) in cells.enumerate() {
-            if number > 0 {
-                out.push(core.get_delimiter());
-            }
-            let cell = neutral(cell);
-            if core.should_quote(cell.as_bytes()) {
-                quote(&core, cell.as_bytes(), &mut out);
-            } else {
-                out.extend_from_slice(cell.as_bytes());
-            }
-        }
-        out.push(b'\n');
-    }
+    part.lines().for_each(|(_, cells)| row(&core, cells, &mut out));
     Ok(out)
+}
+
+/// Appends a row. There may be many: cells go straight to where they are wanted, not through the buffers of a writer.
+fn row<'c>(core: &csv_core::Writer, cells: impl Iterator<Item = &'c str>, out: &mut Vec<u8>) {
+    for (number, cell) in cells.enumerate() {
+        if number > 0 {
+            out.push(core.get_delimiter());
+        }
+        let cell = neutral(cell);
+        if core.should_quote(cell.as_bytes()) {
+            quote(core, cell.as_bytes(), out);
+        } else {
+            out.extend_from_slice(cell.as_bytes());
+        }
+    }
+    out.push(b'\n');
 }
 
 /// Appends a cell in quotes.
@@ -70,17 +72,19 @@ pub(super) fn neutral(cell: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
-    #[test]
-    fn cells_are_quoted_as_a_writer_does_it() {
-        for cell in ["a,b", "\"", "a\"b\"\"", "two\nlines", "\r", ",", "ü,\"é\""] {
+    proptest! {
+        #[test]
+        fn rows_are_as_a_writer_has_them(cells in vec("[ab=,;'\"\r\né-]{0,4}", 2..6)) {
             let mut out = Vec::new();
-            quote(&csv_core::Writer::new(), cell.as_bytes(), &mut out);
+            row(&csv_core::Writer::new(), cells.iter().map(String::as_str), &mut out);
             let mut writer = ::csv::Writer::from_writer(Vec::new());
-            writer.write_record([cell]).unwrap();
-            out.push(b'\n');
-            assert_eq!(out, writer.into_inner().unwrap());
+            writer.write_record(cells.iter().map(|cell| neutral(cell).into_owned())).unwrap();
+            prop_assert_eq!(out, writer.into_inner().unwrap());
         }
     }
 

@@ -33,7 +33,7 @@ pub(super) struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// How many bytes all cells have, with one behind each.
+    /// See [`Cells::bytes`].
     pub(super) fn bytes(&self) -> usize {
         self.cells.bytes()
     }

@@ -62,7 +62,7 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    /// How many bytes all cells have, with one behind each.
+    /// How many bytes they have, with one behind each.
     pub(super) fn bytes(&self) -> usize {
         self.text.len() + self.ends.len()
     }
@@ -138,9 +138,17 @@ impl<'a> Lines<'a> {
         discrepancies.iter().for_each(|&discrepancy| asked.extend(view(discrepancy).times()));
         asked.sort_unstable();
         asked.dedup();
-        let mut known = self.times.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut time = |at| Arc::clone(known.entry(at).or_insert_with(|| Arc::new(in_words(at))));
-        asked.into_iter().map(|at| (at, time(at))).collect()
+        // Nobody waits while they are put into words; where two do it at once, either is right.
+        let known = || self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut times = Times::with_capacity_and_hasher(asked.len(), FixedState::default());
+        {
+            let known = known();
+            asked.retain(|at| known.get(at).map(|time| times.insert(*at, Arc::clone(time))).is_none());
+        }
+        let new: Vec<_> = asked.into_iter().map(|at| (at, Arc::new(in_words(at)))).collect();
+        known().extend(new.iter().cloned());
+        times.extend(new);
+        times
     }
 
     /// Appends the cells of `discrepancy`.

@@ -70,7 +70,7 @@ const PACKAGES: &str = "
     the platform: SOAP over HTTP, TLS and NTLM
         base64             → serve platform simulator
         flate2             → platform simulator
-        foldhash           → platform normalise sieve judge report
+        foldhash           → platform normalise sieve judge report period
         hyper-util         → platform simulator serve
         reqwest            → serve platform
         rustls-platform-verifier → serve platform

@@ -2,7 +2,7 @@
 //! the price that was billed is settled elsewhere among what does not tie, on just one other day of the same key, in just one
 //! other interval of the day, or for just one other location, charge or index at the same time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use foldhash::fast::FixedState;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
@@ -12,7 +12,7 @@ use super::leftovers::{Left, Leftovers};
 use super::{Cause, Kind};
 use crate::money::{self, Decimal};
 use crate::normalise::{Field, Role, Side};
-use crate::period::Instant;
+use crate::period::{Instant, LocalDays};
 
 /// A settled price under its key: hash, what tells the places apart, the keys of unit and currency, entry.
 type Quote = (u64, i64, [u32; 2], u32);
@@ -58,24 +58,19 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
         })
         .collect();
     let zone = left.book.zone();
-    // To find the day of an instant takes long, and there are few instants.
-    let starts = |side, entries: &mut dyn Iterator<Item = u32>| -> HashSet<Instant, FixedState> {
-        entries.filter_map(|entry| left.start(side, entry)).collect()
-    };
-    let days: HashMap<Instant, Instant, FixedState> =
-        starts(Side::Settlement, &mut offers.iter().map(|offer| offer.0))
-            .into_iter()
-            .chain(starts(Side::Invoice, &mut wanted.iter().map(|wanted| wanted.0.entry)))
-            .map(|start| (start, zone.day(start)))
-            .collect();
-    let day = |start: Instant| days.get(&start).copied().unwrap_or_else(|| zone.day(start));
+    let mut days = LocalDays::new(zone);
+    let settled_at = offers.iter().filter_map(|&(entry, _)| left.start(Side::Settlement, entry));
+    let billed_for = wanted.iter().filter_map(|(wanted, _)| left.start(Side::Invoice, wanted.entry));
+    settled_at.chain(billed_for).for_each(|start| {
+        days.learn(start);
+    });
     let times = |place: &(dyn Fn(Instant) -> Instant + Sync)| {
         quotes(left, &offers, |entry, price| {
             let start = left.start(Side::Settlement, entry)?;
             Some((left.hash(Side::Settlement, entry, None, price), place(start).0))
         })
     };
-    let (days, starts) = (times(&day), times(&|start| start));
+    let (by_day, by_start) = (times(&|start| days.of(start)), times(&|start| start));
     let cause = |&(Left { entry, .. }, stated): &(Left, Decimal)| {
         let start = left.start(Side::Invoice, entry)?;
         let price = money::canonical(stated);
@@ -84,12 +79,12 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
             sole(left, quotes, left.hash(Side::Invoice, entry, None, price), own.0, counts)
                 .and_then(|other| left.start(Side::Settlement, other))
         };
-        let own_day = day(start);
-        if let Some(other) = at_another(&days, own_day) {
+        let own_day = days.of(start);
+        if let Some(other) = at_another(&by_day, own_day) {
             let arithmetic = format!("{} is settled on {}", money::plain(stated), zone.show(other, false));
             return Some(Cause { name: "price of another day".to_owned(), arithmetic });
         }
-        if let Some(other) = at_another(&starts, start).filter(|&other| day(other) == own_day) {
+        if let Some(other) = at_another(&by_start, start).filter(|&other| days.of(other) == own_day) {
             let arithmetic = format!("{} is settled for {}", money::plain(stated), zone.show(other, true));
             return Some(Cause { name: "price of another interval".to_owned(), arithmetic });
         }

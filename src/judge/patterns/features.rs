@@ -9,8 +9,8 @@ use super::{Discrepancy, LIFT, Share};
 use crate::judge::{Figures, Kind, Members};
 use crate::matching::Book;
 use crate::money::{self, Decimal, Ratio};
-use crate::normalise::{Field, KeyRules, Side};
-use crate::period::Instant;
+use crate::normalise::{Field, KeyRules, Saying, Side};
+use crate::period::{Instant, LocalDays};
 
 /// Digits behind the point of a ratio that is looked for.
 const DIGITS: u32 = 8;
@@ -28,6 +28,9 @@ pub(super) struct Feature {
     counts: Vec<usize>,
     evidence: Evidence,
 }
+
+/// What the entries of a discrepancy say in words, by side.
+type Sayings = [Members<Saying>; 2];
 
 /// Why a value that many discrepancies share says something.
 enum Evidence {
@@ -47,14 +50,11 @@ pub(super) fn features(
 ) -> Vec<Feature> {
     let fields = book.fields();
     // There may be many, and there are many fields: what each looks at is brought together first.
-    let wordings = |entries: &[u32], side| match entries {
-        &[entry] => Members::One(book.ledger(side).wording(entry)),
-        entries => Members::Others(entries.iter().map(|&entry| book.ledger(side).wording(entry)).collect()),
+    let sayings = |of: &Discrepancy| -> Sayings {
+        [Side::Invoice, Side::Settlement]
+            .map(|side| Members::of(of.entries(side), |entry| book.ledger(side).saying(entry)))
     };
-    let said: Vec<[Members; 2]> = discrepancies
-        .par_iter()
-        .map(|of| [wordings(&of.invoices, Side::Invoice), wordings(&of.settlements, Side::Settlement)])
-        .collect();
+    let said: Vec<Sayings> = discrepancies.par_iter().map(|of| sayings(of)).collect();
     let of_field = |field: Field| Feature::of_field(book, fields.name(field), field, keys, &said);
     let all: Vec<Field> = fields.all().collect();
     let of_fields = || all.into_par_iter().map(of_field).collect::<Vec<_>>();
@@ -101,25 +101,24 @@ impl Feature {
         Self { name, values, words, counts, evidence }
     }
 
-    /// The text of a field: the invoice's where it has any. Entries of one discrepancy that differ have none. Of each discrepancy it
-    /// takes the wordings of its entries.
-    fn of_field(book: &Book<'_>, name: &str, field: Field, keys: &KeyRules, said: &[[Members; 2]]) -> Self {
-        let common = |wordings: &Members, side: Side| {
-            let mut all = wordings.iter().map(|&wording| book.key_said(side, field, wording));
+    /// The text of a field: the invoice's where it has any. Entries of one discrepancy that differ have none.
+    fn of_field(book: &Book<'_>, name: &str, field: Field, keys: &KeyRules, said: &[Sayings]) -> Self {
+        let common = |sayings: &Members<Saying>, side: Side| {
+            let mut all = sayings.iter().map(|&saying| book.key_said(side, field, saying));
             let first = all.next().filter(|&key| key != 0)?;
             all.all(|key| key == first).then_some(first)
         };
-        let key = |[invoices, settlements]: &[Members; 2]| {
+        let key = |[invoices, settlements]: &Sayings| {
             common(invoices, Side::Invoice).or_else(|| common(settlements, Side::Settlement))
         };
         let text = |number: usize, _: &u32| {
             let Some([invoices, settlements]) = said.get(number) else { return String::new() };
-            let (side, wordings) = match common(invoices, Side::Invoice) {
+            let (side, sayings) = match common(invoices, Side::Invoice) {
                 Some(_) => (Side::Invoice, invoices),
                 None => (Side::Settlement, settlements),
             };
             let ledger = book.ledger(side);
-            let word = wordings.first().map(|&wording| ledger.pool().text(ledger.said(field, wording)));
+            let word = sayings.first().map(|&saying| ledger.pool().text(ledger.said(field, saying)));
             word.unwrap_or_default().to_owned()
         };
         let mut feature = Self::of_words(name.to_owned(), Evidence::Sharing, said.iter().map(key), text);
@@ -156,9 +155,8 @@ impl Feature {
                 |side: Side| of.entries(side).iter().filter_map(move |&entry| book.ledger(side).start(entry));
             starts(Side::Invoice).chain(starts(Side::Settlement)).min()
         };
-        // To find the day of an instant takes long, and there are few instants.
-        let mut days: HashMap<Instant, Instant, FixedState> = HashMap::default();
-        let mut day = |at: Instant| *days.entry(at).or_insert_with(|| zone.day(at));
+        let mut days = LocalDays::new(zone);
+        let mut day = |at: Instant| days.learn(at);
         let mut feature = Self::of_words(
             "day".to_owned(),
             Evidence::Sharing,
