@@ -64,6 +64,8 @@ pub struct Discrepancy {
     pub kind: Kind,
     /// Why, where exact arithmetic shows it.
     pub cause: Option<String>,
+    /// Whether any other cause would take the place of this one.
+    is_last_resort: bool,
     /// That arithmetic, for a reader to check.
     pub arithmetic: Option<String>,
     /// The pass that made the group.
@@ -318,6 +320,7 @@ impl<'a> Judge<'a> {
             id: String::new(),
             kind,
             cause: earlier.map(|_| "earlier version".to_owned()),
+            is_last_resort: false,
             arithmetic: None,
             pass: group.pass,
             how: group.how,

@@ -33,6 +33,7 @@ fn discrepancy(side: Side, row: u32, total: &WrongTotal) -> Discrepancy {
         id: String::new(),
         kind: Kind::Arithmetic,
         cause: rounded.as_ref().map(|_| "rounded on the total".to_owned()),
+        is_last_resort: false,
         arithmetic: rounded,
         pass: None,
         how: How::Alone,

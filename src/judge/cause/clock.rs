@@ -62,7 +62,7 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
     // The order of a map is nobody's.
     found.sort_by_key(|(number, _)| *number);
     found.par_extend(left.discrepancies.par_iter().enumerate().filter_map(|(number, discrepancy)| {
-        let cause = of_sums(left, discrepancy).filter(|_| discrepancy.cause.is_none())?;
+        let cause = of_sums(left, discrepancy).filter(|_| !discrepancy.is_blamed())?;
         Some((number, cause))
     }));
     found

@@ -1,6 +1,6 @@
 //! Why two figures differ, where exact arithmetic shows it; never a guess.
 //!
-//! A cause has a file here and a line in [`AT_ONCE`] or [`LATER`]. It is named where it holds exactly, or to the last digit with
+//! A cause has a file here and a line in [`AT_ONCE`], [`ACROSS`] or [`LAST`]. It is named where it holds exactly, or to the last digit with
 //! the rounding named. Where several hold, the first in that order is named: what says more about the data stands
 //! before what chance could do. A cause never changes a kind, and one that is named already stays: `earlier version`
 //! is known before anybody looks here.
@@ -19,7 +19,7 @@ mod split_line;
 mod tax;
 mod twice;
 
-use rayon::iter::{IntoParallelRefIterator as _, IntoParallelRefMutIterator as _, ParallelIterator as _};
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use self::leftovers::Leftovers;
 use super::{Both, Discrepancy, Figures, Kind, Rules};
@@ -43,68 +43,62 @@ struct Case<'a> {
     discrepancy: &'a Discrepancy,
 }
 
+/// Looks for a cause in the figures of one discrepancy.
 type Alone = fn(&Case<'_>) -> Option<Cause>;
-type AcrossAll = fn(&Leftovers<'_>) -> Vec<(usize, Cause)>;
 
-/// How causes are found.
-enum Look {
-    /// In the figures of one discrepancy.
-    Alone(&'static [Alone]),
-    /// Among all that does not tie: the numbers of discrepancies, with their cause. Those that stand together do not see which causes
-    /// the others of them name, and are looked for at once.
-    Across(&'static [AcrossAll]),
-}
+/// Looks for causes among all that does not tie: the numbers of discrepancies, with their cause.
+type AcrossAll = fn(&Leftovers<'_>) -> Vec<(usize, Cause)>;
 
 /// The causes that are tried first, as soon as a discrepancy is found.
 const AT_ONCE: &[Alone] =
     &[sign::find, other_rate::find, mislabelled::find, twice::find, scale::find, tax::find, rounded::find];
 
-/// All others, in the order in which they are tried when all discrepancies are found.
-const LATER: [Look; 3] = [
-    Look::Across(&[clock::find, shifted::find, other_price::find]),
-    Look::Across(&[split_line::find]),
-    Look::Alone(&[digits::find]),
-];
+/// Those that are tried when all are found. Those that stand together do not see which causes the others of them name, and are
+/// looked for at once.
+const ACROSS: [&[AcrossAll]; 2] = [&[clock::find, shifted::find, other_price::find], &[split_line::find]];
 
-/// Names the cause of a discrepancy where its own figures show it, before others are looked for among all.
+/// Those that chance makes most easily: they stand where none of the others is named.
+const LAST: &[Alone] = &[digits::find];
+
+/// Names the cause of a discrepancy where its own figures show one.
 pub(super) fn name_at_once(book: &Book<'_>, rules: &Rules<'_>, discrepancy: &mut Discrepancy) {
-    name_alone(book, rules, AT_ONCE, discrepancy);
-}
-
-fn name_alone(book: &Book<'_>, rules: &Rules<'_>, finders: &[Alone], discrepancy: &mut Discrepancy) {
-    if discrepancy.cause.is_none() {
-        let case = Case { book, rules, discrepancy };
-        if let Some(cause) = finders.iter().find_map(|find| find(&case)) {
-            discrepancy.blame(cause);
-        }
+    if discrepancy.cause.is_some() {
+        return;
+    }
+    let case = Case { book, rules, discrepancy };
+    let found = |finders: &[Alone]| finders.iter().find_map(|find| find(&case));
+    if let Some(cause) = found(AT_ONCE) {
+        discrepancy.blame(cause);
+    } else if let Some(cause) = found(LAST) {
+        discrepancy.blame(cause);
+        discrepancy.is_last_resort = true;
     }
 }
 
 /// Names the other causes of `discrepancies`, in time that grows as sorting them does.
 pub(super) fn name(book: &Book<'_>, rules: &Rules<'_>, discrepancies: &mut [Box<Discrepancy>]) {
-    for look in &LATER {
-        match look {
-            Look::Alone(finders) => discrepancies
-                .par_iter_mut()
-                .for_each(|discrepancy| name_alone(book, rules, finders, discrepancy)),
-            Look::Across(finders) => {
-                let left = Leftovers::new(book, rules, discrepancies);
-                let found: Vec<_> = finders.par_iter().map(|find| find(&left)).collect();
-                for (number, cause) in found.into_iter().flatten() {
-                    if let Some(discrepancy) = discrepancies.get_mut(number) {
-                        discrepancy.blame(cause);
-                    }
-                }
+    for finders in ACROSS {
+        let left = Leftovers::new(book, rules, discrepancies);
+        let found: Vec<_> = finders.par_iter().map(|find| find(&left)).collect();
+        for (number, cause) in found.into_iter().flatten() {
+            if let Some(discrepancy) = discrepancies.get_mut(number) {
+                discrepancy.blame(cause);
             }
         }
     }
 }
 
 impl Discrepancy {
-    /// Names a cause where none is named.
+    /// Whether a cause is named that no other takes the place of.
+    const fn is_blamed(&self) -> bool {
+        self.cause.is_some() && !self.is_last_resort
+    }
+
+    /// Names a cause where none is named that stands.
     fn blame(&mut self, cause: Cause) {
-        if self.cause.is_none() {
+        if !self.is_blamed() {
             (self.cause, self.arithmetic) = (Some(cause.name), Some(cause.arithmetic));
+            self.is_last_resort = false;
         }
     }
 }

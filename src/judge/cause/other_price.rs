@@ -28,7 +28,7 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
         .filter_map(|&wanted| {
             let discrepancy = left.discrepancies.get(wanted.number)?;
             let price = discrepancy.figures.invoiced.price.filter(|price| !price.is_zero())?;
-            discrepancy.cause.is_none().then_some((wanted, price))
+            (!discrepancy.is_blamed()).then_some((wanted, price))
         })
         .collect();
     if wanted.is_empty() {

@@ -23,7 +23,7 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
     for (at, (side, kind)) in sides.into_iter().enumerate() {
         let key = |role, entry| Field::of(role).map_or(0, |field| left.book.key(side, field, entry));
         for &Left { entry, number, .. } in left.entries(side).iter().filter(|left| left.kind == kind) {
-            if left.discrepancies.get(number).is_none_or(|of| of.cause.is_some()) {
+            if left.discrepancies.get(number).is_none_or(|of| of.is_blamed()) {
                 continue;
             }
             let amount = left.book.ledger(side).amount(entry).filter(|amount| !amount.is_zero());
