@@ -25,7 +25,7 @@ pub use self::rounding::{Rounding, round};
 pub use self::shown::{Digits, grouped, plain, show, show_plain, shown, whole};
 pub use self::sum::Sum;
 pub use self::ways::Ways;
-use self::wide::Wide;
+use self::wide::{UNIT, Wide, narrow_power, power};
 
 /// Zero.
 pub const ZERO: Decimal = Decimal::ZERO;
@@ -69,10 +69,10 @@ pub fn canonical(value: Decimal) -> (i128, u32) {
 pub fn whole_cents(amount: Decimal) -> u128 {
     // 96 bits: a hundred times as many fit 128.
     let hundredfold = amount.mantissa().unsigned_abs() * 100;
-    match (u64::try_from(hundredfold), 10_u64.checked_pow(amount.scale())) {
+    match (u64::try_from(hundredfold), narrow_power(amount.scale())) {
         // 64 bits divide many times faster than 128.
-        (Ok(hundredfold), Some(unit)) => (hundredfold / unit).into(),
-        _ => hundredfold / 10_u128.pow(amount.scale()),
+        (Ok(hundredfold), Some(unit)) => (hundredfold / unit.unsigned_abs()).into(),
+        _ => hundredfold / power(amount.scale()).unwrap_or(UNIT).unsigned_abs(),
     }
 }
 

@@ -376,8 +376,7 @@ impl Ledger {
     }
 
     /// How many rows there are: the entries, and behind them the totals that are not the sum of their lines.
-    #[must_use]
-    pub fn rows(&self) -> u32 {
+    fn rows(&self) -> u32 {
         u32::try_from(self.lines.len()).unwrap_or(u32::MAX)
     }
 
@@ -492,11 +491,7 @@ impl Ledger {
     /// Which of an entry's numbers were a workbook's doubles.
     pub fn doubles(&self, entry: u32) -> impl Iterator<Item = Role> + use<> {
         let bits = self.line(entry).map_or(0, |line| line.doubles);
-        [Role::Quantity, Role::Price, Role::Amount]
-            .into_iter()
-            .enumerate()
-            .filter(move |(bit, _)| bits & (1 << bit) != 0)
-            .map(|(_, role)| role)
+        NUMBERS.into_iter().enumerate().filter(move |(bit, _)| bits & (1 << bit) != 0).map(|(_, role)| role)
     }
 
     /// Where an entry stands: `file:row`, `file:sheet:row` or `operation:call:index`, with the column of a wide row behind it.
