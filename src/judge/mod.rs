@@ -24,6 +24,7 @@ use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, Pa
 use rayon::slice::ParallelSliceMut as _;
 
 pub use self::arithmetic::{Held, weigh};
+pub use self::cause::{COMMON, is_elsewhere};
 pub use self::control::{Balance, Class, Control};
 pub use self::conversion::{BilledAt, Conversion, Converted};
 pub use self::explanation::explain;
@@ -185,6 +186,32 @@ impl Outcome {
     }
 }
 
+/// All verdicts of a run, without what takes more than one discrepancy to see: some causes, and the patterns.
+pub struct Verdicts(Outcome);
+
+impl Verdicts {
+    /// Lines of the invoices with prices that other records may have: what [`Verdicts::explain`] would know of these.
+    pub fn prices_looked_for(&self) -> impl Iterator<Item = (u32, Decimal)> {
+        self.0.discrepancies().filter_map(cause::looked_for)
+    }
+
+    /// The outcome. The book is that of the verdicts, with whatever records were looked up since.
+    #[must_use]
+    pub fn explain(self, book: &Book<'_>, rules: &Rules<'_>) -> Outcome {
+        let Self(mut outcome) = self;
+        cause::name(book, rules, &mut outcome.discrepancies);
+        outcome.patterns = patterns::mine(book, rules.keys, &outcome.discrepancies);
+        for (number, pattern) in outcome.patterns.iter().enumerate() {
+            for &member in &pattern.discrepancies {
+                if let Some(discrepancy) = outcome.discrepancies.get_mut(member) {
+                    discrepancy.pattern.get_or_insert(number);
+                }
+            }
+        }
+        outcome
+    }
+}
+
 /// How one field of a group compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Comparison {
@@ -259,11 +286,11 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The outcome, when every entry has been judged: what each of `parts` has counted, and their discrepancies, named and in order.
+    /// The verdicts, when every entry has been judged: what each of `parts` has counted, and their discrepancies, named and in order.
     ///
     /// # Errors
     /// [`crate::fault::Kind::Bug`] where the control totals do not balance.
-    pub fn finish(self, passes: Vec<PassCount>, parts: Vec<Outcome>) -> Result<Outcome> {
+    pub fn verdicts(self, passes: Vec<PassCount>, parts: Vec<Outcome>) -> Result<Verdicts> {
         let Self { book, rules, mut outcome } = self;
         let lists = parts.into_iter().map(|mut part| (std::mem::take(&mut part.discrepancies), part));
         let (lists, parts): (Vec<_>, Vec<_>) = lists.unzip();
@@ -282,16 +309,16 @@ impl<'a> Judge<'a> {
         );
         checked?;
         (outcome.passes, outcome.discrepancies) = (passes, discrepancies);
-        cause::name(book, &rules, &mut outcome.discrepancies);
-        outcome.patterns = patterns::mine(book, rules.keys, &outcome.discrepancies);
-        for (number, pattern) in outcome.patterns.iter().enumerate() {
-            for &member in &pattern.discrepancies {
-                if let Some(discrepancy) = outcome.discrepancies.get_mut(member) {
-                    discrepancy.pattern.get_or_insert(number);
-                }
-            }
-        }
-        Ok(outcome)
+        Ok(Verdicts(outcome))
+    }
+
+    /// The outcome, where the ledgers hold every record of the run.
+    ///
+    /// # Errors
+    /// As [`Judge::verdicts`].
+    pub fn finish(self, passes: Vec<PassCount>, parts: Vec<Outcome>) -> Result<Outcome> {
+        let (book, rules) = (self.book, self.rules);
+        Ok(self.verdicts(passes, parts)?.explain(book, &rules))
     }
 
     fn discrepancy(

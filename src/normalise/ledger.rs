@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use super::accounts::Tallies;
 use super::layout::{AMOUNT, NUMBERS, PRICE, QUANTITY};
@@ -321,6 +322,14 @@ impl Ledger {
         self.wordings = Memo::default();
     }
 
+    /// The rows that were taken after all was read, behind everything else: records that tie, and were looked up for what they say.
+    /// No pass sees these.
+    #[must_use]
+    pub fn looked_up(&self) -> Range<u32> {
+        let before = self.len() as usize + self.counts.totals.wrong.len();
+        u32::try_from(before).unwrap_or(u32::MAX)..self.rows()
+    }
+
     /// The totals that are not the sum of their lines, with the number of the row that stands for each.
     pub fn wrong_totals(&self) -> impl Iterator<Item = (u32, &WrongTotal)> {
         (self.len()..).zip(&self.counts.totals.wrong)
@@ -375,7 +384,7 @@ impl Ledger {
         self.entries.unwrap_or_else(|| self.rows())
     }
 
-    /// How many rows there are: the entries, and behind them the totals that are not the sum of their lines.
+    /// How many rows there are: the entries, and behind them the totals that are not the sum of their lines, and what was looked up.
     fn rows(&self) -> u32 {
         u32::try_from(self.lines.len()).unwrap_or(u32::MAX)
     }

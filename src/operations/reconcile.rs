@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::sifted::{self, Sieved};
 use super::tool::{Effect, FileArgument, Tool};
-use super::{Context, settlements, sifted};
+use super::{Context, settlements};
 use crate::config::{self, Overrides, Settings, SideSettings, Source};
 use crate::fault::{Fault, Kind, Result};
 use crate::intake::{self, FileSettings, Rows};
@@ -20,7 +21,7 @@ use crate::report::{
     self, Direction, Documents, Groups, Immaterial, Input, Listed, PassSummary, PatternSummary, Rejected,
     Report, Total,
 };
-use crate::sieve::{Plan, Sifted};
+use crate::sieve::Plan;
 
 /// Reconcile invoices with settlement records
 ///
@@ -234,33 +235,50 @@ impl Reconcile {
         let sides = [&settings.invoices.reading, &settings.settlements.reading];
         let can_sift = settings.versions.is_none() && sides.into_iter().all(Reading::is_row_by_row);
         let plan = can_sift.then(|| Plan::of(rules, &settings.zone)).flatten();
-        let (invoice, mut settlement, sifted) =
+        let (invoice, mut settlement, mut sieved) =
             match (&plan, &settings.invoices.source, &settings.settlements.source) {
                 (Some(plan), Source::Files(invoices), Source::Files(settlements)) => {
-                    sifted::read([invoices, settlements], plan, &settings, context)?
+                    let (invoice, settlement, sieved) =
+                        sifted::read([invoices, settlements], plan, &settings, context)?;
+                    (invoice, settlement, Some(sieved))
                 }
                 _ => {
                     let (invoice, settlement) = read_both(&settings, &manner, context)?;
-                    (invoice, settlement, Sifted::default())
+                    (invoice, settlement, None)
                 }
             };
         context.progress.check()?;
         settlement.close()?;
         let versions = versions(&settings, &settlement.ledger)?;
-        let book =
-            Book::new(&invoice.ledger, &settlement.ledger, &settings.zone, &settings.keys, &settings.fields)
-                .with_versions(versions.as_ref());
+        let book = book(&settings, &invoice.ledger, &settlement.ledger, versions.as_ref());
         let entries = u64::from(invoice.ledger.len()) + u64::from(settlement.ledger.len());
         let task = context.progress.task("matching", Unit::Entries, Some(entries));
         let mut judge = Judge::new(&book, rules);
-        judge.take_over(&sifted.outcome);
-        let (passes, parts) =
-            matching::run(&book, &settings.passes, sifted.pairs(), &*task, &|group, outcome| {
-                judge.judge(group, outcome);
-            });
+        let mut pairs = 0;
+        if let Some(Sieved { sifted, .. }) = &sieved {
+            judge.take_over(&sifted.outcome);
+            pairs = sifted.pairs();
+        }
+        let (passes, parts) = matching::run(&book, &settings.passes, pairs, &*task, &|group, outcome| {
+            judge.judge(group, outcome);
+        });
         // What was cancelled is not all there is, and does not balance.
         context.progress.check()?;
-        let outcome = judge.finish(passes, parts)?;
+        let verdicts = judge.verdicts(passes, parts)?;
+        let book = match &mut sieved {
+            Some(sieved) => {
+                let places = sieved.places_of_prices(&verdicts, &invoice.ledger)?;
+                if places.is_empty() {
+                    book
+                } else {
+                    drop(book);
+                    sieved.look_up(&places, &mut settlement.ledger, &settings, context)?;
+                    self::book(&settings, &invoice.ledger, &settlement.ledger, None)
+                }
+            }
+            None => book,
+        };
+        let outcome = verdicts.explain(&book, &rules);
         drop(task);
 
         let period = settings.period.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -301,9 +319,20 @@ impl Reconcile {
             Finding::Discrepancies
         };
         // Nobody who waits for the verdict need wait until all of this is let go of.
+        let sifted = sieved.map(|sieved| sieved.sifted);
         rayon::spawn(move || drop((outcome, invoice.ledger, settlement.ledger, sifted)));
         Ok(finding)
     }
+}
+
+/// Both sides, made comparable.
+pub(super) fn book<'a>(
+    settings: &'a Settings,
+    invoices: &'a Ledger,
+    settlements: &'a Ledger,
+    versions: Option<&'a Versions>,
+) -> Book<'a> {
+    Book::new(invoices, settlements, &settings.zone, &settings.keys, &settings.fields).with_versions(versions)
 }
 
 /// What judging needs to know.

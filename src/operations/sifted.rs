@@ -7,6 +7,7 @@ use super::reconcile::{self, Taken, input};
 use crate::config::{Settings, SideSettings};
 use crate::fault::Result;
 use crate::intake::{self, Batch, FileSettings, Row, Rows, Shared};
+use crate::judge::Verdicts;
 use crate::normalise::{Counts, Ledger, Normaliser, Reject, Side, Stand, Taker};
 use crate::report::Input;
 use crate::sieve::{Place, Plan, Sifted, Sketch, Sketcher};
@@ -14,13 +15,21 @@ use crate::sieve::{Place, Plan, Sifted, Sketch, Sketcher};
 /// Of the memory that is allowed, each side's slots get one share; the rest is for joining them, and for what does not tie.
 const SHARES: usize = 16;
 
+/// What did not come to the ledgers.
+pub(super) struct Sieved<'p> {
+    pub(super) sifted: Sifted,
+    plan: &'p Plan<'p>,
+    /// The files of the settlements.
+    records: Again,
+}
+
 /// Reads both sides at once, settles what it can, and reads the rest again.
-pub(super) fn read(
+pub(super) fn read<'p>(
     [invoices, settlements]: [&FileSettings; 2],
-    plan: &Plan<'_>,
+    plan: &'p Plan<'p>,
     settings: &Settings,
     context: &Context<'_>,
-) -> Result<(Taken, Taken, Sifted)> {
+) -> Result<(Taken, Taken, Sieved<'p>)> {
     let (invoice, settlement) = rayon::join(
         || First::read(Side::Invoice, invoices, plan, settings, context),
         || First::read(Side::Settlement, settlements, plan, settings, context),
@@ -31,10 +40,31 @@ pub(super) fn read(
     context.progress.check()?;
     let [left_invoices, left_settlements] = &sifted.left;
     let (invoice, settlement) = rayon::join(
-        || invoice.rest.take(Side::Invoice, left_invoices, settings, context),
-        || settlement.rest.take(Side::Settlement, left_settlements, settings, context),
+        || invoice.rest.take(left_invoices, settings, context),
+        || settlement.rest.take(left_settlements, settings, context),
     );
-    Ok((invoice?, settlement?, sifted))
+    let ((invoice, _), (settlement, records)) = (invoice?, settlement?);
+    Ok((invoice, settlement, Sieved { sifted, plan, records }))
+}
+
+impl Sieved<'_> {
+    /// The places of records that may have a price that `verdicts` look for, and that no ledger has; to be asked once.
+    pub(super) fn places_of_prices(&mut self, verdicts: &Verdicts, invoices: &Ledger) -> Result<Vec<Place>> {
+        self.plan.places_of_prices(&mut self.sifted, invoices, verdicts.prices_looked_for())
+    }
+
+    /// Puts the records at `places` behind the entries of the settlements.
+    pub(super) fn look_up(
+        &mut self,
+        places: &[Place],
+        settlements: &mut Ledger,
+        settings: &Settings,
+        context: &Context<'_>,
+    ) -> Result<()> {
+        let ledger = std::mem::replace(settlements, Ledger::new(Side::Settlement, 0));
+        *settlements = self.records.read(places, ledger, settings, context)?;
+        Ok(())
+    }
 }
 
 /// One side after the first reading.
@@ -45,10 +75,16 @@ struct First<'p> {
 
 /// What a second reading needs.
 struct Rest {
-    files: Vec<Box<dyn Rows + Send>>,
+    again: Again,
     inputs: Vec<Input>,
     counts: Counts,
     rejects: Vec<Reject>,
+}
+
+/// The files of one side, to be read again at places.
+struct Again {
+    side: Side,
+    files: Vec<Box<dyn Rows + Send>>,
 }
 
 impl<'p> First<'p> {
@@ -79,7 +115,7 @@ impl<'p> First<'p> {
             files.push(rows);
         }
         let (_, counts, rejects) = first.part();
-        Ok(Self { sketch, rest: Rest { files, inputs, counts, rejects } })
+        Ok(Self { sketch, rest: Rest { again: Again { side, files }, inputs, counts, rejects } })
     }
 }
 
@@ -120,15 +156,25 @@ fn take<'s>(
 
 impl Rest {
     /// Reads the rows at `places` again, into a ledger; what was counted and rejected is known already.
-    fn take(
-        mut self,
-        side: Side,
+    fn take(self, places: &[Place], settings: &Settings, context: &Context<'_>) -> Result<(Taken, Again)> {
+        let Self { mut again, inputs, counts, rejects } = self;
+        let ledger = Ledger::new(again.side, settings.fields.count());
+        let mut ledger = again.read(places, ledger, settings, context)?;
+        ledger.close(counts, rejects);
+        Ok((Taken { ledger, inputs, fetched: None }, again))
+    }
+}
+
+impl Again {
+    /// Reads the rows at `places` into the ledger.
+    fn read(
+        &mut self,
         places: &[Place],
+        ledger: Ledger,
         settings: &Settings,
         context: &Context<'_>,
-    ) -> Result<Taken> {
-        let ledger = Ledger::new(side, settings.fields.count());
-        let mut normaliser = normaliser(ledger, side, settings)?.again();
+    ) -> Result<Ledger> {
+        let mut normaliser = normaliser(ledger, self.side, settings)?.again();
         let (mut batch, mut row) = (Batch::default(), Row::default());
         for of_file in places.chunk_by(|a, b| a.file == b.file) {
             let Some(rows) = of_file.first().and_then(|place| self.files.get_mut(place.file as usize)) else {
@@ -142,9 +188,8 @@ impl Rest {
                 normaliser.revisit(&mut **rows, stand, &mut batch, &mut row)?;
             }
         }
-        let (mut ledger, ..) = normaliser.part();
-        ledger.close(self.counts, self.rejects);
-        Ok(Taken { ledger, inputs: self.inputs, fetched: None })
+        let (ledger, ..) = normaliser.part();
+        Ok(ledger)
     }
 }
 

@@ -80,6 +80,15 @@ impl Zone {
         self.local(at).and_then(|local| self.midnight(local.date().first_of_month())).unwrap_or(at)
     }
 
+    /// What the clock on the wall shows at an instant, in seconds from midnight.
+    #[must_use]
+    pub fn clock(&self, at: Instant) -> i64 {
+        self.local(at).map_or(0, |local| {
+            let time = local.time();
+            i64::from(time.hour()) * 3600 + i64::from(time.minute()) * 60 + i64::from(time.second())
+        })
+    }
+
     /// Whether `at` is a local midnight: a date, as far as anyone can see.
     #[must_use]
     pub fn is_date(&self, at: Instant) -> bool {

@@ -6,25 +6,33 @@
 //! what is settled there, settled as matching and judging would, never becomes an entry of a ledger: the rest is read again by
 //! its places. So memory and time go by what differs, not by what ties.
 //!
+//! A line that does not tie may still bear the price of a record that does. Where each price is settled is noted beside the slots, so that
+//! such records are found when all verdicts are known, and read again as well.
+//!
 //! Keys are those of the first pass, but without document and version: entries that are copies of each
 //! other, or versions of one line, then have one key, and a key with more than one entry on a side is left to those who can judge it.
 
 mod join;
+mod prices;
 mod sketch;
 mod slot;
 
+use std::hash::Hasher as _;
 use std::path::Path;
 
 use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
 
+use self::prices::{Named, Prices};
+use self::sketch::Spills;
 pub use self::sketch::{Sketch, Sketcher};
 pub use self::slot::Place;
 use crate::fault::Result;
 use crate::judge::{Outcome, Rules, Tolerance};
 use crate::matching::KeyPart;
-use crate::normalise::{Field, KeyRules, Role, Side};
+use crate::money::Decimal;
+use crate::normalise::{Field, KeyRules, Ledger, Role, Side};
 use crate::period::Zone;
-use crate::spill::{Spill, Spilled};
+use crate::spill::Spill;
 
 const PARTITIONS: usize = 256;
 
@@ -83,10 +91,19 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// Takes the entries of one side; what is more than `memory` bytes goes to a temporary file in `folder`.
+    /// Takes the entries of one side; what is more than `memory` bytes goes to temporary files in `folder`.
     #[must_use]
     pub fn sketch(&self, side: Side, folder: &Path, memory: usize) -> Sketch<'_> {
-        Sketch::new(self, side, Spill::new(folder, PARTITIONS, memory))
+        let slots = |memory| Spill::new(folder, PARTITIONS, memory);
+        let spills = match side {
+            Side::Invoice => Spills { slots: slots(memory), prints: None },
+            Side::Settlement => {
+                let of_prints = memory / (1 + slot::SIZE / prices::SIZE);
+                let prints = Some(Spill::new(folder, PARTITIONS, of_prints));
+                Spills { slots: slots(memory - of_prints), prints }
+            }
+        };
+        Sketch::new(self, side, spills)
     }
 
     /// Settles what ties at first sight.
@@ -94,15 +111,14 @@ impl<'a> Plan<'a> {
     /// # Errors
     /// Where a temporary file cannot be read.
     pub fn sift(&self, invoice: Sketch<'_>, settlement: Sketch<'_>) -> Result<Sifted> {
-        let (invoices, invoice_classes, invoice_keyless) = invoice.finish();
-        let (settlements, settlement_classes, settlement_keyless) = settlement.finish();
-        let classes = [&invoice_classes, &settlement_classes];
+        let (invoice, settlement) = (invoice.finish(), settlement.finish());
+        let classes = [&invoice.classes, &settlement.classes];
         let mut sifted = (0..PARTITIONS)
             .into_par_iter()
             // Each share has totals of its own.
             .with_min_len(PARTITIONS / SHARES)
             .try_fold(Sifted::default, |mut sifted, partition| {
-                let bytes = [invoices.read(partition)?, settlements.read(partition)?];
+                let bytes = [invoice.slots.read(partition)?, settlement.slots.read(partition)?];
                 let slots = bytes.each_ref().map(|bytes| slot::Slots::of(bytes));
                 join::join(self, slots, classes, &mut sifted);
                 Ok(sifted)
@@ -113,24 +129,53 @@ impl<'a> Plan<'a> {
             })?;
         std::mem::take(&mut sifted.totals).into(&mut sifted.outcome.control, classes);
         let [left_invoices, left_settlements] = &mut sifted.left;
-        // What was put aside takes about as long to be let go of as what is left to be sorted.
+        let close = |left: &mut Vec<Place>, keyless| {
+            left.extend(keyless);
+            left.sort_unstable();
+        };
         rayon::join(
-            || close(left_invoices, invoice_keyless, invoices),
-            || close(left_settlements, settlement_keyless, settlements),
+            || {
+                // What was put aside takes about as long to be let go of as what is left to be sorted.
+                drop(invoice.slots);
+                close(left_invoices, invoice.keyless);
+            },
+            || close(left_settlements, settlement.keyless),
         );
+        let classes = settlement.classes.all;
+        sifted.prices = settlement.prints.map(|prints| Prices { prints, slots: settlement.slots, classes });
         Ok(sifted)
+    }
+
+    /// Where the records stand that may have the price of one of these lines of the invoices, some other time or somewhere else, and that are
+    /// not left already; in order. There is nothing to be found a second time.
+    ///
+    /// # Errors
+    /// Where a temporary file cannot be read.
+    pub fn places_of_prices(
+        &self,
+        sifted: &mut Sifted,
+        invoices: &Ledger,
+        lines: impl Iterator<Item = (u32, Decimal)>,
+    ) -> Result<Vec<Place>> {
+        let Some(prices) = sifted.prices.take() else { return Ok(Vec::new()) };
+        let prints = |(line, price): (u32, Decimal)| {
+            let [mut all, _, _, mut own] = self.hashes.texts();
+            for &field in &self.texts {
+                let key = self.keys.key(field, invoices.text(field, line));
+                prices::write(field, &key, &mut all, &mut own);
+            }
+            let named = Named { all: all.finish(), own: own.finish() };
+            Some(prices::prints(named, invoices.start(line)?, sketch::word(price.into())))
+        };
+        let mut places = prices.find(&lines.filter_map(prints).collect::<Vec<_>>())?;
+        let [_, left] = &sifted.left;
+        places.retain(|place| left.binary_search(place).is_err());
+        Ok(places)
     }
 }
 
-/// Puts what is left of a side in order, and lets go of its slots.
-fn close(left: &mut Vec<Place>, keyless: Vec<Place>, slots: Spilled<{ slot::SIZE }>) {
-    drop(slots);
-    left.extend(keyless);
-    left.sort_unstable();
-}
-
 /// What tied at first sight, and what is left.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Sifted {
     /// The pairs that tie, counted.
     pub outcome: Outcome,
@@ -138,6 +183,8 @@ pub struct Sifted {
     pub left: [Vec<Place>; 2],
     /// The lines of the pairs, until they are handed on to the outcome.
     totals: join::Totals,
+    /// Where prices are settled, until they have been looked for.
+    prices: Option<Prices>,
 }
 
 impl Sifted {

@@ -8,6 +8,7 @@ use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
 
 use super::Plan;
+use super::prices::{self, Named};
 use super::slot::{Class, Key, Place, SIZE, Slot};
 use crate::fault::{Fault, Kind, Result};
 use crate::intake::Origin;
@@ -26,22 +27,22 @@ const REMEMBERED: usize = 1 << 16;
 /// collide is below 10⁻¹⁴.
 pub(super) struct Hashes {
     shared: SharedSeed,
-    seeds: [u64; 3],
+    seeds: [u64; 4],
 }
 
 impl Hashes {
     pub(super) fn new() -> Self {
         let random = |n: u64| RandomState::new().hash_one(n);
-        Self { shared: SharedSeed::from_u64(random(3)), seeds: [0, 1, 2].map(random) }
+        Self { shared: SharedSeed::from_u64(random(4)), seeds: [0, 1, 2, 3].map(random) }
     }
 
-    /// Three hashes of texts: two for a key, one for figures.
-    fn texts(&self) -> [FoldHasher<'_>; 3] {
+    /// Four hashes of texts: two for a key, one for figures, one for whose price it is.
+    pub(super) fn texts(&self) -> [FoldHasher<'_>; 4] {
         self.more(self.seeds)
     }
 
     /// Goes on where hashes came to.
-    fn more<const N: usize>(&self, hashes: [u64; N]) -> [FoldHasher<'_>; N] {
+    pub(super) fn more<const N: usize>(&self, hashes: [u64; N]) -> [FoldHasher<'_>; N] {
         hashes.map(|hash| FoldHasher::with_seed(hash, &self.shared))
     }
 }
@@ -50,15 +51,39 @@ impl Hashes {
 pub struct Sketch<'p> {
     plan: &'p Plan<'p>,
     side: Side,
-    spill: Mutex<Spill<SIZE>>,
+    spills: Mutex<Spills>,
+    /// Whether this is the side on which prices are looked for.
+    has_prices: bool,
     pub(super) classes: Mutex<Classes>,
     /// The places of entries that have no key.
     keyless: Mutex<Vec<Place>>,
 }
 
+/// What goes by partitions: slots, and on the side on which prices are looked for, the prints of each one's price.
+pub(super) struct Spills {
+    pub(super) slots: Spill<SIZE>,
+    pub(super) prints: Option<Spill<{ prices::SIZE }>>,
+}
+
+/// What a side has put aside.
+pub(super) struct Sketched {
+    pub(super) slots: Spilled<SIZE>,
+    pub(super) classes: Classes,
+    /// The places of entries that have no key.
+    pub(super) keyless: Vec<Place>,
+    pub(super) prints: Option<Spilled<{ prices::SIZE }>>,
+}
+
 impl<'p> Sketch<'p> {
-    pub(super) fn new(plan: &'p Plan<'p>, side: Side, spill: Spill<SIZE>) -> Self {
-        Self { plan, side, spill: Mutex::new(spill), classes: Mutex::default(), keyless: Mutex::default() }
+    pub(super) fn new(plan: &'p Plan<'p>, side: Side, spills: Spills) -> Self {
+        Self {
+            plan,
+            side,
+            has_prices: spills.prints.is_some(),
+            spills: Mutex::new(spills),
+            classes: Mutex::default(),
+            keyless: Mutex::default(),
+        }
     }
 
     /// One that takes entries, once it is told of which file.
@@ -69,6 +94,7 @@ impl<'p> Sketch<'p> {
             sketch: self,
             file: 0,
             gathered: Vec::with_capacity(GATHERED),
+            prints: Vec::new(),
             numbers: HashMap::default(),
             last: None,
             keyless: Vec::new(),
@@ -79,10 +105,16 @@ impl<'p> Sketch<'p> {
         }
     }
 
-    /// All slots, what classes they have, and the places of entries that have no key.
-    pub(super) fn finish(self) -> (Spilled<SIZE>, Classes, Vec<Place>) {
-        let Self { spill, classes, keyless, .. } = self;
-        (own(spill).finish(), own(classes), own(keyless))
+    /// All that was put aside.
+    pub(super) fn finish(self) -> Sketched {
+        let Self { spills, classes, keyless, .. } = self;
+        let Spills { slots, prints } = own(spills);
+        Sketched {
+            slots: slots.finish(),
+            classes: own(classes),
+            keyless: own(keyless),
+            prints: prints.map(Spill::finish),
+        }
     }
 }
 
@@ -104,6 +136,8 @@ pub struct Sketcher<'s> {
     file: u32,
     /// The last slots, and their partitions.
     gathered: Vec<(usize, [u8; SIZE])>,
+    /// The prints of their prices.
+    prints: Vec<[u8; prices::SIZE]>,
     /// The numbers of classes, as far as they are known here, and the last one.
     numbers: HashMap<Class, u32, foldhash::fast::RandomState>,
     last: Option<(Class, u32)>,
@@ -121,6 +155,8 @@ pub struct Sketcher<'s> {
 struct Worded {
     /// Hashes of the texts of its key.
     key: [u64; 2],
+    /// The hash of those of them that say whose price it is.
+    own: u64,
     /// Whether these are blank.
     is_blank: bool,
     /// The hash of what must be the same beside the key.
@@ -174,7 +210,12 @@ impl Sketcher<'_> {
     }
 
     fn hand_on(&mut self) -> Result<()> {
-        lock(&self.sketch.spill).add(self.gathered.drain(..))
+        let Spills { slots, prints } = &mut *lock(&self.sketch.spills);
+        if let Some(prints) = prints {
+            let partitions = self.gathered.iter().map(|(partition, _)| *partition);
+            prints.add(partitions.zip(self.prints.drain(..)))?;
+        }
+        slots.add(self.gathered.drain(..))
     }
 
     /// The number of a class.
@@ -214,8 +255,9 @@ impl Sketcher<'_> {
         let [first, second] = key.map(|hasher| hasher.finish());
         let key = Key(first, second as u32);
         let [mut figures] = plan.hashes.more([worded.figures]);
-        for number in [entry.values.quantity, entry.values.price] {
-            figures.write_u128(number.map_or(u128::MAX, word));
+        let [quantity, price] = [entry.values.quantity, entry.values.price].map(|number| number.map(word));
+        for number in [quantity, price] {
+            figures.write_u128(number.unwrap_or(u128::MAX));
         }
         let (amount, class) = self.class(entry, worded);
         let number = self.number(class);
@@ -225,6 +267,13 @@ impl Sketcher<'_> {
                 .expected("files below 256 GiB and 4 billion lines, and below 64 million documents by file")
                 .next("split the run into periods"));
         };
+        if self.sketch.has_prices {
+            let [all, _] = worded.key;
+            let priced = entry.values.start.zip(price);
+            let prints =
+                priced.map(|(start, price)| prices::prints(Named { all, own: worded.own }, start, price));
+            self.prints.push(prints.map_or(prices::NONE, prices::bytes));
+        }
         self.gathered.push((partition(key), slot.bytes()));
         if self.gathered.len() < GATHERED { Ok(()) } else { self.hand_on() }
     }
@@ -232,13 +281,13 @@ impl Sketcher<'_> {
     /// What the texts of an entry come to.
     fn worded(&mut self, entry: &Entry<'_>) -> Worded {
         let plan = self.plan;
-        let [mut first, mut second, mut figures] = plan.hashes.texts();
+        let [mut first, mut second, mut figures, mut own] = plan.hashes.texts();
         let mut is_blank = true;
         for &field in &plan.texts {
             let key = self.key(field, entry.text(field));
             is_blank &= key.is_empty();
-            first.write(key.as_bytes());
             second.write(key.as_bytes());
+            prices::write(field, key, &mut first, &mut own);
         }
         for &field in &plan.same {
             figures.write(self.key(field, entry.text(field)).as_bytes());
@@ -254,6 +303,7 @@ impl Sketcher<'_> {
         let document = entry.text(field(Role::Document));
         Worded {
             key: [first.finish(), second.finish()],
+            own: own.finish(),
             is_blank,
             figures: figures.finish(),
             account: lock(&self.sketch.classes).accounts.number(document, entry.text(plan.currency)),
@@ -317,7 +367,7 @@ impl Taker for Sketcher<'_> {
 
 /// A number as a word of its own: equal ones have equal words. A mantissa takes 97 bits with its sign.
 #[inline]
-fn word(number: Number) -> u128 {
+pub(super) fn word(number: Number) -> u128 {
     let (mantissa, scale) = number.canonical();
     mantissa.cast_unsigned() << 8 | u128::from(scale)
 }

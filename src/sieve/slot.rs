@@ -102,7 +102,7 @@ impl Slot {
         bytes
     }
 
-    fn read(bytes: &[u8; SIZE]) -> Self {
+    pub(super) fn read(bytes: &[u8; SIZE]) -> Self {
         let mut words = [0; WORDS];
         for (word, from) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
             *word = u64::from_le_bytes(*from);

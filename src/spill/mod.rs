@@ -164,6 +164,28 @@ impl<const SIZE: usize> Spilled<SIZE> {
         bytes.extend_from_slice(in_memory);
         Ok(bytes.into())
     }
+
+    /// The record of a partition that came there behind so many others, if there is one.
+    ///
+    /// # Errors
+    /// As [`Spilled::read`].
+    pub fn get(&self, partition: usize, number: usize) -> Result<Option<[u8; SIZE]>> {
+        let mut before = number * SIZE;
+        let segments = self.partitions.all.get(partition).map_or(&[][..], |partition| &partition.segments);
+        for &(start, length) in segments {
+            let Some(behind) = before.checked_sub(length) else {
+                let mut record = [0; SIZE];
+                let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(file) = file.as_mut() {
+                    let place = SeekFrom::Start(start + before as u64);
+                    file.seek(place).and_then(|_| file.read_exact(&mut record)).map_err(unreadable)?;
+                }
+                return Ok(Some(record));
+            };
+            before = behind;
+        }
+        Ok(self.partitions.bytes(partition).get(before..).and_then(|bytes| bytes.first_chunk().copied()))
+    }
 }
 
 #[cfg(test)]
@@ -186,6 +208,8 @@ mod tests {
                 let expected: Vec<u8> =
                     (0..1000).filter(|n| n % 3 == partition).flat_map(u32::to_le_bytes).collect();
                 assert_eq!(spilled.read(partition as usize).unwrap(), expected);
+                let singly = (0..).map_while(|number| spilled.get(partition as usize, number).unwrap());
+                assert_eq!(singly.flatten().collect::<Vec<u8>>(), expected);
             }
         }
     }

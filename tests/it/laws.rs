@@ -23,7 +23,7 @@ use tieout::sieve::{Place, Plan, Sketch};
 
 // What is reconciled.
 
-pub(super) const COLUMNS: [Role; 9] = [
+pub(super) const COLUMNS: [Role; 10] = [
     Role::Deal,
     Role::Version,
     Role::Start,
@@ -33,6 +33,7 @@ pub(super) const COLUMNS: [Role; 9] = [
     Role::Price,
     Role::Amount,
     Role::Currency,
+    Role::Location,
 ];
 
 /// The cells of a row, under [`COLUMNS`].
@@ -49,6 +50,7 @@ pub(super) struct Line {
     pub(super) price: Option<i64>,
     pub(super) amount: i64,
     pub(super) currency: &'static str,
+    pub(super) location: &'static str,
 }
 
 impl Line {
@@ -63,6 +65,7 @@ impl Line {
             price: None,
             amount,
             currency: "USD",
+            location: "",
         }
     }
 
@@ -79,6 +82,7 @@ impl Line {
             optional(self.price),
             number(self.amount),
             self.currency.to_owned(),
+            self.location.to_owned(),
         ]
     }
 }
@@ -97,8 +101,9 @@ prop_compose! {
         amount in select(&[0, 100, 100, 101, 200, 300, 1000, -100][..]),
         currency in select(&["", "USD", "USD", "USD", "EUR"][..]),
         version in select(&["", "", "Initial", "Final"][..]),
+        location in select(&["", "N", "S"][..]),
     ) -> Line {
-        Line { deal, version, days, quantity, unit, price, amount, currency }
+        Line { deal, version, days, quantity, unit, price, amount, currency, location }
     }
 }
 
@@ -141,9 +146,10 @@ fn wild_rows() -> impl Strategy<Value = Vec<Cells>> {
             ".{0,10}",
         ]
     };
-    let wild = ([text(), text(), text(), text()], [date(), date()], [number(), number(), number()]).prop_map(
-        |([deal, version, unit, currency], [start, end], [quantity, price, amount])| {
-            [deal, version, start, end, quantity, unit, price, amount, currency]
+    let texts = [text(), text(), text(), text(), text()];
+    let wild = (texts, [date(), date()], [number(), number(), number()]).prop_map(
+        |([deal, version, unit, currency, location], [start, end], [quantity, price, amount])| {
+            [deal, version, start, end, quantity, unit, price, amount, currency, location]
         },
     );
     let tame = (line(), [number(), number(), number()]).prop_map(|(line, numbers)| {
@@ -241,6 +247,7 @@ pub(super) fn pass(key: &[KeyPart], compare: Compare) -> Pass {
 /// Passes as people set them up.
 pub(super) fn passes() -> impl Strategy<Value = Vec<Pass>> {
     let fine = || pass(&[field(Role::Deal), KeyPart::Start, KeyPart::End], Compare::Lines);
+    let here = || pass(&[field(Role::Deal), field(Role::Location), KeyPart::Start], Compare::Lines);
     let coarse = || pass(&[field(Role::Deal)], Compare::Lines);
     let totals = || pass(&[field(Role::Deal), KeyPart::Calendar(Calendar::Month)], Compare::Totals);
     let gas_day = Calendar::GasDay(TimeOfDay::parse("09:00").unwrap());
@@ -258,6 +265,7 @@ pub(super) fn passes() -> impl Strategy<Value = Vec<Pass>> {
     let near = || Pass { sum_within: Decimal::new(1, 2), ..subset(Side::Settlement) };
     select(vec![
         vec![fine()],
+        vec![here()],
         vec![coarse()],
         vec![totals()],
         vec![by_hour()],
@@ -351,7 +359,7 @@ pub(super) fn run(invoices: &[Cells], settlements: &[Cells], setup: &Setup) -> R
 }
 
 /// As [`run`], but what ties at first sight never comes to a ledger.
-fn run_sifted(
+pub(super) fn run_sifted(
     invoices: &[Cells],
     settlements: &[Cells],
     setup: &Setup,
@@ -380,25 +388,31 @@ fn run_sifted(
     };
     let (invoice_counts, invoice_rejects) = first(Side::Invoice, invoices, &invoice);
     let (settlement_counts, settlement_rejects) = first(Side::Settlement, settlements, &settlement);
-    let sifted = plan.sift(invoice, settlement).unwrap();
-    let rest = |side, rows: &[Cells], places: &[Place], counts, rejects| {
+    let mut sifted = plan.sift(invoice, settlement).unwrap();
+    let again = |ledger: Ledger, rows: &[Cells], places: &[Place]| {
         let left: Vec<Cells> =
             places.iter().map(|place| rows[usize::try_from(place.place).unwrap() - 1].clone()).collect();
-        let mut ledger = ledger(side, &left);
-        ledger.close(counts, rejects);
-        ledger
+        let side = ledger.side();
+        let mut normaliser = Normaliser::into(ledger, side, &reading, &fields, &zone, None).unwrap().again();
+        normaliser.take(&mut memory(side, &left)).unwrap();
+        normaliser.part().0
     };
     let [left_invoices, left_settlements] = &sifted.left;
-    let invoice = rest(Side::Invoice, invoices, left_invoices, invoice_counts, invoice_rejects);
-    let settlement =
-        rest(Side::Settlement, settlements, left_settlements, settlement_counts, settlement_rejects);
+    let empty = |side| Ledger::new(side, fields.count());
+    let mut invoice = again(empty(Side::Invoice), invoices, left_invoices);
+    invoice.close(invoice_counts, invoice_rejects);
+    let mut settlement = again(empty(Side::Settlement), settlements, left_settlements);
+    settlement.close(settlement_counts, settlement_rejects);
     let book = Book::new(&invoice, &settlement, &zone, &keys, &fields);
     let mut judge = Judge::new(&book, rules);
     judge.take_over(&sifted.outcome);
     let (counts, parts) = matching::run(&book, &setup.passes, sifted.pairs(), &Silent, &|group, outcome| {
         judge.judge(group, outcome);
     });
-    judge.finish(counts, parts).expect("the control totals balance")
+    let verdicts = judge.verdicts(counts, parts).expect("the control totals balance");
+    let places = plan.places_of_prices(&mut sifted, &invoice, verdicts.prices_looked_for()).unwrap();
+    let settlement = again(settlement, settlements, &places);
+    verdicts.explain(&Book::new(&invoice, &settlement, &zone, &keys, &fields), &rules)
 }
 
 /// What was found, each as `of` sees it, in an order of its own.

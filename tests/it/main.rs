@@ -30,6 +30,7 @@ mod oracle;
 mod pass_laws;
 mod periods;
 mod platform;
+mod price_laws;
 #[cfg(feature = "simulator")]
 mod proxy;
 mod serve;

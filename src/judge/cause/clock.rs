@@ -10,7 +10,7 @@ use rayon::iter::{
     IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelExtend as _, ParallelIterator as _,
 };
 
-use super::leftovers::{Left, Leftovers};
+use super::leftovers::{Left, Leftovers, all};
 use super::{Cause, Kind};
 use crate::judge::{Both, Discrepancy};
 use crate::money::{self, Decimal, Sum};
@@ -45,7 +45,7 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
             let hours = *lengths.entry(day.0).or_insert_with(|| hours(zone, day));
             if hours != 24 {
                 let place = place(zone, day, start, hours).map(|place| (place, start));
-                of_day.entry((left.hash(side, entry, None, ()), day.0)).or_default().push((number, place));
+                of_day.entry((left.hash(side, entry, all, ()), day.0)).or_default().push((number, place));
             }
         }
         for ((_, day), entries) in of_day {

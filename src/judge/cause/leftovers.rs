@@ -23,6 +23,11 @@ pub(super) struct Leftovers<'a> {
     has_times: OnceLock<bool>,
 }
 
+/// All fields of a key.
+pub(super) const fn all(_: Field) -> bool {
+    true
+}
+
 /// An entry, and the number and the kind of its discrepancy.
 #[derive(Clone, Copy)]
 pub(super) struct Left {
@@ -83,26 +88,26 @@ impl<'a> Leftovers<'a> {
         (Role::ALL.map(|role| ledger.role(role, settlement)), ledger.start(settlement), settlement)
     }
 
-    /// The key of an entry, but for one field, as a hash with whatever else is given.
+    /// The key of an entry, as far as its fields are `kept`, as a hash with whatever else is given.
     pub(super) fn hash(
         &self,
         side: Side,
         entry: u32,
-        without: Option<Field>,
+        kept: impl Fn(Field) -> bool,
         rest: impl std::hash::Hash,
     ) -> u64 {
         let mut hasher = FixedState::default().build_hasher();
-        for &field in self.key.iter().filter(|field| Some(**field) != without) {
+        for field in self.keyed().filter(|field| kept(*field)) {
             self.book.key(side, field, entry).hash(&mut hasher);
         }
         rest.hash(&mut hasher);
         hasher.finish()
     }
 
-    /// Whether two entries have one key, but for a field; hashes are not proof.
-    pub(super) fn is_same_key(&self, a: (Side, u32), b: (Side, u32), without: Option<Field>) -> bool {
+    /// Whether two entries have one key, as far as its fields are `kept`; hashes are not proof.
+    pub(super) fn is_same_key(&self, a: (Side, u32), b: (Side, u32), kept: impl Fn(Field) -> bool) -> bool {
         let key = |(side, entry): (Side, u32), field| self.book.key(side, field, entry);
-        self.key.iter().filter(|field| Some(**field) != without).all(|&field| key(a, field) == key(b, field))
+        self.keyed().filter(|field| kept(*field)).all(|field| key(a, field) == key(b, field))
     }
 
     /// Whether two entries state the same in `role`, or one of them nothing.

@@ -22,6 +22,8 @@ mod twice;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use self::leftovers::Leftovers;
+pub(super) use self::other_price::looked_for;
+pub use self::other_price::{COMMON, is_elsewhere};
 use super::{Both, Discrepancy, Figures, Kind, Rules};
 use crate::matching::Book;
 use crate::money::{self, Decimal, Ratio, Rounding};

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use rayon::slice::ParallelSliceMut as _;
 
-use super::leftovers::{Left, Leftovers};
+use super::leftovers::{Left, Leftovers, all};
 use super::{Cause, Kind};
 use crate::money;
 use crate::normalise::{Role, Side};
@@ -102,7 +102,6 @@ impl Neighbours<'_> {
             let lengths = [midnight - before, next - midnight, behind(next) - next];
             (before, next, lengths.into_iter().any(|length| length != 24 * HOUR))
         });
-        let clock = |at: Instant| zone.show(at, true).get(11..19).map(str::to_owned);
         [before, behind].map(|day| {
             let there = day + at.0 - midnight;
             if !changes {
@@ -111,7 +110,7 @@ impl Neighbours<'_> {
             [0, HOUR, -HOUR]
                 .map(|apart| Instant(there + apart))
                 .into_iter()
-                .find(|&there| clock(there) == clock(at))
+                .find(|&there| zone.clock(there) == zone.clock(at))
         })
     }
 }
@@ -125,7 +124,7 @@ fn lines(left: &Leftovers<'_>, side: Side) -> Vec<Line> {
         .filter_map(|&Left { entry, number, .. }| {
             let (amount, quantity) = (ledger.amount(entry), ledger.quantity(entry));
             let said = money::canonical(amount.or(quantity).filter(|said| !said.is_zero())?);
-            let hash = left.hash(side, entry, None, (amount.is_some(), said));
+            let hash = left.hash(side, entry, all, (amount.is_some(), said));
             Some((hash, ledger.start(entry)?.0, entry, number))
         })
         .collect();
@@ -157,7 +156,7 @@ fn says_the_same(left: &Leftovers<'_>, invoice: u32, settlement: u32) -> bool {
     ];
     pairs.into_iter().all(|(a, b)| a.zip(b).is_none_or(|(a, b)| a == b))
         && pairs.into_iter().any(|(a, b)| a.zip(b).is_some())
-        && left.is_same_key(a, b, None)
+        && left.is_same_key(a, b, all)
         && left.agrees(Role::Unit, a, b)
         && left.agrees(Role::Currency, a, b)
 }
