@@ -24,7 +24,7 @@ use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, Pa
 use rayon::slice::ParallelSliceMut as _;
 
 pub use self::arithmetic::{Held, weigh};
-pub use self::cause::{COMMON, is_elsewhere};
+pub use self::cause::{COMMON_PRICE, CommonPrices, is_priced_by};
 pub use self::control::{Balance, Class, Control};
 pub use self::conversion::{BilledAt, Conversion, Converted};
 pub use self::explanation::explain;
@@ -190,16 +190,17 @@ impl Outcome {
 pub struct Verdicts(Outcome);
 
 impl Verdicts {
-    /// Lines of the invoices with prices that other records may have: what [`Verdicts::explain`] would know of these.
+    /// Lines of the invoices, and their prices. Causes are looked for at whatever records have these prices: the ledger of the settlements
+    /// should have those records, too, where they tied before any verdict.
     pub fn prices_looked_for(&self) -> impl Iterator<Item = (u32, Decimal)> {
         self.0.discrepancies().filter_map(cause::looked_for)
     }
 
-    /// The outcome. The book is that of the verdicts, with whatever records were looked up since.
+    /// The outcome. The book is that of the verdicts, with whatever records were looked up since, but for those of prices that are `common`.
     #[must_use]
-    pub fn explain(self, book: &Book<'_>, rules: &Rules<'_>) -> Outcome {
+    pub fn conclude(self, book: &Book<'_>, rules: &Rules<'_>, common: &CommonPrices) -> Outcome {
         let Self(mut outcome) = self;
-        cause::name(book, rules, &mut outcome.discrepancies);
+        cause::name(book, rules, &mut outcome.discrepancies, common);
         outcome.patterns = patterns::mine(book, rules.keys, &outcome.discrepancies);
         for (number, pattern) in outcome.patterns.iter().enumerate() {
             for &member in &pattern.discrepancies {
@@ -318,7 +319,7 @@ impl<'a> Judge<'a> {
     /// As [`Judge::verdicts`].
     pub fn finish(self, passes: Vec<PassCount>, parts: Vec<Outcome>) -> Result<Outcome> {
         let (book, rules) = (self.book, self.rules);
-        Ok(self.verdicts(passes, parts)?.explain(book, &rules))
+        Ok(self.verdicts(passes, parts)?.conclude(book, &rules, &CommonPrices::default()))
     }
 
     fn discrepancy(

@@ -302,7 +302,9 @@ impl Ledger {
             saying,
             column,
         });
-        if let Some(Taxes { net, tax, gross }) = draft.taxes {
+        // Where they are read, every row has its place among them.
+        if draft.taxes.is_some() || !self.taxes.is_empty() {
+            let Taxes { net, tax, gross } = draft.taxes.unwrap_or_default();
             let [of_net, of_tax, of_gross] = &mut self.wide_taxes;
             let pack = |value: Option<Decimal>, wide| Packed::new(value.map(Number::from), entry, wide);
             self.taxes.push([pack(net, of_net), pack(tax, of_tax), pack(gross, of_gross)]);

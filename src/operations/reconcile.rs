@@ -12,16 +12,16 @@ use super::{Context, settlements};
 use crate::config::{self, Overrides, Settings, SideSettings, Source};
 use crate::fault::{Fault, Kind, Result};
 use crate::intake::{self, FileSettings, Rows};
-use crate::judge::{Judge, Rules};
+use crate::judge::{CommonPrices, Judge, Rules};
 use crate::matching::{self, Book};
-use crate::normalise::{Ledger, Normaliser, Reading, Side, Taker, Versions};
+use crate::normalise::{Ledger, Normaliser, Reading, Role, Side, Taker, Versions};
 use crate::platform::{Fetched, Manner};
 use crate::progress::Unit;
 use crate::report::{
     self, Direction, Documents, Groups, Immaterial, Input, Listed, PassSummary, PatternSummary, Rejected,
     Report, Total,
 };
-use crate::sieve::Plan;
+use crate::sieve::{Found, Plan};
 
 /// Reconcile invoices with settlement records
 ///
@@ -235,7 +235,9 @@ impl Reconcile {
         let sides = [&settings.invoices.reading, &settings.settlements.reading];
         let can_sift = settings.versions.is_none() && sides.into_iter().all(Reading::is_row_by_row);
         let plan = can_sift.then(|| Plan::of(rules, &settings.zone)).flatten();
-        let (invoice, mut settlement, mut sieved) =
+        let have_prices = sides.into_iter().all(|reading| reading.has(Role::Price));
+        let plan = plan.map(|plan| if have_prices { plan } else { plan.without_prices() });
+        let (invoice, mut settlement, sieved) =
             match (&plan, &settings.invoices.source, &settings.settlements.source) {
                 (Some(plan), Source::Files(invoices), Source::Files(settlements)) => {
                     let (invoice, settlement, sieved) =
@@ -250,7 +252,7 @@ impl Reconcile {
         context.progress.check()?;
         settlement.close()?;
         let versions = versions(&settings, &settlement.ledger)?;
-        let book = book(&settings, &invoice.ledger, &settlement.ledger, versions.as_ref());
+        let book = comparable(&settings, &invoice.ledger, &settlement.ledger, versions.as_ref());
         let entries = u64::from(invoice.ledger.len()) + u64::from(settlement.ledger.len());
         let task = context.progress.task("matching", Unit::Entries, Some(entries));
         let mut judge = Judge::new(&book, rules);
@@ -265,20 +267,22 @@ impl Reconcile {
         // What was cancelled is not all there is, and does not balance.
         context.progress.check()?;
         let verdicts = judge.verdicts(passes, parts)?;
-        let book = match &mut sieved {
-            Some(sieved) => {
-                let places = sieved.places_of_prices(&verdicts, &invoice.ledger)?;
+        let (book, common) = match sieved {
+            None => (book, CommonPrices::default()),
+            Some(mut sieved) => {
+                let Found { places, common } = sieved.look_for_prices(&verdicts, &invoice.ledger)?;
+                context.progress.check()?;
                 if places.is_empty() {
-                    book
+                    (book, common)
                 } else {
                     drop(book);
-                    sieved.look_up(&places, &mut settlement.ledger, &settings, context)?;
-                    self::book(&settings, &invoice.ledger, &settlement.ledger, None)
+                    settlement.ledger =
+                        sieved.records.read(&places, settlement.ledger, &settings, context)?;
+                    (comparable(&settings, &invoice.ledger, &settlement.ledger, versions.as_ref()), common)
                 }
             }
-            None => book,
         };
-        let outcome = verdicts.explain(&book, &rules);
+        let outcome = verdicts.conclude(&book, &rules, &common);
         drop(task);
 
         let period = settings.period.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -319,14 +323,13 @@ impl Reconcile {
             Finding::Discrepancies
         };
         // Nobody who waits for the verdict need wait until all of this is let go of.
-        let sifted = sieved.map(|sieved| sieved.sifted);
-        rayon::spawn(move || drop((outcome, invoice.ledger, settlement.ledger, sifted)));
+        rayon::spawn(move || drop((outcome, invoice.ledger, settlement.ledger)));
         Ok(finding)
     }
 }
 
 /// Both sides, made comparable.
-pub(super) fn book<'a>(
+pub(super) fn comparable<'a>(
     settings: &'a Settings,
     invoices: &'a Ledger,
     settlements: &'a Ledger,

@@ -10,7 +10,7 @@ use crate::intake::{self, Batch, FileSettings, Row, Rows, Shared};
 use crate::judge::Verdicts;
 use crate::normalise::{Counts, Ledger, Normaliser, Reject, Side, Stand, Taker};
 use crate::report::Input;
-use crate::sieve::{Place, Plan, Sifted, Sketch, Sketcher};
+use crate::sieve::{Found, Place, Plan, Prices, Sifted, Sketch, Sketcher};
 
 /// Of the memory that is allowed, each side's slots get one share; the rest is for joining them, and for what does not tie.
 const SHARES: usize = 16;
@@ -19,8 +19,9 @@ const SHARES: usize = 16;
 pub(super) struct Sieved<'p> {
     pub(super) sifted: Sifted,
     plan: &'p Plan<'p>,
+    prices: Option<Prices>,
     /// The files of the settlements.
-    records: Again,
+    pub(super) records: Again,
 }
 
 /// Reads both sides at once, settles what it can, and reads the rest again.
@@ -36,7 +37,7 @@ pub(super) fn read<'p>(
     );
     let (invoice, settlement) = (invoice?, settlement?);
     context.progress.check()?;
-    let sifted = plan.sift(invoice.sketch, settlement.sketch)?;
+    let (sifted, prices) = plan.sift(invoice.sketch, settlement.sketch)?;
     context.progress.check()?;
     let [left_invoices, left_settlements] = &sifted.left;
     let (invoice, settlement) = rayon::join(
@@ -44,26 +45,16 @@ pub(super) fn read<'p>(
         || settlement.rest.take(left_settlements, settings, context),
     );
     let ((invoice, _), (settlement, records)) = (invoice?, settlement?);
-    Ok((invoice, settlement, Sieved { sifted, plan, records }))
+    Ok((invoice, settlement, Sieved { sifted, plan, prices, records }))
 }
 
 impl Sieved<'_> {
-    /// The places of records that may have a price that `verdicts` look for, and that no ledger has; to be asked once.
-    pub(super) fn places_of_prices(&mut self, verdicts: &Verdicts, invoices: &Ledger) -> Result<Vec<Place>> {
-        self.plan.places_of_prices(&mut self.sifted, invoices, verdicts.prices_looked_for())
-    }
-
-    /// Puts the records at `places` behind the entries of the settlements.
-    pub(super) fn look_up(
-        &mut self,
-        places: &[Place],
-        settlements: &mut Ledger,
-        settings: &Settings,
-        context: &Context<'_>,
-    ) -> Result<()> {
-        let ledger = std::mem::replace(settlements, Ledger::new(Side::Settlement, 0));
-        *settlements = self.records.read(places, ledger, settings, context)?;
-        Ok(())
+    /// Where records stand that no ledger has, and that may have a price that `verdicts` look for.
+    pub(super) fn look_for_prices(&self, verdicts: &Verdicts, invoices: &Ledger) -> Result<Found> {
+        let Self { sifted, plan, prices, .. } = self;
+        let [_, left] = &sifted.left;
+        let look = |prices| plan.look_for(prices, left, invoices, verdicts.prices_looked_for());
+        prices.as_ref().map_or_else(|| Ok(Found::default()), look)
     }
 }
 
@@ -82,7 +73,7 @@ struct Rest {
 }
 
 /// The files of one side, to be read again at places.
-struct Again {
+pub(super) struct Again {
     side: Side,
     files: Vec<Box<dyn Rows + Send>>,
 }
@@ -167,7 +158,7 @@ impl Rest {
 
 impl Again {
     /// Reads the rows at `places` into the ledger.
-    fn read(
+    pub(super) fn read(
         &mut self,
         places: &[Place],
         ledger: Ledger,

@@ -1,5 +1,5 @@
 //! In: the entries of both sides, as they are read. Out: a count of those that tie at first sight, and the places of all
-//! others. Never: decides anything that matching and the judge would decide otherwise.
+//! others; when verdicts are known, the places of records whose prices explain them. Never: decides anything that matching and the judge would decide otherwise.
 //!
 //! Nearly all lines of a large run tie, each with one record. To see that takes no more of an entry than a [`slot`]:
 //! its key and its figures as hashes, and its amount. Slots are parted by key, each partition is joined by itself, and
@@ -22,7 +22,8 @@ use std::path::Path;
 
 use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
 
-use self::prices::{Named, Prices};
+use self::prices::Named;
+pub use self::prices::{Found, Prices};
 use self::sketch::Spills;
 pub use self::sketch::{Sketch, Sketcher};
 pub use self::slot::Place;
@@ -54,6 +55,7 @@ pub struct Plan<'a> {
     keys: &'a KeyRules,
     zone: &'a Zone,
     hashes: sketch::Hashes,
+    looks_for_prices: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -88,7 +90,14 @@ impl<'a> Plan<'a> {
             keys: rules.keys,
             zone,
             hashes: sketch::Hashes::new(),
+            looks_for_prices: true,
         })
+    }
+
+    /// The same, where not both sides state prices, so that none has to be found again.
+    #[must_use]
+    pub fn without_prices(self) -> Self {
+        Self { looks_for_prices: false, ..self }
     }
 
     /// Takes the entries of one side; what is more than `memory` bytes goes to temporary files in `folder`.
@@ -96,21 +105,21 @@ impl<'a> Plan<'a> {
     pub fn sketch(&self, side: Side, folder: &Path, memory: usize) -> Sketch<'_> {
         let slots = |memory| Spill::new(folder, PARTITIONS, memory);
         let spills = match side {
-            Side::Invoice => Spills { slots: slots(memory), prints: None },
-            Side::Settlement => {
+            Side::Settlement if self.looks_for_prices => {
                 let of_prints = memory / (1 + slot::SIZE / prices::SIZE);
                 let prints = Some(Spill::new(folder, PARTITIONS, of_prints));
                 Spills { slots: slots(memory - of_prints), prints }
             }
+            _ => Spills { slots: slots(memory), prints: None },
         };
         Sketch::new(self, side, spills)
     }
 
-    /// Settles what ties at first sight.
+    /// Settles what ties at first sight; with it, where each price is settled, if that is of interest.
     ///
     /// # Errors
     /// Where a temporary file cannot be read.
-    pub fn sift(&self, invoice: Sketch<'_>, settlement: Sketch<'_>) -> Result<Sifted> {
+    pub fn sift(&self, invoice: Sketch<'_>, settlement: Sketch<'_>) -> Result<(Sifted, Option<Prices>)> {
         let (invoice, settlement) = (invoice.finish(), settlement.finish());
         let classes = [&invoice.classes, &settlement.classes];
         let mut sifted = (0..PARTITIONS)
@@ -142,22 +151,22 @@ impl<'a> Plan<'a> {
             || close(left_settlements, settlement.keyless),
         );
         let classes = settlement.classes.all;
-        sifted.prices = settlement.prints.map(|prints| Prices { prints, slots: settlement.slots, classes });
-        Ok(sifted)
+        let prices = settlement.prints.map(|prints| Prices { prints, slots: settlement.slots, classes });
+        Ok((sifted, prices))
     }
 
-    /// Where the records stand that may have the price of one of these lines of the invoices, some other time or somewhere else, and that are
-    /// not left already; in order. There is nothing to be found a second time.
+    /// Where the records stand that may have the price of one of these lines of the invoices, at another time or somewhere else, and that are not
+    /// among those that are `left` anyway.
     ///
     /// # Errors
     /// Where a temporary file cannot be read.
-    pub fn places_of_prices(
+    pub fn look_for(
         &self,
-        sifted: &mut Sifted,
+        prices: &Prices,
+        left: &[Place],
         invoices: &Ledger,
         lines: impl Iterator<Item = (u32, Decimal)>,
-    ) -> Result<Vec<Place>> {
-        let Some(prices) = sifted.prices.take() else { return Ok(Vec::new()) };
+    ) -> Result<Found> {
         let prints = |(line, price): (u32, Decimal)| {
             let [mut all, _, _, mut own] = self.hashes.texts();
             for &field in &self.texts {
@@ -165,17 +174,16 @@ impl<'a> Plan<'a> {
                 prices::write(field, &key, &mut all, &mut own);
             }
             let named = Named { all: all.finish(), own: own.finish() };
-            Some(prices::prints(named, invoices.start(line)?, sketch::word(price.into())))
+            Some((line, prices::prints(named, invoices.start(line)?, sketch::word(price.into()))))
         };
-        let mut places = prices.find(&lines.filter_map(prints).collect::<Vec<_>>())?;
-        let [_, left] = &sifted.left;
-        places.retain(|place| left.binary_search(place).is_err());
-        Ok(places)
+        let mut found = prices.find(&lines.filter_map(prints).collect::<Vec<_>>())?;
+        found.places.retain(|place| left.binary_search(place).is_err());
+        Ok(found)
     }
 }
 
 /// What tied at first sight, and what is left.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Sifted {
     /// The pairs that tie, counted.
     pub outcome: Outcome,
@@ -183,8 +191,6 @@ pub struct Sifted {
     pub left: [Vec<Place>; 2],
     /// The lines of the pairs, until they are handed on to the outcome.
     totals: join::Totals,
-    /// Where prices are settled, until they have been looked for.
-    prices: Option<Prices>,
 }
 
 impl Sifted {

@@ -1,8 +1,9 @@
 //! Where each settled price stands. A line that does not tie may bear the price of a record that ties elsewhere: such records are found
 //! here, to be read again. For every slot of a settlement two prints of its price are kept, in the same order.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::Hasher;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use foldhash::fast::FixedState;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
@@ -10,7 +11,7 @@ use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use super::PARTITIONS;
 use super::slot::{self, Class, Place, Slot};
 use crate::fault::Result;
-use crate::judge::{COMMON, is_elsewhere};
+use crate::judge::{COMMON_PRICE, CommonPrices, is_priced_by};
 use crate::normalise::Field;
 use crate::period::Instant;
 use crate::spill::Spilled;
@@ -18,9 +19,9 @@ use crate::spill::Spilled;
 /// How many bytes the prints of a price have.
 pub(super) const SIZE: usize = 8;
 
-/// Of one print, more records than this need not be read: those that are make the price [`COMMON`], even if some of them have that
-/// print by chance.
-const MOST: usize = 2 * COMMON;
+/// So many records may have a print that is another price's: of 10,000,000, it is one in 400 prints that any has. What more than
+/// [`COMMON_PRICE`] and these have is a common price for certain.
+const BY_CHANCE: u32 = 20;
 
 /// What the texts of a key come to: all of them, and those that say whose price it is, not where it is settled.
 #[derive(Clone, Copy)]
@@ -32,7 +33,7 @@ pub(super) struct Named {
 /// Takes a text of a key into the hashes of [`Named`].
 pub(super) fn write(field: Field, key: &str, all: &mut impl Hasher, own: &mut impl Hasher) {
     all.write(key.as_bytes());
-    if !is_elsewhere(field) {
+    if !is_priced_by(field) {
         own.write(key.as_bytes());
     }
 }
@@ -71,70 +72,98 @@ const fn read(bytes: [u8; SIZE]) -> Prints {
 }
 
 /// All settled prices at their places.
-pub(super) struct Prices {
+pub struct Prices {
     pub(super) prints: Spilled<SIZE>,
     /// The slot of each.
     pub(super) slots: Spilled<{ slot::SIZE }>,
     pub(super) classes: Vec<Class>,
 }
 
-/// Records, by their partition and how many stand there before them, under the print that leads to them, and which of the two it is.
-type Found = HashMap<(usize, u32), Vec<(usize, usize)>, FixedState>;
+/// What came of looking for prices.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Where records stand that may have one of them, in order.
+    pub places: Vec<Place>,
+    /// The lines whose price so many records have that none of them is among those.
+    pub common: CommonPrices,
+}
 
 impl Prices {
-    /// The places of the records that have one of these prints, in order; of one that more than [`MOST`] have, only some.
-    pub(super) fn find(&self, wanted: &[Prints]) -> Result<Vec<Place>> {
-        let of_key = Wanted::new(wanted.iter().map(|[of_key, _]| *of_key));
-        let at_once = Wanted::new(wanted.iter().map(|[_, at_once]| *at_once));
-        let found = (0..PARTITIONS)
-            .into_par_iter()
-            .try_fold(Found::default, |mut found, partition| {
-                for (number, bytes) in self.prints.read(partition)?.as_chunks().0.iter().enumerate() {
-                    let prints = read(*bytes);
-                    for (which, (print, wanted)) in prints.into_iter().zip([&of_key, &at_once]).enumerate() {
-                        if wanted.has(print) {
-                            add(&mut found, (which, print), &[(partition, number)]);
-                        }
+    /// Looks for the price of each of these lines.
+    pub(super) fn find(&self, lines: &[(u32, Prints)]) -> Result<Found> {
+        let mut found = Found::default();
+        if lines.is_empty() {
+            return Ok(found);
+        }
+        let wanted =
+            [0, 1].map(|which| Wanted::new(lines.iter().filter_map(|(_, prints)| prints.get(which))));
+        (0..PARTITIONS).into_par_iter().try_for_each(|partition| -> Result<()> {
+            for bytes in self.prints.read(partition)?.as_chunks().0 {
+                for (print, wanted) in read(*bytes).into_iter().zip(&wanted) {
+                    if let Some(records) = wanted.records(print) {
+                        records.fetch_add(1, Ordering::Relaxed);
                     }
                 }
-                Ok(found)
-            })
-            .try_reduce(Found::default, |mut all, found| {
-                found.into_iter().for_each(|(print, records)| add(&mut all, print, &records));
-                Ok(all)
-            })?;
-        let mut slots: Vec<(usize, usize)> = found.into_values().flatten().collect();
-        slots.sort_unstable();
-        slots.dedup();
-        let place = |(partition, number)| {
+            }
+            Ok(())
+        })?;
+        for &(line, prints) in lines {
+            let common = [&mut found.common.of_key, &mut found.common.at_once];
+            for ((print, wanted), common) in prints.into_iter().zip(&wanted).zip(common) {
+                if wanted.records(print).is_some_and(|records| !is_few(records)) {
+                    common.insert(line);
+                }
+            }
+        }
+        let places: Vec<Vec<Place>> = (0..PARTITIONS)
+            .into_par_iter()
+            .map(|partition| self.places(partition, &wanted))
+            .collect::<Result<_>>()?;
+        found.places = places.concat();
+        found.places.sort_unstable();
+        Ok(found)
+    }
+
+    /// The places of the records of a partition that have one of the prints, if few have it.
+    fn places(&self, partition: usize, wanted: &[Wanted; 2]) -> Result<Vec<Place>> {
+        let prints = self.prints.read(partition)?;
+        let is_found = |bytes: &[u8; SIZE]| {
+            let mut prints = read(*bytes).into_iter().zip(wanted);
+            prints.any(|(print, wanted)| wanted.records(print).is_some_and(is_few))
+        };
+        let found = prints.as_chunks().0.iter().enumerate().filter(|(_, bytes)| is_found(bytes));
+        let place = |(number, _)| {
             let slot = self.slots.get(partition, number).transpose()?;
             Some(slot.map(|slot| Slot::read(&slot).place(&self.classes)))
         };
-        let mut places = slots.into_iter().filter_map(place).collect::<Result<Vec<Place>>>()?;
-        places.sort_unstable();
-        Ok(places)
+        found.filter_map(place).collect()
     }
 }
 
-/// Prints that are looked for.
+fn is_few(records: &AtomicU32) -> bool {
+    records.load(Ordering::Relaxed) <= COMMON_PRICE + BY_CHANCE
+}
+
+/// Prints that are looked for, and how many records have them.
 struct Wanted {
-    all: HashSet<u32, FixedState>,
+    records: HashMap<u32, AtomicU32, FixedState>,
     /// A bit for what some of them end with: nearly all others are none of them, and end here.
     ends: Vec<u64>,
 }
 
 impl Wanted {
-    fn new(prints: impl Iterator<Item = u32>) -> Self {
-        let all: HashSet<u32, FixedState> = prints.collect();
+    fn new<'a>(prints: impl Iterator<Item = &'a u32>) -> Self {
+        let records: HashMap<u32, AtomicU32, FixedState> =
+            prints.map(|print| (*print, AtomicU32::new(0))).collect();
         // One bit in sixteen is set, and what there is of bits stays in a processor's own caches.
-        let mut ends = vec![0; (all.len() / 4).next_power_of_two().min(1 << 15)];
-        for &print in &all {
+        let mut ends = vec![0; (records.len() / 4).next_power_of_two().min(1 << 15)];
+        for &print in records.keys() {
             let (word, bit) = Self::end(&ends, print);
             if let Some(word) = ends.get_mut(word) {
                 *word |= bit;
             }
         }
-        Self { all, ends }
+        Self { records, ends }
     }
 
     /// The word and the bit of it that a print ends with.
@@ -143,13 +172,9 @@ impl Wanted {
     }
 
     #[inline]
-    fn has(&self, print: u32) -> bool {
+    fn records(&self, print: u32) -> Option<&AtomicU32> {
         let (word, bit) = Self::end(&self.ends, print);
-        self.ends.get(word).is_some_and(|word| word & bit != 0) && self.all.contains(&print)
+        self.ends.get(word).filter(|word| **word & bit != 0)?;
+        self.records.get(&print)
     }
-}
-
-fn add(found: &mut Found, print: (usize, u32), records: &[(usize, usize)]) {
-    let known = found.entry(print).or_default();
-    known.extend(records.iter().take(MOST.saturating_sub(known.len())));
 }

@@ -42,7 +42,7 @@ impl Hashes {
     }
 
     /// Goes on where hashes came to.
-    pub(super) fn more<const N: usize>(&self, hashes: [u64; N]) -> [FoldHasher<'_>; N] {
+    fn more<const N: usize>(&self, hashes: [u64; N]) -> [FoldHasher<'_>; N] {
         hashes.map(|hash| FoldHasher::with_seed(hash, &self.shared))
     }
 }

@@ -170,21 +170,22 @@ impl<const SIZE: usize> Spilled<SIZE> {
     /// # Errors
     /// As [`Spilled::read`].
     pub fn get(&self, partition: usize, number: usize) -> Result<Option<[u8; SIZE]>> {
-        let mut before = number * SIZE;
-        let segments = self.partitions.all.get(partition).map_or(&[][..], |partition| &partition.segments);
-        for &(start, length) in segments {
-            let Some(behind) = before.checked_sub(length) else {
-                let mut record = [0; SIZE];
-                let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(file) = file.as_mut() {
-                    let place = SeekFrom::Start(start + before as u64);
-                    file.seek(place).and_then(|_| file.read_exact(&mut record)).map_err(unreadable)?;
-                }
-                return Ok(Some(record));
-            };
-            before = behind;
-        }
-        Ok(self.partitions.bytes(partition).get(before..).and_then(|bytes| bytes.first_chunk().copied()))
+        let Some(Partition { segments, .. }) = self.partitions.all.get(partition) else { return Ok(None) };
+        // What went to the file had filled its room.
+        let (segment, within) = (number / self.partitions.most, number % self.partitions.most);
+        let within = within * SIZE;
+        let Some((start, _)) = segments.get(segment) else {
+            let bytes = self.partitions.bytes(partition);
+            let bytes = if segment == segments.len() { bytes.get(within..) } else { None };
+            return Ok(bytes.and_then(|bytes| bytes.first_chunk().copied()));
+        };
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let no_file = || Fault::new(Kind::Bug, "there is no temporary file").value(partition);
+        let file = file.as_mut().ok_or_else(no_file)?;
+        let mut record = [0; SIZE];
+        let place = SeekFrom::Start(start + within as u64);
+        file.seek(place).and_then(|_| file.read_exact(&mut record)).map_err(unreadable)?;
+        Ok(Some(record))
     }
 }
 

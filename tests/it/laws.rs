@@ -388,7 +388,7 @@ pub(super) fn run_sifted(
     };
     let (invoice_counts, invoice_rejects) = first(Side::Invoice, invoices, &invoice);
     let (settlement_counts, settlement_rejects) = first(Side::Settlement, settlements, &settlement);
-    let mut sifted = plan.sift(invoice, settlement).unwrap();
+    let (sifted, prices) = plan.sift(invoice, settlement).unwrap();
     let again = |ledger: Ledger, rows: &[Cells], places: &[Place]| {
         let left: Vec<Cells> =
             places.iter().map(|place| rows[usize::try_from(place.place).unwrap() - 1].clone()).collect();
@@ -410,9 +410,10 @@ pub(super) fn run_sifted(
         judge.judge(group, outcome);
     });
     let verdicts = judge.verdicts(counts, parts).expect("the control totals balance");
-    let places = plan.places_of_prices(&mut sifted, &invoice, verdicts.prices_looked_for()).unwrap();
-    let settlement = again(settlement, settlements, &places);
-    verdicts.explain(&Book::new(&invoice, &settlement, &zone, &keys, &fields), &rules)
+    let prices = prices.unwrap();
+    let found = plan.look_for(&prices, left_settlements, &invoice, verdicts.prices_looked_for()).unwrap();
+    let settlement = again(settlement, settlements, &found.places);
+    verdicts.conclude(&Book::new(&invoice, &settlement, &zone, &keys, &fields), &rules, &found.common)
 }
 
 /// What was found, each as `of` sees it, in an order of its own.
@@ -479,7 +480,9 @@ proptest! {
         invoices.extend(wild);
         let whole = run(&invoices, &settlements, &setup).outcome;
         let sifted = run_sifted(&invoices, &settlements, &setup, memory_limit, shared);
-        let facts = |d: &Discrepancy| (d.id.clone(), d.kind, d.cause.clone(), d.pass, d.tolerance, total(d));
+        let facts = |d: &Discrepancy| {
+            (d.id.clone(), d.kind, d.cause.clone(), d.arithmetic.clone(), d.pass, d.tolerance, total(d))
+        };
         prop_assert_eq!(found(&sifted, facts), found(&whole, facts));
         prop_assert_eq!(&sifted.patterns, &whole.patterns);
         prop_assert_eq!(sifted.control.balances(), whole.control.balances());

@@ -385,6 +385,9 @@ fn the_reports_are_the_same_without_the_sieve() {
         "taxes-gross",
         "totals",
         "totals-rounded",
+        "causes",
+        "causes-of-periods",
+        "prices-elsewhere",
     ] {
         let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/cases").join(case);
         let setup = Setup::of("");

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::collection::btree_map;
 use proptest::prelude::*;
 use proptest::sample::select;
-use tieout::judge::{COMMON, Discrepancy, Kind};
+use tieout::judge::{COMMON_PRICE, Discrepancy, Kind};
 use tieout::matching::{Compare, KeyPart};
 use tieout::normalise::Role;
 
@@ -38,7 +38,7 @@ fn line((deal, location, time): Key, price: i64) -> Line {
 type Prices = BTreeMap<Key, (i64, i64)>;
 
 fn prices() -> impl Strategy<Value = Prices> {
-    let key = (select(&["D-1", "D-2"][..]), select(&["N", "S", "W"][..]), 0..TIMES.len());
+    let key = (select(&["D-1", "D-2"][..]), select(&["N", "S", "W", ""][..]), 0..TIMES.len());
     let price = || select(&PRICES[..]);
     let pair = (price(), prop_oneof![4 => Just(None), 1 => price().prop_map(Some)])
         .prop_map(|(settled, billed)| (settled, billed.unwrap_or(settled)));
@@ -68,13 +68,17 @@ fn elsewhere(all: &Prices, key: Key) -> Option<String> {
     let days = of_key().map(|other| apart(other.2)).filter(|other| other.1 == clock).map(|other| other.0);
     let clocks = of_key().map(|other| apart(other.2)).filter(|other| other.0 == day).map(|other| other.1);
     let places = with_price().filter(|other| (other.0, other.2) == (deal, time)).map(|other| other.1);
+    // Nowhere is no place.
+    let places = places.filter(|place| !place.is_empty() && !location.is_empty());
+    let has_times =
+        all.iter().any(|(key, (settled, billed))| settled != billed && !apart(key.2).1.is_empty());
     let shown = money(price);
     let at = |day: &str, clock: &str| {
         if clock.is_empty() { format!("{day}T00:00:00+00:00") } else { format!("{day}{clock}:00+00:00") }
     };
     sole(days.collect())
         .map(|other| match clock {
-            "" => format!("price of another day: {shown} is settled on {other}"),
+            "" if !has_times => format!("price of another day: {shown} is settled on {other}"),
             clock => format!("price of another day: {shown} is settled for {}", at(other, clock)),
         })
         .or_else(|| {
@@ -131,25 +135,59 @@ proptest! {
 
 /// A price that very many records of the key have says nothing of where it was taken from, whether these came to a ledger or not.
 #[test]
-fn a_common_price_is_no_price_of_elsewhere() {
-    let start = |minute: usize| -> &'static str {
-        format!("2026-10-01T{:02}:{:02}", minute / 60, minute % 60).leak()
-    };
-    for (records, named) in [(COMMON, true), (COMMON + 1, false), (3 * COMMON, false)] {
+fn a_common_price_of_a_key_is_no_price_of_elsewhere() {
+    let start =
+        |minute: u32| -> &'static str { format!("2026-10-01T{:02}:{:02}", minute / 60, minute % 60).leak() };
+    let most = COMMON_PRICE;
+    // How many of them tie: a record that does not is in the ledger already, and is not counted twice.
+    let cases =
+        [(most, most), (most, most / 3), (most, 0), (most + 1, most), (most + 1, 1), (3 * most, 3 * most)];
+    for (records, tying) in cases {
+        let at = |minute| Line { days: (start(minute), ""), ..line(("D-1", "N", 0), 317) };
         let settled: Vec<Line> = (0..records)
-            .map(|minute| Line { days: (start(minute), ""), ..line(("D-1", "N", 0), 317) })
+            .map(|minute| if minute < tying { at(minute) } else { Line { amount: 318, ..at(minute) } })
             .chain([Line { days: ("2026-10-02", ""), ..line(("D-1", "N", 0), 429) }])
             .collect();
         let billed: Vec<Line> =
             settled.iter().map(|line| Line { price: Some(317), amount: 317, ..line.clone() }).collect();
-        let (invoices, settlements) = (cells(&billed), cells(&settled));
-        let expected = named.then(|| "price of another day: 3.17 is settled on 2026-10-01".to_owned());
-        for outcome in [
-            run(&invoices, &settlements, &setup()).outcome,
-            run_sifted(&invoices, &settlements, &setup(), 1 << 20, 7),
-        ] {
-            let causes = found(&outcome, |discrepancy| told(discrepancy).1);
-            assert_eq!(causes, vec![expected.clone()], "{records}");
-        }
+        let has_times = tying < records;
+        let place = if has_times { "for 2026-10-01T00:00:00+00:00" } else { "on 2026-10-01" };
+        let named = format!("price of another day: 3.17 is settled {place}");
+        expect_of_prices(
+            &billed,
+            &settled,
+            (records <= most).then_some(named),
+            &format!("{records} {tying}"),
+        );
+    }
+}
+
+/// The same of a price that very many records have at one time.
+#[test]
+fn a_common_price_of_a_time_is_no_price_of_elsewhere() {
+    let location = |number: u32| -> &'static str { format!("N-{number}").leak() };
+    for others in [1, COMMON_PRICE, COMMON_PRICE + 1, 3 * COMMON_PRICE] {
+        // All but the first are of another charge, as it were: of another day.
+        let settled: Vec<Line> = (0..others)
+            .map(|number| line(("D-1", location(number), 0), 317))
+            .chain([line(("D-1", "S", 0), 429)])
+            .collect();
+        let billed: Vec<Line> =
+            settled.iter().map(|line| Line { price: Some(317), amount: 317, ..line.clone() }).collect();
+        let named = (others == 1).then(|| "price of another location: 3.17 is settled at N-0".to_owned());
+        expect_of_prices(&billed, &settled, named, &others.to_string());
+    }
+}
+
+/// What is said of the one line whose price is not what was settled, with the sieve and without.
+fn expect_of_prices(billed: &[Line], settled: &[Line], expected: Option<String>, why: &str) {
+    let (invoices, settlements) = (cells(billed), cells(settled));
+    for outcome in [
+        run(&invoices, &settlements, &setup()).outcome,
+        run_sifted(&invoices, &settlements, &setup(), 1 << 20, 7),
+    ] {
+        let of_price = outcome.discrepancies().filter(|discrepancy| discrepancy.kind == Kind::Price);
+        let causes: Vec<Option<String>> = of_price.map(|discrepancy| told(discrepancy).1).collect();
+        assert_eq!(causes, vec![expected.clone()], "{why}");
     }
 }

@@ -7,6 +7,7 @@ use foldhash::quality::FixedState;
 use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 
 use super::super::{Discrepancy, Kind, Rules};
+use super::CommonPrices;
 use crate::matching::{Book, KeyPart};
 use crate::normalise::{Field, Role, Side};
 use crate::period::Instant;
@@ -15,6 +16,8 @@ use crate::period::Instant;
 pub(super) struct Leftovers<'a> {
     pub(super) book: &'a Book<'a>,
     pub(super) discrepancies: &'a [Box<Discrepancy>],
+    /// The lines that are known to bear a price that very many records have.
+    pub(super) common: &'a CommonPrices,
     /// By side: the entries that stand alone on it in a discrepancy, and are neither copies nor ambiguous.
     entries: [Vec<Left>; 2],
     /// The texts that the first pass has in its key, but for document and version.
@@ -37,7 +40,12 @@ pub(super) struct Left {
 }
 
 impl<'a> Leftovers<'a> {
-    pub(super) fn new(book: &'a Book<'a>, rules: &Rules<'_>, discrepancies: &'a [Box<Discrepancy>]) -> Self {
+    pub(super) fn new(
+        book: &'a Book<'a>,
+        rules: &Rules<'_>,
+        discrepancies: &'a [Box<Discrepancy>],
+        common: &'a CommonPrices,
+    ) -> Self {
         let apart = [Role::Document, Role::Version].map(Field::of);
         let parts = rules.passes.first().map_or(&[][..], |pass| pass.key.as_slice());
         let key = parts.iter().filter_map(|part| match part {
@@ -54,7 +62,7 @@ impl<'a> Leftovers<'a> {
             };
             discrepancies.par_iter().map(AsRef::as_ref).enumerate().filter_map(left).collect()
         });
-        Self { book, discrepancies, entries, key: key.collect(), has_times: OnceLock::new() }
+        Self { book, discrepancies, common, entries, key: key.collect(), has_times: OnceLock::new() }
     }
 
     /// The entries of a side that stand alone on it in a discrepancy, and are neither copies nor ambiguous.
@@ -85,7 +93,8 @@ impl<'a> Leftovers<'a> {
     /// The order of settlements that say the same of what is looked for: by what their sources say, whatever the order of the rows.
     pub(super) fn order(&self, settlement: u32) -> impl Ord + use<'a> {
         let ledger = self.book.ledger(Side::Settlement);
-        (Role::ALL.map(|role| ledger.role(role, settlement)), ledger.start(settlement), settlement)
+        let texts: Vec<&str> = self.book.fields().all().map(|field| ledger.text(field, settlement)).collect();
+        (texts, ledger.start(settlement), ledger.end(settlement), settlement)
     }
 
     /// The key of an entry, as far as its fields are `kept`, as a hash with whatever else is given.

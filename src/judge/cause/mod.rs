@@ -23,7 +23,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use self::leftovers::Leftovers;
 pub(super) use self::other_price::looked_for;
-pub use self::other_price::{COMMON, is_elsewhere};
+pub use self::other_price::{COMMON_PRICE, CommonPrices, is_priced_by};
 use super::{Both, Discrepancy, Figures, Kind, Rules};
 use crate::matching::Book;
 use crate::money::{self, Decimal, Ratio, Rounding};
@@ -78,9 +78,14 @@ pub(super) fn name_at_once(book: &Book<'_>, rules: &Rules<'_>, discrepancy: &mut
 }
 
 /// Names the other causes of `discrepancies`, in time that grows as sorting them does.
-pub(super) fn name(book: &Book<'_>, rules: &Rules<'_>, discrepancies: &mut [Box<Discrepancy>]) {
+pub(super) fn name(
+    book: &Book<'_>,
+    rules: &Rules<'_>,
+    discrepancies: &mut [Box<Discrepancy>],
+    common: &CommonPrices,
+) {
     for finders in ACROSS {
-        let left = Leftovers::new(book, rules, discrepancies);
+        let left = Leftovers::new(book, rules, discrepancies, common);
         let found: Vec<_> = finders.par_iter().map(|find| find(&left)).collect();
         for (number, cause) in found.into_iter().flatten() {
             if let Some(discrepancy) = discrepancies.get_mut(number) {

@@ -116,7 +116,7 @@ impl Explain {
         let (mut invoice, mut settlement) = reconcile::read_both(&settings, &manner, context)?;
         context.progress.check()?;
         let versions = reconcile::versions(&settings, &settlement.ledger)?;
-        let book = reconcile::book(&settings, &invoice.ledger, &settlement.ledger, versions.as_ref());
+        let book = reconcile::comparable(&settings, &invoice.ledger, &settlement.ledger, versions.as_ref());
         let entries = u64::from(invoice.ledger.len()) + u64::from(settlement.ledger.len());
         let task = context.progress.task("matching", Unit::Entries, Some(entries));
         let judge = Judge::new(&book, reconcile::rules(&settings));
