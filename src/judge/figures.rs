@@ -66,7 +66,7 @@ const fn states(quantity: Option<Decimal>, price: Option<Decimal>) -> bool {
 }
 
 /// The ratio from the unit of `entry` to the unit of `target`: `None` where they do not convert.
-fn ratio(book: &Book<'_>, entry: (Side, u32), target: (Side, u32)) -> Option<Ratio> {
+pub(super) fn ratio(book: &Book<'_>, entry: (Side, u32), target: (Side, u32)) -> Option<Ratio> {
     let field = Field::of(Role::Unit)?;
     let text = |(side, entry): (Side, u32)| book.ledger(side).text(field, entry);
     let (from, to) = (text(entry), text(target));

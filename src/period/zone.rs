@@ -80,13 +80,16 @@ impl Zone {
         self.local(at).and_then(|local| self.midnight(local.date().first_of_month())).unwrap_or(at)
     }
 
-    /// What the clock on the wall shows at an instant, in seconds from midnight.
+    /// The local day that `at` falls on, as its first instant, and the time of day in seconds, by the clock on the wall. The day's first
+    /// instant is at nought, also where a clock change skips midnight.
     #[must_use]
-    pub fn clock(&self, at: Instant) -> i64 {
-        self.local(at).map_or(0, |local| {
+    pub fn day_and_time(&self, at: Instant) -> (Instant, i64) {
+        let day = self.day(at);
+        let clock = |local: DateTime| {
             let time = local.time();
             i64::from(time.hour()) * 3600 + i64::from(time.minute()) * 60 + i64::from(time.second())
-        })
+        };
+        (day, if day == at { 0 } else { self.local(at).map_or(0, clock) })
     }
 
     /// Whether `at` is a local midnight: a date, as far as anyone can see.
@@ -149,5 +152,28 @@ impl<'z> LocalDays<'z> {
     #[must_use]
     pub fn of(&self, at: Instant) -> Instant {
         self.known.get(&at).copied().unwrap_or_else(|| self.zone.day(at))
+    }
+}
+
+/// Local days and times of day, remembered; past so many the memory is started anew.
+#[derive(Debug)]
+pub struct Clocks<'z> {
+    zone: &'z Zone,
+    known: HashMap<Instant, (Instant, i64), FixedState>,
+}
+
+impl<'z> Clocks<'z> {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(zone: &'z Zone) -> Self {
+        Self { zone, known: HashMap::default() }
+    }
+
+    /// See [`Zone::day_and_time`].
+    pub fn day_and_time(&mut self, at: Instant) -> (Instant, i64) {
+        if self.known.len() >= 1 << 16 {
+            self.known.clear();
+        }
+        *self.known.entry(at).or_insert_with(|| self.zone.day_and_time(at))
     }
 }

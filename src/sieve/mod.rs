@@ -32,7 +32,7 @@ use crate::judge::{Outcome, Rules, Tolerance};
 use crate::matching::KeyPart;
 use crate::money::Decimal;
 use crate::normalise::{Field, KeyRules, Ledger, Role, Side};
-use crate::period::Zone;
+use crate::period::{Clocks, Zone};
 use crate::spill::Spill;
 
 const PARTITIONS: usize = 256;
@@ -106,7 +106,7 @@ impl<'a> Plan<'a> {
         let slots = |memory| Spill::new(folder, PARTITIONS, memory);
         let spills = match side {
             Side::Settlement if self.looks_for_prices => {
-                let of_prints = memory / (1 + slot::SIZE / prices::SIZE);
+                let of_prints = memory / (1 + slot::SIZE.div_ceil(prices::SIZE));
                 let prints = Some(Spill::new(folder, PARTITIONS, of_prints));
                 Spills { slots: slots(memory - of_prints), prints }
             }
@@ -167,14 +167,17 @@ impl<'a> Plan<'a> {
         invoices: &Ledger,
         lines: impl Iterator<Item = (u32, Decimal)>,
     ) -> Result<Found> {
+        let mut clocks = Clocks::new(self.zone);
         let prints = |(line, price): (u32, Decimal)| {
+            let start = invoices.start(line)?;
             let [mut all, _, _, mut own] = self.hashes.texts();
             for &field in &self.texts {
                 let key = self.keys.key(field, invoices.text(field, line));
                 prices::write(field, &key, &mut all, &mut own);
             }
             let named = Named { all: all.finish(), own: own.finish() };
-            Some((line, prices::prints(named, invoices.start(line)?, sketch::word(price.into()))))
+            let price = sketch::word(price.into());
+            Some((line, prices::prints(named, start, clocks.day_and_time(start), price)))
         };
         let mut found = prices.find(&lines.filter_map(prints).collect::<Vec<_>>())?;
         found.places.retain(|place| left.binary_search(place).is_err());

@@ -1,5 +1,6 @@
 //! Where each settled price stands. A line that does not tie may bear the price of a record that ties elsewhere: such records are found
-//! here, to be read again. For every slot of a settlement two prints of its price are kept, in the same order.
+//! here, to be read again. For every slot of a settlement three prints of its price are kept, in the
+//! same order.
 
 use std::collections::HashMap;
 use std::hash::Hasher;
@@ -17,11 +18,14 @@ use crate::period::Instant;
 use crate::spill::Spilled;
 
 /// How many bytes the prints of a price have.
-pub(super) const SIZE: usize = 8;
+pub(super) const SIZE: usize = WAYS * 4;
+
+/// In how many ways a price is looked for, see [`CommonPrices`].
+const WAYS: usize = 3;
 
 /// So many records may have a print that is another price's: of 10,000,000, it is one in 400 prints that any has. What more than
 /// [`COMMON_PRICE`] and these have is a common price for certain.
-const BY_CHANCE: u32 = 20;
+const BY_CHANCE: u32 = 5;
 
 /// What the texts of a key come to: all of them, and those that say whose price it is, not where it is settled.
 #[derive(Clone, Copy)]
@@ -38,37 +42,49 @@ pub(super) fn write(field: Field, key: &str, all: &mut impl Hasher, own: &mut im
     }
 }
 
-/// What a price is looked for under: its key, at any time; and whose it is and when, wherever.
-type Prints = [u32; 2];
+/// What a price is looked for under: its key and the time of day, its key and the day, whose it is and the time.
+type Prints = [u32; WAYS];
 
 /// The prints of a price, which is given as its [`word`](super::sketch::word). Where two of them are the same by chance, a record is
 /// looked at in vain, no more: it suffices that they are quick to make.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "what is lost of a mantissa is above 64 bits")]
-pub(super) fn prints(Named { all, own }: Named, start: Instant, price: u128) -> Prints {
+pub(super) fn prints(
+    Named { all, own }: Named,
+    start: Instant,
+    (day, time): (Instant, i64),
+    price: u128,
+) -> Prints {
     const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
     let price = price as u64;
-    let of_key = (all ^ price).wrapping_mul(MIX);
-    let at_once = ((own ^ price).wrapping_mul(MIX) ^ start.0.cast_unsigned()).wrapping_mul(MIX);
+    let [all, own] = [all, own].map(|named| (named ^ price).wrapping_mul(MIX));
+    // The key comes in twice: its day and its time of day could be the same number.
+    let mixed = [
+        all ^ time.cast_unsigned(),
+        all.rotate_left(32) ^ day.0.cast_unsigned(),
+        own ^ start.0.cast_unsigned(),
+    ];
     // Nought stands for none.
-    [of_key, at_once].map(|mixed| upper(mixed).max(1))
-}
-
-const fn upper(word: u64) -> u32 {
-    (word >> u32::BITS) as u32
+    mixed.map(|mixed| ((mixed.wrapping_mul(MIX) >> u32::BITS) as u32).max(1))
 }
 
 /// What stands for a record without a price, or without a time: nobody looks for it.
 pub(super) const NONE: [u8; SIZE] = [0; SIZE];
 
-pub(super) fn bytes([of_key, at_once]: Prints) -> [u8; SIZE] {
-    (u64::from(of_key) << u32::BITS | u64::from(at_once)).to_le_bytes()
+pub(super) fn bytes(prints: Prints) -> [u8; SIZE] {
+    let mut bytes = NONE;
+    for (to, print) in bytes.as_chunks_mut().0.iter_mut().zip(prints) {
+        *to = print.to_le_bytes();
+    }
+    bytes
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the two halves of a word")]
-const fn read(bytes: [u8; SIZE]) -> Prints {
-    let both = u64::from_le_bytes(bytes);
-    [upper(both), both as u32]
+fn read(bytes: &[u8; SIZE]) -> Prints {
+    let mut prints = [0; WAYS];
+    for (print, from) in prints.iter_mut().zip(bytes.as_chunks().0) {
+        *print = u32::from_le_bytes(*from);
+    }
+    prints
 }
 
 /// All settled prices at their places.
@@ -96,10 +112,10 @@ impl Prices {
             return Ok(found);
         }
         let wanted =
-            [0, 1].map(|which| Wanted::new(lines.iter().filter_map(|(_, prints)| prints.get(which))));
+            [0, 1, 2].map(|which| Wanted::new(lines.iter().filter_map(|(_, prints)| prints.get(which))));
         (0..PARTITIONS).into_par_iter().try_for_each(|partition| -> Result<()> {
             for bytes in self.prints.read(partition)?.as_chunks().0 {
-                for (print, wanted) in read(*bytes).into_iter().zip(&wanted) {
+                for (print, wanted) in read(bytes).into_iter().zip(&wanted) {
                     if let Some(records) = wanted.records(print) {
                         records.fetch_add(1, Ordering::Relaxed);
                     }
@@ -108,8 +124,7 @@ impl Prices {
             Ok(())
         })?;
         for &(line, prints) in lines {
-            let common = [&mut found.common.of_key, &mut found.common.at_once];
-            for ((print, wanted), common) in prints.into_iter().zip(&wanted).zip(common) {
+            for ((print, wanted), common) in prints.into_iter().zip(&wanted).zip(&mut found.common) {
                 if wanted.records(print).is_some_and(|records| !is_few(records)) {
                     common.insert(line);
                 }
@@ -125,10 +140,10 @@ impl Prices {
     }
 
     /// The places of the records of a partition that have one of the prints, if few have it.
-    fn places(&self, partition: usize, wanted: &[Wanted; 2]) -> Result<Vec<Place>> {
+    fn places(&self, partition: usize, wanted: &[Wanted; WAYS]) -> Result<Vec<Place>> {
         let prints = self.prints.read(partition)?;
         let is_found = |bytes: &[u8; SIZE]| {
-            let mut prints = read(*bytes).into_iter().zip(wanted);
+            let mut prints = read(bytes).into_iter().zip(wanted);
             prints.any(|(print, wanted)| wanted.records(print).is_some_and(is_few))
         };
         let found = prints.as_chunks().0.iter().enumerate().filter(|(_, bytes)| is_found(bytes));

@@ -16,7 +16,7 @@ use crate::judge::miscalculated;
 use crate::matching::KeyPart;
 use crate::money::{Number, Ways};
 use crate::normalise::{Accounts, Entry, Field, Memo, Role, Side, Stand, Taker};
-use crate::period::Instant;
+use crate::period::{Clocks, Instant};
 use crate::spill::{Spill, Spilled};
 
 /// Keys that a field's rule makes, remembered by what they are made of; past so many the memory is started anew.
@@ -101,6 +101,7 @@ impl<'p> Sketch<'p> {
             wordings: Memo::default(),
             keys: HashMap::new(),
             moments: HashMap::default(),
+            clocks: Clocks::new(self.plan.zone),
             failed: None,
         }
     }
@@ -146,6 +147,7 @@ pub struct Sketcher<'s> {
     /// By field, what texts are compared as.
     keys: HashMap<Field, hashbrown::HashMap<String, String>>,
     moments: HashMap<(KeyPart, i64), i64, foldhash::fast::FixedState>,
+    clocks: Clocks<'s>,
     /// What went wrong first; no entry is taken after it.
     failed: Option<Fault>,
 }
@@ -270,8 +272,10 @@ impl Sketcher<'_> {
         if self.sketch.has_prices {
             let [all, _] = worded.key;
             let priced = entry.values.start.zip(price);
-            let prints =
-                priced.map(|(start, price)| prices::prints(Named { all, own: worded.own }, start, price));
+            let prints = priced.map(|(start, price)| {
+                let named = Named { all, own: worded.own };
+                prices::prints(named, start, self.clocks.day_and_time(start), price)
+            });
             self.prints.push(prints.map_or(prices::NONE, prices::bytes));
         }
         self.gathered.push((partition(key), slot.bytes()));

@@ -133,61 +133,47 @@ proptest! {
     }
 }
 
-/// A price that very many records of the key have says nothing of where it was taken from, whether these came to a ledger or not.
+/// Many records at one price say nothing of where it was taken from, whether they came to a ledger, were found by the sieve, or are so many
+/// that it does not even look.
 #[test]
-fn a_common_price_of_a_key_is_no_price_of_elsewhere() {
-    let start =
-        |minute: u32| -> &'static str { format!("2026-10-01T{:02}:{:02}", minute / 60, minute % 60).leak() };
-    let most = COMMON_PRICE;
-    // How many of them tie: a record that does not is in the ledger already, and is not counted twice.
-    let cases =
-        [(most, most), (most, most / 3), (most, 0), (most + 1, most), (most + 1, 1), (3 * most, 3 * most)];
-    for (records, tying) in cases {
-        let at = |minute| Line { days: (start(minute), ""), ..line(("D-1", "N", 0), 317) };
-        let settled: Vec<Line> = (0..records)
-            .map(|minute| if minute < tying { at(minute) } else { Line { amount: 318, ..at(minute) } })
-            .chain([Line { days: ("2026-10-02", ""), ..line(("D-1", "N", 0), 429) }])
-            .collect();
-        let billed: Vec<Line> =
-            settled.iter().map(|line| Line { price: Some(317), amount: 317, ..line.clone() }).collect();
-        let has_times = tying < records;
-        let place = if has_times { "for 2026-10-01T00:00:00+00:00" } else { "on 2026-10-01" };
-        let named = format!("price of another day: 3.17 is settled {place}");
-        expect_of_prices(
-            &billed,
-            &settled,
-            (records <= most).then_some(named),
-            &format!("{records} {tying}"),
-        );
-    }
-}
-
-/// The same of a price that very many records have at one time.
-#[test]
-fn a_common_price_of_a_time_is_no_price_of_elsewhere() {
-    let location = |number: u32| -> &'static str { format!("N-{number}").leak() };
-    for others in [1, COMMON_PRICE, COMMON_PRICE + 1, 3 * COMMON_PRICE] {
-        // All but the first are of another charge, as it were: of another day.
-        let settled: Vec<Line> = (0..others)
-            .map(|number| line(("D-1", location(number), 0), 317))
-            .chain([line(("D-1", "S", 0), 429)])
-            .collect();
-        let billed: Vec<Line> =
-            settled.iter().map(|line| Line { price: Some(317), amount: 317, ..line.clone() }).collect();
-        let named = (others == 1).then(|| "price of another location: 3.17 is settled at N-0".to_owned());
-        expect_of_prices(&billed, &settled, named, &others.to_string());
-    }
-}
-
-/// What is said of the one line whose price is not what was settled, with the sieve and without.
-fn expect_of_prices(billed: &[Line], settled: &[Line], expected: Option<String>, why: &str) {
-    let (invoices, settlements) = (cells(billed), cells(settled));
-    for outcome in [
-        run(&invoices, &settlements, &setup()).outcome,
-        run_sifted(&invoices, &settlements, &setup(), 1 << 20, 7),
-    ] {
-        let of_price = outcome.discrepancies().filter(|discrepancy| discrepancy.kind == Kind::Price);
-        let causes: Vec<Option<String>> = of_price.map(|discrepancy| told(discrepancy).1).collect();
-        assert_eq!(causes, vec![expected.clone()], "{why}");
+fn what_many_records_have_is_no_price_of_elsewhere() {
+    let most = usize::try_from(COMMON_PRICE).unwrap();
+    for records in [1, 2, most, most + 1, 3 * most] {
+        for tying in [records, records / 3, 0] {
+            let on_other_days = |n: usize| format!("2026-{:02}-{:02}", 1 + n / 28, 1 + n % 28);
+            let at_other_times = |n: usize| format!("2026-10-02T05:{n:02}");
+            let days = ("day", ("N", "2026-10-02", "on 2026-01-01"));
+            let times = ("interval", ("N", "2026-10-02T09:00", "for 2026-10-02T05:00:00+00:00"));
+            let places = ("location", ("S", "2026-10-02", "at N-0"));
+            for (what, (location, start, place)) in [days, times, places] {
+                let other = |n: usize| -> Line {
+                    let (location, start) = match what {
+                        "day" => (location.to_owned(), on_other_days(n)),
+                        "interval" => (location.to_owned(), at_other_times(n)),
+                        _ => (format!("N-{n}"), start.to_owned()),
+                    };
+                    let amount = if n < tying { 317 } else { 318 };
+                    let (location, days): (&str, (&str, &str)) = (location.leak(), (start.leak(), ""));
+                    Line { amount, location, days, ..line(("D-1", "", 0), 317) }
+                };
+                let own = Line { location, days: (start, ""), ..line(("D-1", "", 0), 429) };
+                let settled: Vec<Line> = (0..records).map(other).chain([own]).collect();
+                let billed: Vec<Line> = settled
+                    .iter()
+                    .map(|line| Line { price: Some(317), amount: 317, ..line.clone() })
+                    .collect();
+                let (invoices, settlements) = (cells(&billed), cells(&settled));
+                let expected =
+                    (records == 1).then(|| format!("price of another {what}: 3.17 is settled {place}"));
+                for outcome in [
+                    run(&invoices, &settlements, &setup()).outcome,
+                    run_sifted(&invoices, &settlements, &setup(), 1 << 20, 7),
+                ] {
+                    let of_price = outcome.discrepancies().filter(|found| found.kind == Kind::Price);
+                    let causes: Vec<Option<String>> = of_price.map(|found| told(found).1).collect();
+                    assert_eq!(causes, vec![expected.clone()], "{what}: {records}, of which {tying} tie");
+                }
+            }
+        }
     }
 }

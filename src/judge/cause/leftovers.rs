@@ -6,9 +6,10 @@ use std::sync::OnceLock;
 use foldhash::quality::FixedState;
 use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 
-use super::super::{Discrepancy, Kind, Rules};
+use super::super::{Discrepancy, Kind, Rules, figures};
 use super::CommonPrices;
 use crate::matching::{Book, KeyPart};
+use crate::money::Ratio;
 use crate::normalise::{Field, Role, Side};
 use crate::period::Instant;
 
@@ -119,10 +120,11 @@ impl<'a> Leftovers<'a> {
         self.keyed().filter(|field| kept(*field)).all(|field| key(a, field) == key(b, field))
     }
 
-    /// Whether two entries state the same in `role`, or one of them nothing.
-    pub(super) fn agrees(&self, role: Role, a: (Side, u32), b: (Side, u32)) -> bool {
-        let key =
-            |(side, entry): (Side, u32)| Field::of(role).map_or(0, |field| self.book.key(side, field, entry));
-        key(a) == key(b) || key(a) == 0 || key(b) == 0
+    /// Whether two entries state prices and quantities in one unit and one currency, as far as they state any.
+    pub(super) fn is_same_measure(&self, a: (Side, u32), b: (Side, u32)) -> bool {
+        let key = |role, (side, entry)| Field::of(role).map_or(0, |field| self.book.key(side, field, entry));
+        let is_blank = |role| key(role, a) == 0 || key(role, b) == 0;
+        (is_blank(Role::Unit) || figures::ratio(self.book, a, b) == Some(Ratio::ONE))
+            && (is_blank(Role::Currency) || key(Role::Currency, a) == key(Role::Currency, b))
     }
 }

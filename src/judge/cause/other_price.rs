@@ -18,20 +18,15 @@ use crate::judge::Discrepancy;
 use crate::matching::Book;
 use crate::money::{self, Decimal};
 use crate::normalise::{Field, Role, Side};
-use crate::period::{Instant, Zone};
+use crate::period::{Clocks, Instant};
 
-/// A price that more records than these have in common, of one key or at one time, says nothing of where it was taken from: no cause is
-/// looked for among them. A day of five minutes has 288.
-pub const COMMON_PRICE: u32 = 300;
+/// A price that more records than these have in common says nothing of where it was taken from: no cause is looked for among them.
+pub const COMMON_PRICE: u32 = 16;
 
-/// Lines of the invoices that bear a [`COMMON_PRICE`], where that is known although not all of those records came to a ledger.
-#[derive(Clone, Debug, Default)]
-pub struct CommonPrices {
-    /// Of their key, at any time.
-    pub of_key: HashSet<u32>,
-    /// At their time, wherever.
-    pub at_once: HashSet<u32>,
-}
+/// Lines of the invoices that bear a [`COMMON_PRICE`], by their entries, where that is known although not all of those records came to a ledger. First
+/// among records of their key at their time of day, then among those of their key on their day, then among those of one deal, vendor, unit and
+/// currency at their time.
+pub type CommonPrices = [HashSet<u32>; 3];
 
 /// Whether a price may depend on this field of a key: on the location, the charge, the index. The others say whose price it is, and in what.
 #[must_use]
@@ -59,70 +54,78 @@ struct Quote {
     entry: u32,
     price: Price,
     start: Instant,
-    /// The local day of its start, and what the clock shows then; a day that has no midnight starts at nought all the same.
+    /// See [`crate::period::Zone::day_and_time`].
     day: Instant,
-    clock: i64,
+    time: i64,
 }
 
-/// What records have in common among which a price is looked for.
+impl Quote {
+    /// None without a time.
+    fn new(
+        left: &Leftovers<'_>,
+        clocks: &mut Clocks<'_>,
+        (side, entry): (Side, u32),
+        price: Price,
+    ) -> Option<Self> {
+        let start = left.start(side, entry)?;
+        let (day, time) = clocks.day_and_time(start);
+        Some(Self { side, entry, price, start, day, time })
+    }
+}
+
+/// What records have in common among which a price is looked for, beside the price; in the order of [`CommonPrices`].
 #[derive(Clone, Copy)]
 enum Group {
-    /// The key, at any time.
-    OfKey,
-    /// The time and whose price it is, wherever.
-    AtOnce,
+    TimeOfDay,
+    Day,
+    Time,
 }
 
 impl Group {
-    const ALL: [Self; 2] = [Self::OfKey, Self::AtOnce];
+    const ALL: [Self; 3] = [Self::TimeOfDay, Self::Day, Self::Time];
 
-    fn hash(self, left: &Leftovers<'_>, side: Side, entry: u32, price: Price) -> u64 {
+    fn hash(self, left: &Leftovers<'_>, quote: &Quote) -> u64 {
+        let &Quote { side, entry, price, start, day, time } = quote;
         match self {
-            Self::OfKey => left.hash(side, entry, all, price),
-            Self::AtOnce => {
-                let start = left.start(side, entry);
-                left.hash(side, entry, |field| !is_priced_by(field), (price, start))
-            }
+            Self::TimeOfDay => left.hash(side, entry, all, (price, time)),
+            Self::Day => left.hash(side, entry, all, (price, day)),
+            Self::Time => left.hash(side, entry, |field| !is_priced_by(field), (price, start)),
         }
     }
 }
 
 /// How many records there are in each group of one of the lines.
-struct Census {
-    group: Group,
-    records: HashMap<u64, AtomicU32, FixedState>,
-}
+struct Census([HashMap<u64, AtomicU32, FixedState>; 3]);
 
 impl Census {
-    fn new(left: &Leftovers<'_>, group: Group, lines: &[Line]) -> Self {
-        let known = match group {
-            Group::OfKey => &left.common.of_key,
-            Group::AtOnce => &left.common.at_once,
-        };
-        let mut records: HashMap<u64, AtomicU32, FixedState> = HashMap::default();
-        for Line { quote: Quote { side, entry, price, .. }, .. } in lines {
-            let records = records.entry(group.hash(left, *side, *entry, *price)).or_default();
-            if known.contains(entry) {
-                *records.get_mut() = COMMON_PRICE + 1;
+    fn new(left: &Leftovers<'_>, lines: &[Line]) -> Self {
+        Self(Group::ALL.map(|group| {
+            let known = left.common.get(group as usize);
+            let mut counts: HashMap<u64, AtomicU32, FixedState> = HashMap::default();
+            for Line { quote, .. } in lines {
+                let count = counts.entry(group.hash(left, quote)).or_default();
+                if known.is_some_and(|known| known.contains(&quote.entry)) {
+                    *count.get_mut() = COMMON_PRICE + 1;
+                }
             }
-        }
-        Self { group, records }
+            counts
+        }))
     }
 
-    fn of(&self, left: &Leftovers<'_>, record: u32, price: Price) -> Option<&AtomicU32> {
-        self.records.get(&self.group.hash(left, Side::Settlement, record, price))
+    fn of(&self, left: &Leftovers<'_>, group: Group, quote: &Quote) -> Option<&AtomicU32> {
+        self.0.get(group as usize)?.get(&group.hash(left, quote))
     }
 
-    fn count(&self, left: &Leftovers<'_>, record: u32, price: Price) {
-        if let Some(records) = self.of(left, record, price) {
+    fn count(&self, left: &Leftovers<'_>, record: &Quote) {
+        for count in Group::ALL.into_iter().filter_map(|group| self.of(left, group, record)) {
             // There are no more entries than it can count.
-            records.fetch_add(1, Ordering::Relaxed);
+            count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Whether the record is in a group that is looked at.
-    fn has_few(&self, left: &Leftovers<'_>, record: u32, price: Price) -> bool {
-        self.of(left, record, price).is_some_and(|records| records.load(Ordering::Relaxed) <= COMMON_PRICE)
+    /// Whether a record is in a group of one of the lines, and with few others.
+    fn has_few(&self, left: &Leftovers<'_>, group: Group, record: &Quote) -> bool {
+        self.of(left, group, record).is_some_and(|count| count.load(Ordering::Relaxed) <= COMMON_PRICE)
     }
 }
 
@@ -137,18 +140,20 @@ enum Elsewhere {
 impl Elsewhere {
     const fn group(self) -> Group {
         match self {
-            Self::Day | Self::Interval => Group::OfKey,
-            Self::At(_) => Group::AtOnce,
+            Self::Day => Group::TimeOfDay,
+            Self::Interval => Group::Day,
+            Self::At(_) => Group::Time,
         }
     }
 
     /// What is the same there, as a hash, and what is not; none where it is blank.
     fn place(self, left: &Leftovers<'_>, quote: &Quote) -> Option<(u64, i64)> {
-        let &Quote { side, entry, price, start, day, clock } = quote;
+        let hash = || self.group().hash(left, quote);
         Some(match self {
-            Self::Day => (left.hash(side, entry, all, (price, clock)), day.0),
-            Self::Interval => (left.hash(side, entry, all, (price, day)), start.0),
+            Self::Day => (hash(), quote.day.0),
+            Self::Interval => (hash(), quote.start.0),
             Self::At(field) => {
+                let &Quote { side, entry, price, start, .. } = quote;
                 let hash = left.hash(side, entry, |other| other != field, (price, start));
                 (hash, Some(left.book.key(side, field, entry)).filter(|key| *key != 0)?.into())
             }
@@ -159,20 +164,17 @@ impl Elsewhere {
     fn counts(self, left: &Leftovers<'_>, line: &Quote, other: &Quote) -> bool {
         let (a, b) = ((line.side, line.entry), (other.side, other.entry));
         let is_there = match self {
-            Self::Day => line.clock == other.clock && left.is_same_key(a, b, all),
+            Self::Day => line.time == other.time && left.is_same_key(a, b, all),
             Self::Interval => line.day == other.day && left.is_same_key(a, b, all),
             Self::At(field) => line.start == other.start && left.is_same_key(a, b, |other| other != field),
         };
-        is_there
-            && line.price == other.price
-            && left.agrees(Role::Unit, a, b)
-            && left.agrees(Role::Currency, a, b)
+        is_there && line.price == other.price && left.is_same_measure(a, b)
     }
 
     fn cause(self, left: &Leftovers<'_>, price: Decimal, other: &Quote) -> Cause {
         let (price, zone) = (money::plain(price), left.book.zone());
         let (what, place) = match self {
-            Self::Day if other.clock == 0 && !left.has_times() => {
+            Self::Day if other.time == 0 && !left.has_times() => {
                 ("day", format!("on {}", zone.show(other.start, false)))
             }
             Self::Day => ("day", format!("for {}", zone.show(other.start, true))),
@@ -197,34 +199,39 @@ struct Line {
 }
 
 pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
-    let mut clocks = Clocks { zone: left.book.zone(), known: HashMap::default() };
+    let zone = left.book.zone();
+    let mut clocks = Clocks::new(zone);
     let looked_for = left.discrepancies.iter().map(|discrepancy| looked_for(discrepancy)).enumerate();
     let lines: Vec<Line> = looked_for
         .filter_map(|(number, line)| {
             let (entry, price) = line?;
-            let quote = clocks.quote(left, Side::Invoice, entry, money::canonical(price))?;
+            let quote = Quote::new(left, &mut clocks, (Side::Invoice, entry), money::canonical(price))?;
             Some(Line { number, price, quote })
         })
         .collect();
     if lines.is_empty() {
         return Vec::new();
     }
-    // Nearly no record has to do with any of the lines, and of the groups of some there may be as many as there are records.
-    let groups = Group::ALL.map(|group| Census::new(left, group, &lines));
-    records(left.book)
-        .for_each(|(entry, price)| groups.iter().for_each(|group| group.count(left, entry, price)));
-    let offers: Vec<(u32, Price)> = records(left.book)
-        .filter(|&(entry, price)| groups.iter().any(|group| group.has_few(left, entry, price)))
-        .collect();
-    let offers: Vec<Quote> = offers
-        .into_iter()
-        .filter_map(|(entry, price)| clocks.quote(left, Side::Settlement, entry, price))
-        .collect();
+    let census = Census::new(left, &lines);
+    let prices: HashSet<Price, FixedState> = lines.iter().map(|line| line.quote.price).collect();
+    let quotes = || {
+        let quote = |clocks: &mut Clocks<'_>, (entry, price)| {
+            Quote::new(left, clocks, (Side::Settlement, entry), price)
+        };
+        records(left.book)
+            .filter(|(_, price)| prices.contains(price))
+            .map_init(|| Clocks::new(zone), quote)
+            .flatten_iter()
+    };
+    // Nearly no record has to do with any of the lines, and those of a common price may be as many as there are records.
+    quotes().for_each(|record| census.count(left, &record));
+    let has_few = |record: &Quote| Group::ALL.into_iter().any(|group| census.has_few(left, group, record));
+    let offers: Vec<Quote> = quotes().filter(has_few).collect();
     let fields = left.keyed().filter(|field| is_priced_by(*field)).map(Elsewhere::At);
     let shelves: Vec<Shelf<'_>> = [Elsewhere::Day, Elsewhere::Interval]
         .into_iter()
         .chain(fields)
-        .map(|elsewhere| Shelf::new(left, elsewhere, &groups, &offers))
+        .map(|elsewhere| Shelf::new(left, elsewhere, &census, &offers))
         .collect();
     let cause = |line: &Line| {
         let mut found = shelves.iter().map(|shelf| Some((shelf.elsewhere, shelf.sole(left, line)?)));
@@ -233,33 +240,14 @@ pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
     lines.par_iter().filter_map(|line| Some((line.number, cause(line)?))).collect()
 }
 
-/// The prices of all records that count, and have a time.
+/// The prices of all records that count.
 fn records(book: &Book<'_>) -> impl ParallelIterator<Item = (u32, Price)> {
     let settled = book.ledger(Side::Settlement);
     (0..settled.len())
         .into_par_iter()
         .filter(|&entry| !book.is_superseded(Side::Settlement, entry))
         .chain(settled.looked_up().into_par_iter())
-        .filter(|&entry| settled.start(entry).is_some())
         .filter_map(|entry| Some((entry, money::canonical(settled.price(entry)?))))
-}
-
-/// The local day of a time and what the clock shows then, remembered: there are few times.
-struct Clocks<'z> {
-    zone: &'z Zone,
-    known: HashMap<Instant, (Instant, i64), FixedState>,
-}
-
-impl Clocks<'_> {
-    /// A line with that price; none without a time.
-    fn quote(&mut self, left: &Leftovers<'_>, side: Side, entry: u32, price: Price) -> Option<Quote> {
-        let start = left.start(side, entry)?;
-        let &mut (day, clock) = self.known.entry(start).or_insert_with(|| {
-            let day = self.zone.day(start);
-            (day, if day == start { 0 } else { self.zone.clock(start) })
-        });
-        Some(Quote { side, entry, price, start, day, clock })
-    }
 }
 
 /// Records by the hash of what is the same elsewhere, with what is not.
@@ -269,16 +257,10 @@ struct Shelf<'a> {
 }
 
 impl<'a> Shelf<'a> {
-    /// Of the records, those in groups that are looked at.
-    fn new(left: &Leftovers<'_>, elsewhere: Elsewhere, groups: &[Census; 2], records: &'a [Quote]) -> Self {
-        let [of_key, at_once] = groups;
-        let group = match elsewhere.group() {
-            Group::OfKey => of_key,
-            Group::AtOnce => at_once,
-        };
+    fn new(left: &Leftovers<'_>, elsewhere: Elsewhere, census: &Census, records: &'a [Quote]) -> Self {
         let shelved = |record: &'a Quote| {
             let (hash, place) = elsewhere.place(left, record)?;
-            group.has_few(left, record.entry, record.price).then_some((hash, place, record))
+            census.has_few(left, elsewhere.group(), record).then_some((hash, place, record))
         };
         let mut records: Vec<_> = records.par_iter().filter_map(shelved).collect();
         records.par_sort_unstable_by_key(|(hash, ..)| *hash);

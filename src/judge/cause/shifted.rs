@@ -11,7 +11,7 @@ use rayon::slice::ParallelSliceMut as _;
 use super::leftovers::{Left, Leftovers, all};
 use super::{Cause, Kind};
 use crate::money;
-use crate::normalise::{Role, Side};
+use crate::normalise::Side;
 use crate::period::{Instant, Zone};
 
 const HOUR: i64 = 3600;
@@ -110,7 +110,7 @@ impl Neighbours<'_> {
             [0, HOUR, -HOUR]
                 .map(|apart| Instant(there + apart))
                 .into_iter()
-                .find(|&there| zone.clock(there) == zone.clock(at))
+                .find(|&there| zone.day_and_time(there).1 == zone.day_and_time(at).1)
         })
     }
 }
@@ -157,8 +157,7 @@ fn says_the_same(left: &Leftovers<'_>, invoice: u32, settlement: u32) -> bool {
     pairs.into_iter().all(|(a, b)| a.zip(b).is_none_or(|(a, b)| a == b))
         && pairs.into_iter().any(|(a, b)| a.zip(b).is_some())
         && left.is_same_key(a, b, all)
-        && left.agrees(Role::Unit, a, b)
-        && left.agrees(Role::Currency, a, b)
+        && left.is_same_measure(a, b)
 }
 
 fn told(left: &Leftovers<'_>, billed: Line, settled: Line) -> String {
