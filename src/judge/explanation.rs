@@ -84,6 +84,19 @@ impl Teller<'_> {
         Told { value: amount.map(Digits::shown), none: "no amount", unit: self.currency() }
     }
 
+    /// The amount of a side, in its own currency unless it was converted.
+    fn amount(&self, side: Side, amount: Option<Decimal>) -> Told<'_> {
+        let own = self.role(side, Role::Currency);
+        let entries = || self.discrepancy.entries(side).iter().map(|&entry| (side, entry));
+        if self.discrepancy.figures.conversion.is_some() || own.is_empty() {
+            self.money(amount)
+        } else if amount.is_none() && figures::differ(self.book, Role::Currency, entries()) {
+            Told { value: None, none: "amounts in several currencies", unit: "" }
+        } else {
+            Told { unit: own, ..self.money(amount) }
+        }
+    }
+
     fn quantity(&self, side: Side, quantity: Option<Decimal>) -> Told<'_> {
         Told { value: quantity.map(Digits::plain), none: "no quantity", unit: self.unit(side) }
     }
@@ -138,7 +151,8 @@ impl Teller<'_> {
     fn what(&self, out: &mut String) -> fmt::Result {
         let figures = &self.discrepancy.figures;
         let (billed, settled) = (&figures.invoiced, &figures.settled);
-        let (amount_billed, amount_settled) = (self.money(billed.amount), self.money(settled.amount));
+        let (amount_billed, amount_settled) =
+            (self.amount(Side::Invoice, billed.amount), self.amount(Side::Settlement, settled.amount));
         match self.discrepancy.kind {
             Kind::Ambiguous => {
                 let why = match self.discrepancy.how {
@@ -196,8 +210,8 @@ impl Teller<'_> {
             Kind::Currency => write!(
                 out,
                 "Billed in {}, settled in {}: {} against {}; {}.",
-                self.role(Side::Invoice, Role::Currency),
-                self.role(Side::Settlement, Role::Currency),
+                self.all(Side::Invoice, Role::Currency),
+                self.all(Side::Settlement, Role::Currency),
                 Told { unit: "", ..amount_billed },
                 Told { unit: "", ..amount_settled },
                 match figures.conversion.as_ref().and_then(|conversion| conversion.missing.as_ref()) {

@@ -9,7 +9,7 @@ use crate::normalise::{Field, Ledger, Rates, Role, Side, Unit};
 /// The figures of one side of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// The sum of the amounts, if any is stated.
+    /// The sum of the amounts, if any is stated, and all are in one currency.
     pub amount: Option<Decimal>,
     /// The sum of the quantities, if any is stated and their units convert.
     pub quantity: Option<Decimal>,
@@ -78,6 +78,13 @@ pub(super) fn ratio(book: &Book<'_>, entry: (Side, u32), target: (Side, u32)) ->
         (Some(from), Some(to)) => from.ratio_to(to),
         _ => None,
     }
+}
+
+/// Whether entries state more than one text in `role`; blanks agree with anything.
+pub(super) fn differ(book: &Book<'_>, role: Role, entries: impl Iterator<Item = (Side, u32)>) -> bool {
+    let Some(field) = Field::of(role) else { return false };
+    let mut keys = entries.map(|(side, entry)| book.key(side, field, entry)).filter(|&key| key != 0);
+    keys.next().is_some_and(|first| keys.any(|key| key != first))
 }
 
 /// The figures of one side, and what came of its units.
@@ -169,7 +176,11 @@ fn figures(
     let (quantity, price) = if clash { (None, None) } else { (value(quantity), price.flatten()) };
     let average = || money::quotient(worth?.value()?, quantity?, AVERAGE_SCALE);
     let average = if price.is_none() { average() } else { None };
-    let figures = Figures { amount: value(amount), quantity, price };
+    // Currencies are never added up.
+    let are_several =
+        rates.is_none() && differ(book, Role::Currency, entries.iter().map(|&entry| (side, entry)));
+    let amount = if are_several { None } else { value(amount) };
+    let figures = Figures { amount, quantity, price };
     Measured { figures, average, states_quantity, states_price, clash, converted, overflow }
 }
 

@@ -20,19 +20,36 @@ pub(super) fn name(book: &Book<'_>, discrepancy: &Discrepancy) -> String {
     Facts::of(book, discrepancy).id()
 }
 
-/// Where several say exactly the same, their names go on with `-2`, `-3` …, in the order in which they stand.
-pub(super) fn tell_apart(discrepancies: &mut [Box<Discrepancy>]) {
+/// Where several say exactly the same, their names go on with `-2`, `-3` …, in the order of their kinds and of what else they say, such as
+/// attributes; only where all of it is the same, in the order in which they stand.
+pub(super) fn tell_apart(book: &Book<'_>, discrepancies: &mut [Box<Discrepancy>]) {
     // As long as it has no number behind it, its start is all of it.
     let starts = discrepancies.par_iter().enumerate().map(|(number, of)| (start(&of.id), number));
     let mut order: Vec<(u128, usize)> = starts.collect();
     order.par_sort_unstable();
-    for run in order.chunk_by(|a, b| a.0 == b.0) {
-        for (copy, &(_, number)) in (1..).zip(run).skip(1) {
+    for run in order.chunk_by_mut(|a, b| a.0 == b.0).filter(|run| run.len() > 1) {
+        run.sort_by(|(_, a), (_, b)| {
+            let [a, b] = [a, b].map(|number| discrepancies.get(*number));
+            let by_kind = a.map(|of| of.kind).cmp(&b.map(|of| of.kind));
+            by_kind.then_with(|| {
+                a.into_iter().flat_map(|of| texts(book, of)).cmp(b.into_iter().flat_map(|of| texts(book, of)))
+            })
+        });
+        for (copy, &mut (_, number)) in (1..).zip(run).skip(1) {
             if let Some(discrepancy) = discrepancies.get_mut(number) {
                 let _ = write!(discrepancy.id, "-{copy}");
             }
         }
     }
+}
+
+/// All that its entries say in words.
+fn texts<'b>(book: &'b Book<'_>, of: &'b Discrepancy) -> impl Iterator<Item = &'b str> {
+    let sides = [Side::Invoice, Side::Settlement].into_iter();
+    let entries = sides.flat_map(|side| of.entries(side).iter().map(move |&entry| (side, entry)));
+    entries.flat_map(move |(side, entry)| {
+        book.fields().all().map(move |field| book.ledger(side).text(field, entry))
+    })
 }
 
 /// The first characters of an identity as a number.

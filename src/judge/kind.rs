@@ -4,10 +4,10 @@ use std::fmt;
 
 use super::conversion::Conversion;
 use super::figures::{Both, Figures, Variance, rounding_of, split};
-use super::{Comparison, Judge, Terms, Weighed};
+use super::{Comparison, Judge, Terms, Weighed, figures};
 use crate::matching::{Book, Group, How};
 use crate::money::{self, Decimal};
-use crate::normalise::{Field, Role, Side};
+use crate::normalise::{Role, Side};
 
 /// What differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -213,9 +213,10 @@ pub(super) fn stays_apart(book: &Book<'_>, group: &Group<'_>, figures: &Both) ->
 
 /// Whether the entries of a group state more than one text in `role`; blanks agree with anything.
 fn texts_differ(book: &Book<'_>, group: &Group<'_>, role: Role) -> bool {
-    let Some(field) = Field::of(role) else { return false };
     let sides = [(Side::Invoice, group.invoices), (Side::Settlement, group.settlements)].into_iter();
-    let entries = sides.flat_map(|(side, entries)| entries.iter().map(move |&entry| (side, entry)));
-    let mut keys = entries.map(|(side, entry)| book.key(side, field, entry)).filter(|&key| key != 0);
-    keys.next().is_some_and(|first| keys.any(|key| key != first))
+    figures::differ(
+        book,
+        role,
+        sides.flat_map(|(side, entries)| entries.iter().map(move |&entry| (side, entry))),
+    )
 }

@@ -304,7 +304,7 @@ impl<'a> Judge<'a> {
                 outcome.control.check()
             },
             || {
-                identity::tell_apart(&mut discrepancies);
+                identity::tell_apart(book, &mut discrepancies);
                 sort(&mut discrepancies);
             },
         );

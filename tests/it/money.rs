@@ -447,3 +447,67 @@ fn a_total_of_wide_rows_is_the_sum_of_its_hours() {
     assert_eq!(outcome.code, Some(3), "{}{}", outcome.stdout, outcome.stderr);
     assert!(setup.read("reports/rejects.csv").contains("H2"), "{}", setup.read("reports/rejects.csv"));
 }
+
+/// What discrepancies are called and what is said of them, for records in two orders.
+fn said_in_both_orders(invoices: &[&str], records: &[&str]) -> [Vec<String>; 2] {
+    let setup = Setup::of(
+        "[reconciliation]\nname = \"orders\"\ntime_zone = \"UTC\"\n
+        [invoices]\nfiles = [\"invoice.csv\"]\n[invoices.columns]\ndeal = \"Deal\"\ngrade = \"Grade\"\nstart = \"Day\"\n\
+        amount = \"Amount\"\ncurrency = \"Currency\"\n
+        [settlements]\nfiles = [\"records.csv\"]\n[settlements.columns]\ndeal = \"Deal\"\ngrade = \"Grade\"\nstart = \"Day\"\n\
+        amount = \"Amount\"\ncurrency = \"Currency\"\n
+        [[pass]]\nname = \"lines\"\nkey = [\"deal\", \"grade\", \"start\"]\n[report]\nformats = [\"json\"]\n",
+    );
+    [false, true].map(|backwards| {
+        let mut all = [("invoice.csv", invoices.to_vec()), ("records.csv", records.to_vec())];
+        for (name, rows) in &mut all {
+            if backwards {
+                rows.reverse();
+            }
+            setup.write(name, format!("Deal,Grade,Day,Amount,Currency\n{}\n", rows.join("\n")));
+        }
+        let outcome = setup.reconcile(&["--output", "out"]);
+        assert_eq!(outcome.code, Some(1), "{}", outcome.stderr);
+        let report: serde_json::Value = serde_json::from_str(&setup.read("out/discrepancies.json")).unwrap();
+        let mut said: Vec<String> = report
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|found| {
+                format!(
+                    "{} {} {} {}",
+                    found["discrepancy_id"], found["kind"], found["amount_invoiced"], found["explanation"]
+                )
+            })
+            .collect();
+        said.sort();
+        said
+    })
+}
+
+#[test]
+fn currencies_of_lines_that_share_a_key_are_not_added_up() {
+    let lines = ["d,A,2026-10-01,8.66,USD", "d,A,2026-10-01,8.66,EUR"];
+    let [one, other] = said_in_both_orders(&lines, &["d,A,2026-10-01,8.66,GBP"]);
+    assert_eq!(one, other);
+    assert!(
+        one[0]
+            .contains("2 invoice lines (amounts in several currencies) and one settlement record (8.66 GBP)"),
+        "{}",
+        one[0]
+    );
+    assert!(!one[0].contains("17.32"), "{}", one[0]);
+}
+
+/// An attribute is no part of what a discrepancy is called by, and does not let the order of rows decide which of two is the second.
+#[test]
+fn what_is_called_the_same_is_told_apart_by_what_it_says() {
+    let records = ["d,A,2026-10-01,5.00,USD", "d,A,2026-10-01,5.00,USD", "d,B,2026-10-01,5.00,USD"];
+    let [one, other] = said_in_both_orders(&["x,A,2026-10-02,1.00,USD"], &records);
+    assert_eq!(one, other);
+    assert_eq!(
+        one.iter().filter(|said| said.contains("-2\"") || said.contains("-3\"")).count(),
+        2,
+        "{one:?}"
+    );
+}
