@@ -80,16 +80,21 @@ impl Zone {
         self.local(at).and_then(|local| self.midnight(local.date().first_of_month())).unwrap_or(at)
     }
 
-    /// The local day that `at` falls on, as its first instant, and the time of day in seconds, by the clock on the wall. The day's first
-    /// instant is at nought, also where a clock change skips midnight.
+    /// What the clock on the wall shows at an instant, in seconds from midnight.
+    #[must_use]
+    pub fn clock(&self, at: Instant) -> i64 {
+        self.local(at).map_or(0, |local| {
+            let time = local.time();
+            i64::from(time.hour()) * 3600 + i64::from(time.minute()) * 60 + i64::from(time.second())
+        })
+    }
+
+    /// The local day that `at` falls on, as its first instant, and the time of day, which is nought at that instant: a date is a date also where
+    /// a clock change skips midnight.
     #[must_use]
     pub fn day_and_time(&self, at: Instant) -> (Instant, i64) {
         let day = self.day(at);
-        let clock = |local: DateTime| {
-            let time = local.time();
-            i64::from(time.hour()) * 3600 + i64::from(time.minute()) * 60 + i64::from(time.second())
-        };
-        (day, if day == at { 0 } else { self.local(at).map_or(0, clock) })
+        (day, if day == at { 0 } else { self.clock(at) })
     }
 
     /// Whether `at` is a local midnight: a date, as far as anyone can see.

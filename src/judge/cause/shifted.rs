@@ -102,6 +102,8 @@ impl Neighbours<'_> {
             let lengths = [midnight - before, next - midnight, behind(next) - next];
             (before, next, lengths.into_iter().any(|length| length != 24 * HOUR))
         });
+        // A date is a date also where the clock skips midnight.
+        let time = |at: Instant| if self.has_times { zone.clock(at) } else { zone.day_and_time(at).1 };
         [before, behind].map(|day| {
             let there = day + at.0 - midnight;
             if !changes {
@@ -110,7 +112,7 @@ impl Neighbours<'_> {
             [0, HOUR, -HOUR]
                 .map(|apart| Instant(there + apart))
                 .into_iter()
-                .find(|&there| zone.day_and_time(there).1 == zone.day_and_time(at).1)
+                .find(|&there| time(there) == time(at))
         })
     }
 }
