@@ -100,15 +100,14 @@ impl<'a> Plan<'a> {
         Self { looks_for_prices: false, ..self }
     }
 
-    /// Takes the entries of one side; what is more than `memory` bytes goes to temporary files in `folder`.
+    /// Takes the entries of one side. What is more than `memory` bytes, of slots and of the prints of their prices, goes to temporary files in
+    /// `folder`.
     #[must_use]
     pub fn sketch(&self, side: Side, folder: &Path, memory: usize) -> Sketch<'_> {
         let slots = |memory| Spill::new(folder, PARTITIONS, memory);
         let spills = match side {
             Side::Settlement if self.looks_for_prices => {
-                let of_prints = memory / (1 + slot::SIZE.div_ceil(prices::SIZE));
-                let prints = Some(Spill::new(folder, PARTITIONS, of_prints));
-                Spills { slots: slots(memory - of_prints), prints }
+                Spills { slots: slots(memory), prints: Some(Spill::new(folder, PARTITIONS, memory)) }
             }
             _ => Spills { slots: slots(memory), prints: None },
         };

@@ -170,8 +170,8 @@ impl Wanted {
     fn new<'a>(prints: impl Iterator<Item = &'a u32>) -> Self {
         let records: HashMap<u32, AtomicU32, FixedState> =
             prints.map(|print| (*print, AtomicU32::new(0))).collect();
-        // One bit in sixteen is set, and what there is of bits stays in a processor's own caches.
-        let mut ends = vec![0; (records.len() / 4).next_power_of_two().min(1 << 15)];
+        // One bit in thirty-two is set, and what there is of bits stays in a processor's own caches.
+        let mut ends = vec![0; (records.len() / 2).next_power_of_two().min(1 << 15)];
         for &print in records.keys() {
             let (word, bit) = Self::end(&ends, print);
             if let Some(word) = ends.get_mut(word) {
