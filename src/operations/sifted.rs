@@ -12,7 +12,8 @@ use crate::normalise::{Counts, Ledger, Normaliser, Reject, Side, Stand, Taker};
 use crate::report::Input;
 use crate::sieve::{Found, Place, Plan, Prices, Sifted, Sketch, Sketcher};
 
-/// Of the memory that is allowed, each side's slots get one share, and the prints of prices get one; the rest is for joining them, and for what does not tie.
+/// Of the memory that is allowed, each side's slots get one share, and the prints of prices get one; the rest is for joining them, and
+/// for what does not tie.
 const SHARES: usize = 16;
 
 /// What did not come to the ledgers.
@@ -50,13 +51,10 @@ pub(super) fn read<'p>(
 
 impl Sieved<'_> {
     /// Where records stand that no ledger has, and that may have a price that `verdicts` look for.
-    pub(super) fn look_for_prices(&mut self, verdicts: &Verdicts, invoices: &Ledger) -> Result<Found> {
-        let Some(prices) = self.prices.take() else { return Ok(Found::default()) };
+    pub(super) fn look_for_prices(&self, verdicts: &Verdicts, invoices: &Ledger) -> Result<Found> {
+        let Some(prices) = &self.prices else { return Ok(Found::default()) };
         let [_, left] = &self.sifted.left;
-        let found = self.plan.look_for(&prices, left, invoices, verdicts.prices_looked_for());
-        // To let go of so much takes about as long as to look through it.
-        rayon::spawn(move || drop(prices));
-        found
+        self.plan.look_for(prices, left, invoices, verdicts.prices_looked_for())
     }
 }
 

@@ -21,7 +21,7 @@ pub use self::dates::{Dates, Edge};
 pub use self::days::{Period, Step};
 pub use self::interval::{EndDate, Interval, Intervals, Length, Misread, Part, Texts};
 pub use self::local::{Repeated, Skipped, Trouble, Turn};
-pub use self::zone::{Clocks, LocalDays, Zone};
+pub use self::zone::{Clocks, Zone};
 
 /// Whole seconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

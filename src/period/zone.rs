@@ -134,33 +134,8 @@ impl Zone {
     }
 }
 
-/// The local days of instants, remembered: to find one takes long, and there are few instants.
-#[derive(Debug)]
-pub struct LocalDays<'z> {
-    zone: &'z Zone,
-    known: HashMap<Instant, Instant, FixedState>,
-}
-
-impl<'z> LocalDays<'z> {
-    /// None is known yet.
-    #[must_use]
-    pub fn new(zone: &'z Zone) -> Self {
-        Self { zone, known: HashMap::default() }
-    }
-
-    /// The local day that `at` falls on, as [`Zone::day`] has it, which is known from now on.
-    pub fn learn(&mut self, at: Instant) -> Instant {
-        *self.known.entry(at).or_insert_with(|| self.zone.day(at))
-    }
-
-    /// The same, whether it is known or not.
-    #[must_use]
-    pub fn of(&self, at: Instant) -> Instant {
-        self.known.get(&at).copied().unwrap_or_else(|| self.zone.day(at))
-    }
-}
-
-/// Local days and times of day, remembered; past so many the memory is started anew.
+/// The local days and times of day of instants, remembered: to find one takes long, and there are few instants. Past so many the memory is
+/// started anew.
 #[derive(Debug)]
 pub struct Clocks<'z> {
     zone: &'z Zone,

@@ -1,5 +1,6 @@
 //! In: the entries of both sides, as they are read. Out: a count of those that tie at first sight, and the places of all
-//! others; when verdicts are known, the places of records whose prices explain them. Never: decides anything that matching and the judge would decide otherwise.
+//! others; when verdicts are known, the places of records whose prices may explain them. Never: decides anything that
+//! matching and the judge would decide otherwise.
 //!
 //! Nearly all lines of a large run tie, each with one record. To see that takes no more of an entry than a [`slot`]:
 //! its key and its figures as hashes, and its amount. Slots are parted by key, each partition is joined by itself, and

@@ -1,6 +1,5 @@
 //! Where each settled price stands. A line that does not tie may bear the price of a record that ties elsewhere: such records are found
-//! here, to be read again. For every slot of a settlement three prints of its price are kept, in the
-//! same order.
+//! here, to be read again. For every slot of a settlement three prints of its price are kept, in the same order.
 
 use std::collections::HashMap;
 use std::hash::Hasher;

@@ -15,7 +15,7 @@ use super::{Cause, Kind};
 use crate::judge::{Both, Discrepancy};
 use crate::money::{self, Decimal, Sum};
 use crate::normalise::Side;
-use crate::period::{Instant, LocalDays, Zone};
+use crate::period::{Clocks, Instant, Zone};
 
 const HOUR: i64 = 3600;
 const NAME: &str = "hour of the clock change";
@@ -34,14 +34,14 @@ type Missing = (usize, Option<(Place, Instant)>);
 
 pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
     let zone = left.book.zone();
-    let mut days = LocalDays::new(zone);
+    let mut clocks = Clocks::new(zone);
     let mut lengths: HashMap<i64, i64> = HashMap::new();
     let mut found = Vec::new();
     for (side, kind) in [(Side::Invoice, Kind::Unsettled), (Side::Settlement, Kind::Unbilled)] {
         let mut of_day: HashMap<(u64, i64), Vec<Missing>> = HashMap::new();
         for &Left { entry, number, .. } in left.entries(side).iter().filter(|left| left.kind == kind) {
             let Some(start) = left.start(side, entry) else { continue };
-            let day = days.learn(start);
+            let (day, _) = clocks.day_and_time(start);
             let hours = *lengths.entry(day.0).or_insert_with(|| hours(zone, day));
             if hours != 24 {
                 let place = place(zone, day, start, hours).map(|place| (place, start));

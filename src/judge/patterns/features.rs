@@ -10,7 +10,7 @@ use crate::judge::{Figures, Kind, Members};
 use crate::matching::Book;
 use crate::money::{self, Decimal, Ratio};
 use crate::normalise::{Field, KeyRules, Saying, Side};
-use crate::period::{Instant, LocalDays};
+use crate::period::{Clocks, Instant};
 
 /// Digits behind the point of a ratio that is looked for.
 const DIGITS: u32 = 8;
@@ -155,8 +155,8 @@ impl Feature {
                 |side: Side| of.entries(side).iter().filter_map(move |&entry| book.ledger(side).start(entry));
             starts(Side::Invoice).chain(starts(Side::Settlement)).min()
         };
-        let mut days = LocalDays::new(zone);
-        let mut day = |at: Instant| days.learn(at);
+        let mut clocks = Clocks::new(zone);
+        let mut day = |at: Instant| clocks.day_and_time(at).0;
         let mut feature = Self::of_words(
             "day".to_owned(),
             Evidence::Sharing,
