@@ -15,12 +15,13 @@ mod patterns;
 mod said;
 mod tolerance;
 mod totals;
+mod variances;
 mod versions;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
+use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator};
 use rayon::slice::ParallelSliceMut as _;
 
 pub use self::arithmetic::{Held, weigh};
@@ -34,6 +35,7 @@ pub use self::kind::Kind;
 pub use self::members::Members;
 pub use self::patterns::{Pattern, Share};
 pub use self::tolerance::{Combine, Limb, Of, Terms, Tolerance, Weighed};
+pub use self::variances::{Signed, Variances};
 use crate::fault::Result;
 use crate::matching::{Book, Group, How, Pass, PassCount};
 use crate::money::{self, Decimal};
@@ -112,6 +114,10 @@ pub struct Outcome {
     /// The largest variance first.
     // There may be many, they are large, and they come in another order: it is not they that are moved.
     pub discrepancies: Vec<Box<Discrepancy>>,
+    /// How many of each kind there are.
+    pub kinds: BTreeMap<Kind, u64>,
+    /// Their variances, added up.
+    pub variances: Variances,
     /// Groups that tie exactly.
     pub matched: u64,
     /// Groups that tie within each tolerance, by its number.
@@ -148,8 +154,19 @@ impl Outcome {
         room.least = [room.least, weighed.room].into_iter().flatten().min();
     }
 
+    /// Takes a discrepancy, and counts it.
+    fn take(&mut self, book: &Book<'_>, discrepancy: Box<Discrepancy>) {
+        *self.kinds.entry(discrepancy.kind).or_default() += 1;
+        self.variances.add(book, &discrepancy);
+        self.discrepancies.push(discrepancy);
+    }
+
     /// Counts what another outcome has counted; its discrepancies stay where they are.
     pub fn join(&mut self, other: &Self) {
+        for (&kind, count) in &other.kinds {
+            *self.kinds.entry(kind).or_default() += count;
+        }
+        self.variances.join(&other.variances);
         self.matched += other.matched;
         self.converted += other.converted;
         self.by_previous += other.by_previous;
@@ -174,26 +191,17 @@ impl Outcome {
     pub fn within_tolerance(&self) -> u64 {
         self.within.values().sum()
     }
-
-    /// How many discrepancies of each kind there are.
-    #[must_use]
-    pub fn kinds(&self) -> BTreeMap<Kind, u64> {
-        let mut kinds = BTreeMap::new();
-        for discrepancy in &self.discrepancies {
-            *kinds.entry(discrepancy.kind).or_default() += 1;
-        }
-        kinds
-    }
 }
 
-/// All verdicts of a run, without what takes more than one discrepancy to see: some causes, and the patterns.
+/// All verdicts of a run, without what takes more than one discrepancy to see: some causes, and the patterns. They are in the order in which
+/// they were found, which is how they lie in memory: there may be many.
 pub struct Verdicts(Outcome);
 
 impl Verdicts {
     /// Lines of the invoices, and their prices. Causes are looked for at whatever records have these prices: the ledger of the settlements
     /// should have those records, too, where they tied before any verdict.
-    pub fn prices_looked_for(&self) -> impl Iterator<Item = (u32, Decimal)> {
-        self.0.discrepancies().filter_map(cause::looked_for)
+    pub fn prices_looked_for(&self) -> impl ParallelIterator<Item = (u32, Decimal)> {
+        self.0.discrepancies.par_iter().filter_map(|discrepancy| cause::looked_for(discrepancy))
     }
 
     /// The outcome. The book is that of the verdicts, with whatever records were looked up since, but for those of prices that are `common`.
@@ -201,6 +209,7 @@ impl Verdicts {
     pub fn conclude(self, book: &Book<'_>, rules: &Rules<'_>, common: &CommonPrices) -> Outcome {
         let Self(mut outcome) = self;
         cause::name(book, rules, &mut outcome.discrepancies, common);
+        sort(&mut outcome.discrepancies);
         outcome.patterns = patterns::mine(book, rules.keys, &outcome.discrepancies);
         for (number, pattern) in outcome.patterns.iter().enumerate() {
             for &member in &pattern.discrepancies {
@@ -278,7 +287,7 @@ impl<'a> Judge<'a> {
             }
             Some((Found::Differs(kind, tolerance), figures)) => {
                 let discrepancy = self.discrepancy(group, figures, kind, tolerance);
-                outcome.discrepancies.push(concluded(self.book, &self.rules, discrepancy));
+                outcome.take(self.book, concluded(self.book, &self.rules, discrepancy));
                 Class::Discrepant
             }
         };
@@ -287,26 +296,27 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// The verdicts, when every entry has been judged: what each of `parts` has counted, and their discrepancies, named and in order.
+    /// The verdicts, when every entry has been judged: what each of `parts` has counted, and their discrepancies, named.
     ///
     /// # Errors
     /// [`crate::fault::Kind::Bug`] where the control totals do not balance.
     pub fn verdicts(self, passes: Vec<PassCount>, parts: Vec<Outcome>) -> Result<Verdicts> {
         let Self { book, rules, mut outcome } = self;
-        let lists = parts.into_iter().map(|mut part| (std::mem::take(&mut part.discrepancies), part));
+        let mut of_totals = Outcome::default();
+        for discrepancy in totals::wrong(book) {
+            of_totals.take(book, concluded(book, &rules, discrepancy));
+        }
+        let parts = parts.into_iter().chain([of_totals]);
+        let lists = parts.map(|mut part| (std::mem::take(&mut part.discrepancies), part));
         let (lists, parts): (Vec<_>, Vec<_>) = lists.unzip();
-        let totals = totals::wrong(book).map(|discrepancy| concluded(book, &rules, discrepancy));
-        let mut discrepancies: Vec<_> = lists.into_iter().flatten().chain(totals).collect();
+        let mut discrepancies: Vec<_> = lists.into_iter().flatten().collect();
         // Beside what is counted: both are work for one thread.
         let (checked, ()) = rayon::join(
             || {
                 parts.iter().for_each(|part| outcome.join(part));
                 outcome.control.check()
             },
-            || {
-                identity::tell_apart(book, &mut discrepancies);
-                sort(&mut discrepancies);
-            },
+            || identity::tell_apart(book, &mut discrepancies),
         );
         checked?;
         (outcome.passes, outcome.discrepancies) = (passes, discrepancies);

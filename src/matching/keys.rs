@@ -71,22 +71,20 @@ impl<'a> Book<'a> {
         rules: &KeyRules,
         fields: &'a Fields,
     ) -> Self {
-        let keys = fields
-            .all()
-            .map(|field| {
-                let mut numbers: HashMap<String, u32> = HashMap::from([(String::new(), 0)]);
-                [invoice, settlement].map(|ledger| {
-                    let mut keys = vec![UNSEEN; ledger.pool().count()];
-                    for id in ledger.text_ids(field) {
-                        if let Some(key) = keys.get_mut(id.index()).filter(|key| **key == UNSEEN) {
-                            let next = u32::try_from(numbers.len()).unwrap_or(UNSEEN - 1);
-                            *key = *numbers.entry(rules.key(field, ledger.pool().text(id))).or_insert(next);
-                        }
+        let of_field = |field| {
+            let mut numbers: HashMap<String, u32> = HashMap::from([(String::new(), 0)]);
+            [invoice, settlement].map(|ledger| {
+                let mut keys = vec![UNSEEN; ledger.pool().count()];
+                for id in ledger.text_ids(field) {
+                    if let Some(key) = keys.get_mut(id.index()).filter(|key| **key == UNSEEN) {
+                        let next = u32::try_from(numbers.len()).unwrap_or(UNSEEN - 1);
+                        *key = *numbers.entry(rules.key(field, ledger.pool().text(id))).or_insert(next);
                     }
-                    keys
-                })
+                }
+                keys
             })
-            .collect();
+        };
+        let keys = fields.all().collect::<Vec<_>>().into_par_iter().map(of_field).collect();
         Self { invoice, settlement, zone, fields, keys, versions: None }
     }
 

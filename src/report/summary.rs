@@ -1,6 +1,5 @@
 //! `summary.json`: what was read, what came of it, and control totals that balance.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Write;
 
@@ -8,9 +7,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Input, Report, as_text, idle};
-use crate::judge::{Class, Discrepancy, Pattern, Share};
-use crate::money::{self, Decimal, Sum};
-use crate::normalise::{Inferred, Role, Side, Tally, TaxCounts, TotalCounts};
+use crate::judge::{Class, Pattern, Share, Signed, Variances};
+use crate::money::{Decimal, Sum};
+use crate::normalise::{Inferred, Side, Tally, TaxCounts, TotalCounts};
 
 /// The summary of a run.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -351,7 +350,7 @@ pub fn summary(report: &Report<'_>) -> Summary {
         Immaterial {
             minimum: Some(minimum),
             discrepancies: all().count() as u64,
-            variance: directions(report, all()),
+            variance: directions(&Variances::of(report.book, all())),
         }
     });
     Summary {
@@ -366,7 +365,7 @@ pub fn summary(report: &Report<'_>) -> Summary {
             discrepancies: outcome.discrepancies.len() as u64,
             rejected_rows: report.rejected(),
         },
-        kinds: outcome.kinds().into_iter().map(|(kind, count)| (kind.name(), count)).collect(),
+        kinds: outcome.kinds.iter().map(|(kind, &count)| (kind.name(), count)).collect(),
         passes: report
             .passes
             .iter()
@@ -399,7 +398,7 @@ pub fn summary(report: &Report<'_>) -> Summary {
                 })
             })
             .collect(),
-        variance: directions(report, outcome.discrepancies()),
+        variance: directions(&outcome.variances),
         immaterial,
         rounding: [Side::Invoice, Side::Settlement]
             .into_iter()
@@ -448,25 +447,13 @@ fn pattern_summary(report: &Report<'_>, pattern: &Pattern) -> PatternSummary {
     }
 }
 
-/// Variances by currency and sign.
-fn directions<'a>(
-    report: &Report<'_>,
-    discrepancies: impl Iterator<Item = &'a Discrepancy>,
-) -> BTreeMap<String, Direction> {
-    let mut sums: BTreeMap<Cow<'_, str>, [money::Sum; 3]> = BTreeMap::new();
-    for discrepancy in discrepancies {
-        if let Some(variance) = discrepancy.variance {
-            let [over, under, net] = sums.entry(discrepancy.said(report.book, Role::Currency)).or_default();
-            if variance.total.is_sign_negative() { under } else { over }.add(variance.total);
-            net.add(variance.total);
-        }
-    }
-    let direction = |[over, under, net]: [money::Sum; 3]| Direction {
-        overbilled: over.value(),
-        underbilled: under.value(),
-        net: net.value(),
+fn directions(variances: &Variances) -> BTreeMap<String, Direction> {
+    let direction = |signed: &Signed| Direction {
+        overbilled: signed.overbilled.value(),
+        underbilled: signed.underbilled.value(),
+        net: signed.net.value(),
     };
-    sums.into_iter().map(|(currency, sums)| (currency.into_owned(), direction(sums))).collect()
+    variances.by_currency().map(|(currency, signed)| (currency.to_owned(), direction(signed))).collect()
 }
 
 /// Writes the report.

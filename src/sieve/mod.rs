@@ -21,7 +21,7 @@ mod slot;
 use std::hash::Hasher as _;
 use std::path::Path;
 
-use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator as _};
+use rayon::iter::{IndexedParallelIterator as _, IntoParallelIterator as _, ParallelIterator};
 
 use self::prices::Named;
 pub use self::prices::{Found, Prices};
@@ -165,10 +165,9 @@ impl<'a> Plan<'a> {
         prices: &Prices,
         left: &[Place],
         invoices: &Ledger,
-        lines: impl Iterator<Item = (u32, Decimal)>,
+        lines: impl ParallelIterator<Item = (u32, Decimal)>,
     ) -> Result<Found> {
-        let mut clocks = Clocks::new(self.zone);
-        let prints = |(line, price): (u32, Decimal)| {
+        let prints = |clocks: &mut Clocks<'_>, (line, price): (u32, Decimal)| {
             let start = invoices.start(line)?;
             let [mut all, _, _, mut own] = self.hashes.texts();
             for &field in &self.texts {
@@ -179,7 +178,8 @@ impl<'a> Plan<'a> {
             let price = sketch::word(price.into());
             Some((line, prices::prints(named, start, clocks.day_and_time(start), price)))
         };
-        let mut found = prices.find(&lines.filter_map(prints).collect::<Vec<_>>())?;
+        let lines: Vec<_> = lines.map_init(|| Clocks::new(self.zone), prints).flatten_iter().collect();
+        let mut found = prices.find(&lines)?;
         found.places.retain(|place| left.binary_search(place).is_err());
         Ok(found)
     }

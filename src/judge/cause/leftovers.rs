@@ -14,11 +14,17 @@ use crate::normalise::{Field, Role, Side};
 use crate::period::Instant;
 
 /// The discrepancies of a run, and what makes their entries comparable.
+#[derive(Clone, Copy)]
 pub(super) struct Leftovers<'a> {
     pub(super) book: &'a Book<'a>,
     pub(super) discrepancies: &'a [Box<Discrepancy>],
     /// The lines that are known to bear a price that very many records have.
     pub(super) common: &'a CommonPrices,
+    pub(super) unpaired: &'a Unpaired,
+}
+
+/// What of all that stays as it is when causes are named.
+pub(super) struct Unpaired {
     /// By side: the entries that stand alone on it in a discrepancy, and are neither copies nor ambiguous.
     entries: [Vec<Left>; 2],
     /// The texts that the first pass has in its key, but for document and version.
@@ -40,13 +46,8 @@ pub(super) struct Left {
     pub(super) kind: Kind,
 }
 
-impl<'a> Leftovers<'a> {
-    pub(super) fn new(
-        book: &'a Book<'a>,
-        rules: &Rules<'_>,
-        discrepancies: &'a [Box<Discrepancy>],
-        common: &'a CommonPrices,
-    ) -> Self {
+impl Unpaired {
+    pub(super) fn of(book: &Book<'_>, rules: &Rules<'_>, discrepancies: &[Box<Discrepancy>]) -> Self {
         let apart = [Role::Document, Role::Version].map(Field::of);
         let parts = rules.passes.first().map_or(&[][..], |pass| pass.key.as_slice());
         let key = parts.iter().filter_map(|part| match part {
@@ -63,12 +64,14 @@ impl<'a> Leftovers<'a> {
             };
             discrepancies.par_iter().map(AsRef::as_ref).enumerate().filter_map(left).collect()
         });
-        Self { book, discrepancies, common, entries, key: key.collect(), has_times: OnceLock::new() }
+        Self { entries, key: key.collect(), has_times: OnceLock::new() }
     }
+}
 
+impl<'a> Leftovers<'a> {
     /// The entries of a side that stand alone on it in a discrepancy, and are neither copies nor ambiguous.
     pub(super) fn entries(&self, side: Side) -> &[Left] {
-        let [invoices, settlements] = &self.entries;
+        let [invoices, settlements] = &self.unpaired.entries;
         if side == Side::Invoice { invoices } else { settlements }
     }
 
@@ -78,7 +81,7 @@ impl<'a> Leftovers<'a> {
 
     /// Whether any entry starts at another time than midnight: then midnight is a time as well.
     pub(super) fn has_times(&self) -> bool {
-        *self.has_times.get_or_init(|| {
+        *self.unpaired.has_times.get_or_init(|| {
             [Side::Invoice, Side::Settlement].into_iter().any(|side| {
                 let mut starts = self.entries(side).iter().filter_map(|left| self.start(side, left.entry));
                 starts.any(|start| !self.book.zone().is_date(start))
@@ -88,7 +91,7 @@ impl<'a> Leftovers<'a> {
 
     /// The texts of the key.
     pub(super) fn keyed(&self) -> impl Iterator<Item = Field> + '_ {
-        self.key.iter().copied()
+        self.unpaired.key.iter().copied()
     }
 
     /// The order of settlements that say the same of what is looked for: by what their sources say, whatever the order of the rows.

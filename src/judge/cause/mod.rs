@@ -21,7 +21,7 @@ mod twice;
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use self::leftovers::Leftovers;
+use self::leftovers::{Leftovers, Unpaired};
 pub(super) use self::other_price::looked_for;
 pub use self::other_price::{COMMON_PRICE, CommonPrices, is_priced_by};
 use super::{Both, Discrepancy, Figures, Kind, Rules};
@@ -84,8 +84,9 @@ pub(super) fn name(
     discrepancies: &mut [Box<Discrepancy>],
     common: &CommonPrices,
 ) {
+    let unpaired = &Unpaired::of(book, rules, discrepancies);
     for finders in ACROSS {
-        let left = Leftovers::new(book, rules, discrepancies, common);
+        let left = Leftovers { book, discrepancies, common, unpaired };
         let found: Vec<_> = finders.par_iter().map(|find| find(&left)).collect();
         for (number, cause) in found.into_iter().flatten() {
             if let Some(discrepancy) = discrepancies.get_mut(number) {

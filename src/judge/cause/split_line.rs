@@ -3,7 +3,8 @@
 //! It is named where just one choice of records adds up, and no two lines claim the same record. Where more than [`MOST`]
 //! records of a deal are left, too many choices would add up by chance, and nothing is named.
 
-use std::collections::BTreeMap;
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+use rayon::slice::{ParallelSlice as _, ParallelSliceMut as _};
 
 use super::leftovers::{Left, Leftovers};
 use super::{Cause, Kind};
@@ -16,34 +17,36 @@ const MOST: usize = 10;
 /// An entry of a deal: its discrepancy and its amount.
 type Part = (usize, Decimal);
 
+/// What is left of a deal in one currency, by their numbers: of which side, and which part.
+type OfDeal = ((u32, u32), Side, Part);
+
 pub(super) fn find(left: &Leftovers<'_>) -> Vec<(usize, Cause)> {
-    // Deals by number, so that their order is not that of a map.
-    let mut deals: BTreeMap<(u32, u32), [Vec<Part>; 2]> = BTreeMap::new();
-    let sides = [(Side::Invoice, Kind::Unsettled), (Side::Settlement, Kind::Unbilled)];
-    for (at, (side, kind)) in sides.into_iter().enumerate() {
-        let key = |role, entry| Field::of(role).map_or(0, |field| left.book.key(side, field, entry));
-        for &Left { entry, number, .. } in left.entries(side).iter().filter(|left| left.kind == kind) {
-            if left.discrepancies.get(number).is_none_or(|of| of.is_blamed()) {
-                continue;
-            }
-            let amount = left.book.ledger(side).amount(entry).filter(|amount| !amount.is_zero());
-            let deal = key(Role::Deal, entry);
-            if let Some(amount) = amount.filter(|_| deal != 0)
-                && let Some(parts) = deals.entry((deal, key(Role::Currency, entry))).or_default().get_mut(at)
-            {
-                parts.push((number, amount));
-            }
-        }
-    }
-    let mut found = Vec::new();
-    for [billed, settled] in deals.values() {
-        for (wholes, parts) in [(billed, settled), (settled, billed)] {
+    let parts = |(side, kind)| {
+        let key = move |role, entry| Field::of(role).map_or(0, |field| left.book.key(side, field, entry));
+        let part = move |&Left { entry, number, .. }: &Left| -> Option<OfDeal> {
+            let deal = Some(key(Role::Deal, entry)).filter(|deal| *deal != 0)?;
+            let amount = left.book.ledger(side).amount(entry).filter(|amount| !amount.is_zero())?;
+            let is_open = left.discrepancies.get(number).is_some_and(|of| !of.is_blamed());
+            is_open.then_some(((deal, key(Role::Currency, entry)), side, (number, amount)))
+        };
+        left.entries(side).par_iter().filter(move |left| left.kind == kind).filter_map(part)
+    };
+    let billed = parts((Side::Invoice, Kind::Unsettled));
+    let mut all: Vec<OfDeal> = billed.chain(parts((Side::Settlement, Kind::Unbilled))).collect();
+    all.par_sort_unstable_by_key(|&(deal, side, (number, _))| (deal, side, number));
+    let of_deal = |all: &[OfDeal]| {
+        let [billed, settled] = [Side::Invoice, Side::Settlement].map(|side| {
+            all.iter().filter(|part| part.1 == side).map(|&(_, _, part)| part).collect::<Vec<Part>>()
+        });
+        let mut found = Vec::new();
+        for (wholes, parts) in [(&billed, &settled), (&settled, &billed)] {
             if (2..=MOST).contains(&parts.len()) && (1..=MOST).contains(&wholes.len()) {
                 found.extend(split(wholes, parts));
             }
         }
-    }
-    found
+        found
+    };
+    all.par_chunk_by(|a, b| a.0 == b.0).flat_map_iter(of_deal).collect()
 }
 
 fn split(wholes: &[Part], parts: &[Part]) -> Vec<(usize, Cause)> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
-use rayon::iter::{IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use super::{Discrepancy, LIFT, Share};
 use crate::judge::{Figures, Kind, Members};
@@ -32,6 +32,37 @@ pub(super) struct Feature {
 /// What the entries of a discrepancy say in words, by side.
 type Sayings = [Members<Saying>; 2];
 
+/// What features look at. There may be many discrepancies, which lie all over the memory, and there are many features: each discrepancy is
+/// looked at once.
+pub(super) struct Gist<'d> {
+    sayings: Sayings,
+    /// When it starts.
+    start: Option<Instant>,
+    /// The figures that its kind speaks of, billed and settled, where neither is nought.
+    figures: Option<(Kind, [Decimal; 2])>,
+    cause: Option<&'d str>,
+}
+
+impl<'d> Gist<'d> {
+    pub(super) fn of(book: &Book<'_>, discrepancy: &'d Discrepancy) -> Self {
+        let sides = [Side::Invoice, Side::Settlement];
+        let entries = |side: Side| discrepancy.entries(side).iter().map(move |&entry| (side, entry));
+        let starts = sides.into_iter().flat_map(entries);
+        Self {
+            sayings: sides
+                .map(|side| Members::of(discrepancy.entries(side), |entry| book.ledger(side).saying(entry))),
+            start: starts.filter_map(|(side, entry)| book.ledger(side).start(entry)).min(),
+            figures: figures(discrepancy),
+            cause: discrepancy.cause.as_deref(),
+        }
+    }
+
+    /// The figures of a discrepancy of that kind.
+    fn figures_of(&self, kind: Kind) -> Option<[Decimal; 2]> {
+        self.figures.filter(|(of, _)| *of == kind).map(|(_, figures)| figures)
+    }
+}
+
 /// Why a value that many discrepancies share says something.
 enum Evidence {
     /// That they share it at all.
@@ -42,31 +73,20 @@ enum Evidence {
 }
 
 /// All features, those that say where before those that say what.
-pub(super) fn features(
-    book: &Book<'_>,
-    keys: &KeyRules,
-    discrepancies: &[Box<Discrepancy>],
-    least: usize,
-) -> Vec<Feature> {
+pub(super) fn features(book: &Book<'_>, keys: &KeyRules, gists: &[Gist<'_>], least: usize) -> Vec<Feature> {
     let fields = book.fields();
-    // There may be many, and there are many fields: what each looks at is brought together first.
-    let sayings = |of: &Discrepancy| -> Sayings {
-        [Side::Invoice, Side::Settlement]
-            .map(|side| Members::of(of.entries(side), |entry| book.ledger(side).saying(entry)))
-    };
-    let said: Vec<Sayings> = discrepancies.par_iter().map(|of| sayings(of)).collect();
-    let of_field = |field: Field| Feature::of_field(book, fields.name(field), field, keys, &said);
+    let of_field = |field: Field| Feature::of_field(book, fields.name(field), field, keys, gists);
     let all: Vec<Field> = fields.all().collect();
     let of_fields = || all.into_par_iter().map(of_field).collect::<Vec<_>>();
     let of_figures = || {
         let of_kind = |kind| {
-            let pairs: Vec<Option<[Decimal; 2]>> = discrepancies.iter().map(|of| pair(kind, of)).collect();
+            let pairs: Vec<Option<[Decimal; 2]>> = gists.iter().map(|gist| gist.figures_of(kind)).collect();
             [Feature::of_ratios(kind, &pairs, least), Feature::of_differences(kind, &pairs)]
         };
-        [Kind::Quantity, Kind::Price, Kind::Amount].into_par_iter().flat_map_iter(of_kind).collect::<Vec<_>>()
+        FIGURES.into_par_iter().flat_map_iter(of_kind).collect::<Vec<_>>()
     };
-    let of_day = || vec![Feature::of_day(book, discrepancies)];
-    let of_causes = || vec![Feature::of_causes(discrepancies)];
+    let of_day = || vec![Feature::of_day(book, gists)];
+    let of_causes = || vec![Feature::of_causes(gists)];
     let ((fields, figures), (day, causes)) =
         rayon::join(|| rayon::join(of_fields, of_figures), || rayon::join(of_day, of_causes));
     [fields, day, causes, figures].into_iter().flatten().collect()
@@ -102,7 +122,7 @@ impl Feature {
     }
 
     /// The text of a field: the invoice's where it has any. Entries of one discrepancy that differ have none.
-    fn of_field(book: &Book<'_>, name: &str, field: Field, keys: &KeyRules, said: &[Sayings]) -> Self {
+    fn of_field(book: &Book<'_>, name: &str, field: Field, keys: &KeyRules, gists: &[Gist<'_>]) -> Self {
         let common = |sayings: &Members<Saying>, side: Side| {
             let mut all = sayings.iter().map(|&saying| book.key_said(side, field, saying));
             let first = all.next().filter(|&key| key != 0)?;
@@ -112,7 +132,9 @@ impl Feature {
             common(invoices, Side::Invoice).or_else(|| common(settlements, Side::Settlement))
         };
         let text = |number: usize, _: &u32| {
-            let Some([invoices, settlements]) = said.get(number) else { return String::new() };
+            let Some(Gist { sayings: [invoices, settlements], .. }) = gists.get(number) else {
+                return String::new();
+            };
             let (side, sayings) = match common(invoices, Side::Invoice) {
                 Some(_) => (Side::Invoice, invoices),
                 None => (Side::Settlement, settlements),
@@ -121,7 +143,8 @@ impl Feature {
             let word = sayings.first().map(|&saying| ledger.pool().text(ledger.said(field, saying)));
             word.unwrap_or_default().to_owned()
         };
-        let mut feature = Self::of_words(name.to_owned(), Evidence::Sharing, said.iter().map(key), text);
+        let of = gists.iter().map(|gist| key(&gist.sayings));
+        let mut feature = Self::of_words(name.to_owned(), Evidence::Sharing, of, text);
         // As the sample has it: by its key, whichever text stands for it.
         let numbers: HashMap<String, usize> =
             (0..).zip(&feature.words).map(|(number, word)| (keys.key(field, word), number)).collect();
@@ -148,19 +171,14 @@ impl Feature {
     }
 
     /// The local day on which a discrepancy starts.
-    fn of_day(book: &Book<'_>, discrepancies: &[Box<Discrepancy>]) -> Self {
+    fn of_day(book: &Book<'_>, gists: &[Gist<'_>]) -> Self {
         let zone = book.zone();
-        let start = |of: &Discrepancy| {
-            let starts =
-                |side: Side| of.entries(side).iter().filter_map(move |&entry| book.ledger(side).start(entry));
-            starts(Side::Invoice).chain(starts(Side::Settlement)).min()
-        };
         let mut clocks = Clocks::new(zone);
         let mut day = |at: Instant| clocks.day_and_time(at).0;
         let mut feature = Self::of_words(
             "day".to_owned(),
             Evidence::Sharing,
-            discrepancies.iter().map(|of| start(of).map(&mut day)),
+            gists.iter().map(|gist| gist.start.map(&mut day)),
             |_, &day| zone.show(day, false),
         );
         let numbers: HashMap<&str, usize> =
@@ -181,8 +199,8 @@ impl Feature {
         feature
     }
 
-    fn of_causes(discrepancies: &[Box<Discrepancy>]) -> Self {
-        let causes = discrepancies.iter().map(|of| of.cause.as_deref());
+    fn of_causes(gists: &[Gist<'_>]) -> Self {
+        let causes = gists.iter().map(|gist| gist.cause);
         Self::of_words("cause".to_owned(), Evidence::Sharing, causes, |_, cause| (*cause).to_owned())
     }
 
@@ -325,16 +343,19 @@ fn is_commoner([count, of]: [u64; 2], [other, of_others]: [u64; 2], times: u64) 
         && u128::from(count) * u128::from(of_others) >= u128::from(times) * u128::from(other) * u128::from(of)
 }
 
-/// The figures that a kind speaks of, billed and settled, where neither is nought.
-fn pair(kind: Kind, of: &Discrepancy) -> Option<[Decimal; 2]> {
-    let pick = |figures: &Figures| match kind {
+/// The kinds that speak of one figure.
+const FIGURES: [Kind; 3] = [Kind::Quantity, Kind::Price, Kind::Amount];
+
+/// See [`Gist::figures`].
+fn figures(of: &Discrepancy) -> Option<(Kind, [Decimal; 2])> {
+    let pick = |figures: &Figures| match of.kind {
         Kind::Quantity => figures.quantity,
         Kind::Price => figures.price,
         _ => figures.amount,
     };
-    let of = Some(of).filter(|of| of.kind == kind)?;
+    let kind = Some(of.kind).filter(|kind| FIGURES.contains(kind))?;
     let pair = [pick(&of.figures.invoiced)?, pick(&of.figures.settled)?];
-    pair.iter().all(|figure| !figure.is_zero()).then_some(pair)
+    pair.iter().all(|figure| !figure.is_zero()).then_some((kind, pair))
 }
 
 /// The shortest ratio that nearly all of these pairs have, exactly or to the last digit that is billed, and those that have it.

@@ -9,9 +9,9 @@ mod features;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
-use self::features::{Feature, features};
+use self::features::{Feature, Gist, features};
 use super::Discrepancy;
 use crate::matching::Book;
 use crate::money::{self, Decimal, Sum};
@@ -89,7 +89,11 @@ pub(super) fn mine(book: &Book<'_>, keys: &KeyRules, discrepancies: &[Box<Discre
     if count < least {
         return Vec::new();
     }
-    let features = features(book, keys, discrepancies, least);
+    let (gists, money): (Vec<Gist<'_>>, Vec<(Cow<'_, str>, Decimal)>) = discrepancies
+        .par_iter()
+        .map(|of| (Gist::of(book, of), (of.said(book, Role::Currency), size(of))))
+        .unzip();
+    let features = features(book, keys, &gists, least);
     let seeds: Vec<(usize, u32)> = features
         .iter()
         .enumerate()
@@ -98,19 +102,10 @@ pub(super) fn mine(book: &Book<'_>, keys: &KeyRules, discrepancies: &[Box<Discre
             feature.all().filter(telling).map(move |value| (number, value))
         })
         .collect();
-    let currencies: Vec<Cow<'_, str>> =
-        discrepancies.par_iter().map(|of| of.said(book, Role::Currency)).collect();
-    let all = discrepancies
-        .par_iter()
-        .zip(&currencies)
-        .fold(BTreeMap::<&str, Sum>::new, |mut all, (discrepancy, currency)| {
-            all.entry(currency).or_default().add(size(discrepancy));
-            all
-        })
-        .reduce(BTreeMap::new, |mut all, part| {
-            part.into_iter().for_each(|(currency, sum)| all.entry(currency).or_default().join(sum));
-            all
-        });
+    let mut all = BTreeMap::<&str, Sum>::new();
+    for (currency, size) in &money {
+        all.entry(currency).or_default().add(*size);
+    }
     let mut patterns: Vec<Pattern> = seeds
         .par_iter()
         .filter_map(|&seed| {
@@ -118,22 +113,18 @@ pub(super) fn mine(book: &Book<'_>, keys: &KeyRules, discrepancies: &[Box<Discre
             if numbers.len() < least {
                 return None;
             }
-            let mut money: BTreeMap<String, [Sum; 2]> = BTreeMap::new();
-            for &number in &numbers {
-                let (Some(of), Some(currency)) = (discrepancies.get(number), currencies.get(number)) else {
-                    continue;
-                };
-                let [own, _] = match money.get_mut(&**currency) {
-                    Some(known) => known,
-                    None => {
-                        let all = all.get(&**currency).copied().unwrap_or_default();
-                        money.entry(currency.to_string()).or_insert([Sum::default(), all])
-                    }
-                };
-                own.add(size(of));
+            let mut explained: BTreeMap<&str, [Sum; 2]> = BTreeMap::new();
+            for (currency, size) in numbers.iter().filter_map(|&number| money.get(number)) {
+                let of_all = || [Sum::default(), all.get(&**currency).copied().unwrap_or_default()];
+                let [own, _] = explained.entry(currency).or_insert_with(of_all);
+                own.add(*size);
             }
             let share = |&(feature, value): &(usize, u32)| features.get(feature)?.share(value);
-            Some(Pattern { shares: shared.iter().filter_map(share).collect(), discrepancies: numbers, money })
+            Some(Pattern {
+                shares: shared.iter().filter_map(share).collect(),
+                discrepancies: numbers,
+                money: explained.into_iter().map(|(currency, sums)| (currency.to_owned(), sums)).collect(),
+            })
         })
         .collect();
     patterns.sort_by_cached_key(|pattern| {
