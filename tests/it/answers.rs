@@ -615,6 +615,15 @@ proptest! {
 
 /// Answers any number of calls with the same bytes, each on a connection of its own.
 fn serve(headers: &str, body: Vec<u8>) -> String {
+    serve_calls(usize::MAX, headers, body)
+}
+
+/// The same for one call: where many servers are needed, none of them keeps its port.
+fn serve_once(headers: &str, body: Vec<u8>) -> String {
+    serve_calls(1, headers, body)
+}
+
+fn serve_calls(calls: usize, headers: &str, body: Vec<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/Service.asmx", listener.local_addr().unwrap());
     let head = format!(
@@ -622,12 +631,13 @@ fn serve(headers: &str, body: Vec<u8>) -> String {
         body.len()
     );
     std::thread::spawn(move || {
-        for stream in listener.incoming() {
+        for stream in listener.incoming().take(calls) {
             let mut stream = stream.unwrap();
             let mut asked = Vec::new();
             while !asked.ends_with(b"</soap:Envelope>") {
                 let mut piece = [0; 4096];
                 let count = stream.read(&mut piece).unwrap();
+                assert!(count > 0, "a call ends early: {}", String::from_utf8_lossy(&asked));
                 asked.extend_from_slice(&piece[..count]);
             }
             assert!(String::from_utf8_lossy(&asked).contains("accept-encoding: gzip, deflate"));
@@ -682,10 +692,10 @@ fn compressed_answers_are_unpacked_and_never_short() {
         ("identity", false, xml.clone().into_bytes()),
     ] {
         let headers = format!("{XML}\r\nContent-Encoding: {coding}");
-        assert_eq!(fetch(&serve(&headers, body.clone()), "").unwrap(), ["a=Zł", "a=2"], "{coding}");
+        assert_eq!(fetch(&serve_once(&headers, body.clone()), "").unwrap(), ["a=Zł", "a=2"], "{coding}");
         // Between two members of gzip, nothing is missing but half of the answer; all else is damage.
         for end in 1..body.len() {
-            let fault = fetch(&serve(&headers, body[..end].to_vec()), "").unwrap_err().to_string();
+            let fault = fetch(&serve_once(&headers, body[..end].to_vec()), "").unwrap_err().to_string();
             assert!(
                 fault.contains("cut off in the middle") || fault.contains("damaged"),
                 "{coding} at {end}: {fault}"
@@ -697,24 +707,26 @@ fn compressed_answers_are_unpacked_and_never_short() {
             let mut other = body;
             let middle = other.len() / 2;
             other[middle] ^= 0x55;
-            assert!(fetch(&serve(&headers, longer), "").is_err(), "{coding}");
+            assert!(fetch(&serve_once(&headers, longer), "").is_err(), "{coding}");
             // Deflate without zlib around it has no checksum.
             if is_checked {
-                assert!(fetch(&serve(&headers, other), "").is_err(), "{coding}");
+                assert!(fetch(&serve_once(&headers, other), "").is_err(), "{coding}");
             }
         }
     }
-    let fault = fetch(&serve(&format!("{XML}\r\nContent-Encoding: br"), xml.into_bytes()), "").unwrap_err();
+    let fault =
+        fetch(&serve_once(&format!("{XML}\r\nContent-Encoding: br"), xml.into_bytes()), "").unwrap_err();
     assert!(fault.to_string().contains("compressed in a way that nobody asked for\n  found: br"), "{fault}");
     // What counts is what it grows to.
     let bomb = gzip(result(&format!("<items>{}</items>", " ".repeat(3 << 20))).as_bytes());
     assert!(bomb.len() < 10_000);
-    let fault =
-        fetch(&serve(&format!("{XML}\r\nContent-Encoding: gzip"), bomb), "answer_limit_mib = 1").unwrap_err();
+    let fault = fetch(&serve_once(&format!("{XML}\r\nContent-Encoding: gzip"), bomb), "answer_limit_mib = 1")
+        .unwrap_err();
     assert!(fault.to_string().contains("answer_limit_mib"), "{fault}");
     // An error page is unpacked too, for its title.
     let page = gzip(b"<!DOCTYPE html><html><head><title>Sign in</title></head></html>");
-    let fault = fetch(&serve("Content-Type: text/html\r\nContent-Encoding: gzip", page), "").unwrap_err();
+    let fault =
+        fetch(&serve_once("Content-Type: text/html\r\nContent-Encoding: gzip", page), "").unwrap_err();
     assert!(fault.to_string().contains("\"Sign in\""), "{fault}");
 }
 
