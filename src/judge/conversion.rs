@@ -211,7 +211,8 @@ pub(super) fn billed_at(
     }
     // Of several days with one rate, the last that is not after the delivery, else the first after it.
     fitting.sort_by_key(|(_, day)| day);
-    let before = fitting.iter().rfind(|(_, day)| *day <= first.wanted);
+    let delivery = conversion.records.iter().map(|record| &record.wanted).min()?;
+    let before = fitting.iter().rfind(|(_, day)| day <= delivery);
     let (rate, day) = before.or(fitting.first())?;
     let exact = conversion.records.iter().map(|record| money::multiply(record.stated?, record.rate));
     let counted = exact.collect::<Option<Sum>>()?.value()?;

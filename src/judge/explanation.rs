@@ -1,5 +1,6 @@
 //! A discrepancy in one sentence or two, with the arithmetic that a reader can check.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
@@ -54,7 +55,7 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     fn role(&self, side: Side, role: Role) -> &str {
-        self.discrepancy.entries(side).first().map_or("", |&entry| self.book.ledger(side).role(role, entry))
+        self.discrepancy.said_first(self.book, side, role)
     }
 
     fn currency(&self) -> &str {
@@ -346,9 +347,10 @@ impl Teller<'_> {
             .into_iter()
             .flat_map(|side| self.discrepancy.entries(side).iter().map(move |&entry| (side, entry)));
         let taxes = |(side, entry)| self.book.ledger(side).taxes(entry);
+        // Of equals what is told decides, not where it stands.
         let (side, entry) = all.filter(|&at| !taxes(at).add_up()).max_by_key(|&at| {
-            // Of equals the first.
-            (taxes(at).gap().map(|gap| gap.abs()), std::cmp::Reverse(at))
+            let Taxes { net, tax, gross } = taxes(at);
+            (taxes(at).gap().map(|gap| gap.abs()), Reverse(at.0), [gross, net, tax])
         })?;
         let Taxes { net: Some(net), tax: Some(tax), gross: Some(gross) } = taxes((side, entry)) else {
             return None;
@@ -378,7 +380,12 @@ impl Teller<'_> {
         let all = [Side::Settlement, Side::Invoice]
             .into_iter()
             .flat_map(|side| self.discrepancy.entries(side).iter().map(move |&entry| (side, entry)));
-        let worst = all.max_by_key(|&(side, entry)| gap(side, entry));
+        // Of equals what is told decides, not where it stands.
+        let worst = all.max_by_key(|&(side, entry)| {
+            let ledger = self.book.ledger(side);
+            let told = [ledger.before_tax(entry), ledger.quantity(entry), ledger.price(entry)];
+            (gap(side, entry), Reverse(side), told)
+        });
         let terms = worst.and_then(|(side, entry)| {
             let ledger = self.book.ledger(side);
             Some((side, ledger.quantity(entry)?, ledger.price(entry)?, ledger.before_tax(entry)?))

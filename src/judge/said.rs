@@ -8,6 +8,14 @@ use crate::matching::Book;
 use crate::normalise::{Role, Side};
 
 impl Discrepancy {
+    /// The text that stands for all that a side says in a role: of several the first in order, whatever the order of its rows.
+    #[must_use]
+    pub fn said_first<'b>(&self, book: &Book<'b>, side: Side, role: Role) -> &'b str {
+        let ledger = book.ledger(side);
+        let texts = self.entries(side).iter().map(|&entry| ledger.role(role, entry));
+        texts.filter(|text| !text.is_empty()).min().unwrap_or_default()
+    }
+
     /// The texts in a role: those of the invoice where it says anything, else those of the settlement; where they differ, joined by `; `.
     #[must_use]
     pub fn said<'b>(&self, book: &Book<'b>, role: Role) -> Cow<'b, str> {

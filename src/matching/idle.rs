@@ -100,7 +100,7 @@ fn sorted<T: Ord + Send>(values: impl Iterator<Item = T>) -> Vec<T> {
     values
 }
 
-/// The invoice line and the settlement record of one key whose starts are nearest, the earlier ones of equals.
+/// The invoice line and the settlement record of one key whose starts are nearest: of equals the earlier ones, those of the invoice first.
 fn nearest(book: &Book<'_>, candidates: &[Candidate]) -> Option<[(Side, u32); 2]> {
     let mut nearest = None;
     for run in candidates.chunk_by(|a, b| a.0 == b.0) {
@@ -111,7 +111,7 @@ fn nearest(book: &Book<'_>, candidates: &[Candidate]) -> Option<[(Side, u32); 2]
         // The nearest of two sides stand side by side, or only others of the same start between them.
         for pair in timed.windows(2) {
             let [(earlier, a, first), (later, b, second)] = *pair else { continue };
-            let rank = (earlier.0.abs_diff(later.0), earlier);
+            let rank = (earlier.0.abs_diff(later.0), earlier, a);
             if a != b && nearest.is_none_or(|(known, _)| rank < known) {
                 let (a, b) = ((a, first), (b, second));
                 nearest = Some((rank, if a.0 == Side::Invoice { [a, b] } else { [b, a] }));

@@ -54,7 +54,7 @@ pub struct Book<'a> {
     settlement: &'a Ledger,
     zone: &'a Zone,
     fields: &'a Fields,
-    /// By field: what each side's texts are compared as. Equal numbers mean equal keys, 0 is blank.
+    /// By field: what each side's texts are compared as. Equal numbers mean equal keys, and are in their order; 0 is blank.
     keys: Vec<[Vec<u32>; 2]>,
     versions: Option<&'a Versions>,
 }
@@ -71,17 +71,27 @@ impl<'a> Book<'a> {
         rules: &KeyRules,
         fields: &'a Fields,
     ) -> Self {
+        // Numbers are in the order of the keys, so that whatever is sorted by them does not depend on the order of the rows.
         let of_field = |field| {
-            let mut numbers: HashMap<String, u32> = HashMap::from([(String::new(), 0)]);
-            [invoice, settlement].map(|ledger| {
+            let mut seen: HashMap<String, u32> = HashMap::from([(String::new(), 0)]);
+            let keys = [invoice, settlement].map(|ledger| {
                 let mut keys = vec![UNSEEN; ledger.pool().count()];
                 for id in ledger.text_ids(field) {
                     if let Some(key) = keys.get_mut(id.index()).filter(|key| **key == UNSEEN) {
-                        let next = u32::try_from(numbers.len()).unwrap_or(UNSEEN - 1);
-                        *key = *numbers.entry(rules.key(field, ledger.pool().text(id))).or_insert(next);
+                        let next = u32::try_from(seen.len()).unwrap_or(UNSEEN - 1);
+                        *key = *seen.entry(rules.key(field, ledger.pool().text(id))).or_insert(next);
                     }
                 }
                 keys
+            });
+            let mut order: Vec<(String, u32)> = seen.into_iter().collect();
+            order.par_sort_unstable();
+            let mut numbers = vec![0; order.len()];
+            for (number, (_, seen)) in (0..).zip(order) {
+                numbers.get_mut(seen as usize).into_iter().for_each(|slot| *slot = number);
+            }
+            keys.map(|keys| {
+                keys.into_iter().map(|seen| numbers.get(seen as usize).copied().unwrap_or(UNSEEN)).collect()
             })
         };
         let keys = fields.all().collect::<Vec<_>>().into_par_iter().map(of_field).collect();
@@ -235,18 +245,13 @@ impl<'a> Book<'a> {
         (fields.map(|field| self.key(side, field, entry)).collect(), self.values(side, entry))
     }
 
-    /// The order of equals: by what their sources say, in every role. The place of a row decides only where all
+    /// The order of equals: by what their sources say, in every field. The place of a row decides only where all
     /// of that is the same.
     pub(super) fn rank(&self, side: Side, entry: u32) -> impl Ord + use<'a> {
         let ledger = self.ledger(side);
+        let texts: Vec<&str> = self.fields.all().map(|field| ledger.text(field, entry)).collect();
         let numbers = [ledger.price(entry), ledger.quantity(entry), ledger.amount(entry)];
-        (
-            Role::ALL.map(|role| ledger.role(role, entry)),
-            numbers,
-            ledger.start(entry),
-            ledger.end(entry),
-            entry,
-        )
+        (texts, numbers, ledger.start(entry), ledger.end(entry), entry)
     }
 
     /// What an entry says, beside its key: two entries with equal values are interchangeable under one key.

@@ -76,7 +76,7 @@ fn way(product: Decimal, scale: u32, amount: Decimal, usual: Option<Rounding>) -
 /// Whose lines these are, and what rounds them.
 fn habit(case: &Case<'_>, side: Side) -> Option<(String, Inferred)> {
     let ledger = case.book.ledger(side);
-    let vendor = ledger.role(Role::Vendor, *case.discrepancy.entries(side).first()?);
+    let vendor = case.discrepancy.said_first(case.book, side, Role::Vendor);
     let inferred = ledger.counts.roundings.of(vendor)?;
     let whose = match (side, vendor) {
         (Side::Invoice, "") => "the invoices".to_owned(),

@@ -140,8 +140,8 @@ impl Feature {
                 None => (Side::Settlement, settlements),
             };
             let ledger = book.ledger(side);
-            let word = sayings.first().map(|&saying| ledger.pool().text(ledger.said(field, saying)));
-            word.unwrap_or_default().to_owned()
+            let words = sayings.iter().map(|&saying| ledger.pool().text(ledger.said(field, saying)));
+            words.min().unwrap_or_default().to_owned()
         };
         let of = gists.iter().map(|gist| key(&gist.sayings));
         let mut feature = Self::of_words(name.to_owned(), Evidence::Sharing, of, text);

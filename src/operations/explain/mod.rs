@@ -661,9 +661,7 @@ impl Desk<'_> {
         let ties = weighed.ties?;
         if discrepancy.kind == judge::Kind::Currency && weighed.role != Role::Quantity {
             let stated = |side: Side, value: Option<Decimal>| {
-                let currency = discrepancy.entries(side).first();
-                let currency =
-                    currency.map_or("", |&entry| self.book.ledger(side).role(Role::Currency, entry));
+                let currency = discrepancy.said_first(self.book, side, Role::Currency);
                 format!("{} {currency}", value.map(money::plain).unwrap_or_default())
             };
             return Some(Compared {
@@ -704,7 +702,7 @@ impl Desk<'_> {
             figures.conversion.as_ref().filter(|_| weighed.role != Role::Quantity).and_then(|conversion| {
                 Some(format!(
                     " (settled in {}, converted to {})",
-                    conversion.records.first()?.from,
+                    conversion.records.iter().map(|record| &record.from).min()?,
                     conversion.to
                 ))
             });
