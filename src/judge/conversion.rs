@@ -99,6 +99,7 @@ pub(super) fn convert(
     }
     foreign.sort_unstable();
     let mut conversion = Conversion { to: to.clone(), ..Conversion::default() };
+    let mut missing: Option<(String, u32)> = None;
     for (entry, from) in foreign {
         let found = day(book, rates, invoices, entry).and_then(|wanted| {
             let found = rates.find(&from, to, &wanted);
@@ -111,13 +112,14 @@ pub(super) fn convert(
                 let amount = stated.and_then(|stated| rates.amount(stated, rate));
                 conversion.records.push(Converted { entry, from, wanted, day, rate, stated, amount });
             }
-            Err(why) => {
-                let place = book.ledger(Side::Settlement).source(entry);
-                conversion.missing = Some((entry, format!("{why} ({place})")));
-                conversion.records.clear();
-                break;
-            }
+            // Of several the first in the order of what is told, not of the rows.
+            Err(why) => missing = Some(missing.map_or((why.clone(), entry), |known| known.min((why, entry)))),
         }
+    }
+    if let Some((why, entry)) = missing {
+        let place = book.ledger(Side::Settlement).source(entry);
+        conversion.missing = Some((entry, format!("{why} ({place})")));
+        conversion.records.clear();
     }
     Some(conversion)
 }

@@ -319,13 +319,16 @@ impl Teller<'_> {
     fn earlier(&self, billed: &Told<'_>, settled: &Told<'_>) -> String {
         let ledger = self.book.ledger(Side::Settlement);
         let version = self.discrepancy.earlier.map_or("", |entry| ledger.role(Role::Version, entry));
-        let last = self.discrepancy.settlements.iter().copied().max_by_key(|&entry| {
-            let line =
-                self.book.versions().and_then(|versions| Some(versions.line(versions.line_of(entry)?)));
-            line.and_then(|line| line.iter().find(|(_, own)| *own == entry).map(|(number, _)| *number))
-        });
-        let since = last.zip(self.book.versions().and_then(Versions::published));
-        let since = since.map_or("", |(entry, published)| ledger.text(published, entry));
+        let number = |entry: u32| {
+            let versions = self.book.versions()?;
+            let line = versions.line(versions.line_of(entry)?);
+            line.iter().find(|(_, own)| *own == entry).map(|(number, _)| *number)
+        };
+        let published = self.book.versions().and_then(Versions::published);
+        let since = |entry: u32| published.map_or("", |published| ledger.text(published, entry));
+        let entries = self.discrepancy.settlements.iter().copied();
+        let last = entries.max_by_key(|&entry| (number(entry), since(entry)));
+        let since = last.map_or("", since);
         let since = if since.is_empty() { String::new() } else { format!(" since {since}") };
         format!(
             "Billed {billed}, which ties to version {}; the platform is at {}{since}, with {settled}.",

@@ -164,7 +164,10 @@ fn figures(
         });
         price = Some(match price {
             None => own_price,
-            Some(same) if same == own_price => same,
+            // With as many digits as any of them states.
+            Some(same) if same == own_price => {
+                [same, own_price].into_iter().flatten().max_by_key(Decimal::scale)
+            }
             Some(_) => None,
         });
     }

@@ -28,13 +28,8 @@ pub(super) fn tell_apart(book: &Book<'_>, discrepancies: &mut [Box<Discrepancy>]
     let mut order: Vec<(u128, usize)> = starts.collect();
     order.par_sort_unstable();
     for run in order.chunk_by_mut(|a, b| a.0 == b.0).filter(|run| run.len() > 1) {
-        run.sort_by(|(_, a), (_, b)| {
-            let [a, b] = [a, b].map(|number| discrepancies.get(*number));
-            let by_kind = a.map(|of| of.kind).cmp(&b.map(|of| of.kind));
-            by_kind.then_with(|| {
-                a.into_iter().flat_map(|of| texts(book, of)).cmp(b.into_iter().flat_map(|of| texts(book, of)))
-            })
-        });
+        // The sort is stable.
+        run.sort_by_cached_key(|(_, number)| discrepancies.get(*number).map(|of| (of.kind, facts(book, of))));
         for (copy, &mut (_, number)) in (1..).zip(run).skip(1) {
             if let Some(discrepancy) = discrepancies.get_mut(number) {
                 let _ = write!(discrepancy.id, "-{copy}");
@@ -43,12 +38,12 @@ pub(super) fn tell_apart(book: &Book<'_>, discrepancies: &mut [Box<Discrepancy>]
     }
 }
 
-/// All that its entries say in words.
-fn texts<'b>(book: &'b Book<'_>, of: &'b Discrepancy) -> impl Iterator<Item = &'b str> {
-    let sides = [Side::Invoice, Side::Settlement].into_iter();
-    let entries = sides.flat_map(|side| of.entries(side).iter().map(move |&entry| (side, entry)));
-    entries.flat_map(move |(side, entry)| {
-        book.fields().all().map(move |field| book.ledger(side).text(field, entry))
+/// All that its entries say, by side.
+fn facts(book: &Book<'_>, of: &Discrepancy) -> impl Ord {
+    [Side::Invoice, Side::Settlement].map(|side| {
+        let mut all: Vec<_> = of.entries(side).iter().map(|&entry| book.facts(side, entry)).collect();
+        all.sort_unstable();
+        all
     })
 }
 

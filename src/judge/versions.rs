@@ -41,10 +41,12 @@ pub(super) fn earlier(judge: &Judge<'_>, group: &Group<'_>) -> Option<u32> {
     let most = lines.iter().filter_map(last).max()?;
     let alone: Vec<u32> =
         group.settlements.iter().copied().filter(|&entry| versions.line_of(entry).is_none()).collect();
+    let version = |entry| judge.book.ledger(Side::Settlement).role(Role::Version, entry);
     // How many versions each line is taken back; a line that has no more stays at its first.
     (1..=most).find_map(|back| {
         let mut entries = alone.clone();
-        let mut named = None;
+        // Of several lines, what the last version that any of them is taken back to is called.
+        let mut named: Option<(usize, &str, u32)> = None;
         for line in &lines {
             let wanted = last(line)?.saturating_sub(back);
             let counts = |number: usize| {
@@ -54,7 +56,7 @@ pub(super) fn earlier(judge: &Judge<'_>, group: &Group<'_>) -> Option<u32> {
                 if counts(number) {
                     entries.push(entry);
                     if number == wanted && last(line).is_some_and(|last| last >= back) {
-                        named = Some(entry);
+                        named = named.max(Some((number, version(entry), entry)));
                     }
                 }
             }
@@ -72,6 +74,6 @@ pub(super) fn earlier(judge: &Judge<'_>, group: &Group<'_>) -> Option<u32> {
             && compared.iter().any(|compared| *compared != Comparison::Absent)
             && !figures.units_clash
             && !figures.overflow;
-        named.filter(|_| ties)
+        named.filter(|_| ties).map(|(.., entry)| entry)
     })
 }

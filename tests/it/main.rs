@@ -27,6 +27,7 @@ mod laws;
 mod layers;
 mod money;
 mod oracle;
+mod order;
 mod pass_laws;
 mod periods;
 mod platform;

@@ -96,9 +96,7 @@ impl<'a> Leftovers<'a> {
 
     /// The order of settlements that say the same of what is looked for: by what their sources say, whatever the order of the rows.
     pub(super) fn order(&self, settlement: u32) -> impl Ord + use<'a> {
-        let ledger = self.book.ledger(Side::Settlement);
-        let texts: Vec<&str> = self.book.fields().all().map(|field| ledger.text(field, settlement)).collect();
-        (texts, ledger.start(settlement), ledger.end(settlement), settlement)
+        (self.book.facts(Side::Settlement, settlement), settlement)
     }
 
     /// The key of an entry, as far as its fields are `kept`, as a hash with whatever else is given.
