@@ -318,7 +318,7 @@ impl Teller<'_> {
 
     fn earlier(&self, billed: &Told<'_>, settled: &Told<'_>) -> String {
         let ledger = self.book.ledger(Side::Settlement);
-        let version = self.discrepancy.earlier.map_or("", |entry| ledger.role(Role::Version, entry));
+        let version = |entry: u32| ledger.role(Role::Version, entry);
         let number = |entry: u32| {
             let versions = self.book.versions()?;
             let line = versions.line(versions.line_of(entry)?);
@@ -327,13 +327,13 @@ impl Teller<'_> {
         let published = self.book.versions().and_then(Versions::published);
         let since = |entry: u32| published.map_or("", |published| ledger.text(published, entry));
         let entries = self.discrepancy.settlements.iter().copied();
-        let last = entries.max_by_key(|&entry| (number(entry), since(entry)));
+        let last = entries.max_by_key(|&entry| (number(entry), version(entry), since(entry)));
         let since = last.map_or("", since);
         let since = if since.is_empty() { String::new() } else { format!(" since {since}") };
         format!(
             "Billed {billed}, which ties to version {}; the platform is at {}{since}, with {settled}.",
-            version,
-            last.map_or("", |entry| ledger.role(Role::Version, entry)),
+            self.discrepancy.earlier.map_or("", version),
+            last.map_or("", version),
         )
     }
 

@@ -233,7 +233,7 @@ fn classes(book: &Book<'_>, side: Side, entries: &[u32], scale: u32) -> Option<V
         }
     }
     let class = |((amount, _), mut entries): (_, Vec<u32>)| {
-        entries.sort_by_key(|&entry| book.rank(side, entry));
+        entries.sort_by_cached_key(|&entry| book.rank(side, entry));
         Class { amount, entries }
     };
     let mut classes: Vec<Class> = classes.into_iter().map(class).collect();

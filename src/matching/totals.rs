@@ -117,7 +117,7 @@ fn sum(book: &Book<'_>, side: Side, entries: &[u32]) -> Option<Decimal> {
 /// The entries that say what an earlier one says, in the order of [`Book::rank`].
 fn copies(book: &Book<'_>, side: Side, entries: &[u32]) -> Vec<u32> {
     let mut entries = entries.to_vec();
-    entries.sort_by_key(|&entry| book.rank(side, entry));
+    entries.sort_by_cached_key(|&entry| book.rank(side, entry));
     let mut seen = BTreeSet::new();
     entries.retain(|&entry| !seen.insert(book.line(side, entry)));
     entries

@@ -29,7 +29,7 @@ const COLUMNS: [(&str, &str); 13] = [
     ("published", "Published"),
 ];
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     Case {
         name: "a sum of lines of which one states the currency",
         config: "[[pass]]\nname = \"sums\"\nkey = [\"deal\"]\ncompare = \"totals\"\n",
@@ -81,6 +81,14 @@ const CASES: [Case; 9] = [
         invoices: "Deal,Amount\nD-1,20\n",
         records: "Deal,Location,Amount,Version\nD-1,S,10,2\nD-1,S,17,3\nD-1,N,10,1\nD-1,N,15,3\n",
         told: "ties to version 2; the platform is at 3",
+    },
+    Case {
+        name: "lines of which each is at another version",
+        config: "[settlements.versions]\nkeep = \"latest\"\norder = [\"1\", \"2\", \"3\"]\n\
+                 [[pass]]\nname = \"sums\"\nkey = [\"deal\"]\ncompare = \"totals\"\n",
+        invoices: "Deal,Amount\nD-1,20\n",
+        records: "Deal,Location,Amount,Version\nD-1,N,10,1\nD-1,N,15,3\nD-1,S,10,1\nD-1,S,17,2\n",
+        told: "ties to version 1; the platform is at 3",
     },
     Case {
         name: "one price with more digits and with fewer",
