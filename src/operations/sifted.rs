@@ -12,7 +12,7 @@ use crate::normalise::{Counts, Ledger, Normaliser, Reject, Side, Stand, Taker};
 use crate::report::Input;
 use crate::sieve::{Found, Place, Plan, Prices, Sifted, Sketch, Sketcher};
 
-/// Of the memory that is allowed, each side's slots get one share, and the prints of prices get one; the rest is for joining them, and
+/// Of the memory that is allowed, each side's slots get one share, and the prints of prices half of one; the rest is for joining them, and
 /// for what does not tie.
 const SHARES: usize = 16;
 

@@ -101,14 +101,13 @@ impl<'a> Plan<'a> {
         Self { looks_for_prices: false, ..self }
     }
 
-    /// Takes the entries of one side. What is more than `memory` bytes, of slots and of the prints of their prices, goes to temporary files in
-    /// `folder`.
+    /// Takes the entries of one side. Slots beyond `memory` bytes, and prints of their prices beyond half of that, go to temporary files in `folder`.
     #[must_use]
     pub fn sketch(&self, side: Side, folder: &Path, memory: usize) -> Sketch<'_> {
         let slots = |memory| Spill::new(folder, PARTITIONS, memory);
         let spills = match side {
             Side::Settlement if self.looks_for_prices => {
-                Spills { slots: slots(memory), prints: Some(Spill::new(folder, PARTITIONS, memory)) }
+                Spills { slots: slots(memory), prints: Some(Spill::new(folder, PARTITIONS, memory / 2)) }
             }
             _ => Spills { slots: slots(memory), prints: None },
         };
