@@ -319,15 +319,11 @@ impl Teller<'_> {
     fn earlier(&self, billed: &Told<'_>, settled: &Told<'_>) -> String {
         let ledger = self.book.ledger(Side::Settlement);
         let version = |entry: u32| ledger.role(Role::Version, entry);
-        let number = |entry: u32| {
-            let versions = self.book.versions()?;
-            let line = versions.line(versions.line_of(entry)?);
-            line.iter().find(|(_, own)| *own == entry).map(|(number, _)| *number)
-        };
+        let place = |entry: u32| self.book.versions().and_then(|versions| versions.place_of(entry));
         let published = self.book.versions().and_then(Versions::published);
         let since = |entry: u32| published.map_or("", |published| ledger.text(published, entry));
         let entries = self.discrepancy.settlements.iter().copied();
-        let last = entries.max_by_key(|&entry| (number(entry), version(entry), since(entry)));
+        let last = entries.max_by_key(|&entry| (place(entry), version(entry), since(entry)));
         let since = last.map_or("", since);
         let since = if since.is_empty() { String::new() } else { format!(" since {since}") };
         format!(

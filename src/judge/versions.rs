@@ -46,7 +46,7 @@ pub(super) fn earlier(judge: &Judge<'_>, group: &Group<'_>) -> Option<u32> {
     (1..=most).find_map(|back| {
         let mut entries = alone.clone();
         // Of several lines, what the last version that any of them is taken back to is called.
-        let mut named: Option<(usize, &str, u32)> = None;
+        let mut named = None;
         for line in &lines {
             let wanted = last(line)?.saturating_sub(back);
             let counts = |number: usize| {
@@ -56,7 +56,7 @@ pub(super) fn earlier(judge: &Judge<'_>, group: &Group<'_>) -> Option<u32> {
                 if counts(number) {
                     entries.push(entry);
                     if number == wanted && last(line).is_some_and(|last| last >= back) {
-                        named = named.max(Some((number, version(entry), entry)));
+                        named = named.max(Some((versions.place_of(entry), version(entry), entry)));
                     }
                 }
             }

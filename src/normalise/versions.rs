@@ -55,8 +55,8 @@ pub struct Versions {
     /// The lines that have more than one version: their entries with the number of their version, which counts from 0
     /// within the line, the earliest first.
     lines: Vec<Vec<(usize, u32)>>,
-    /// Entry → line.
-    line: HashMap<u32, usize>,
+    /// Entry → line, and the place of its version among those of all lines.
+    line: HashMap<u32, (usize, Rank)>,
 }
 
 impl Versions {
@@ -81,7 +81,13 @@ impl Versions {
     /// The number of the line of an entry, if it has more than one version.
     #[must_use]
     pub fn line_of(&self, entry: u32) -> Option<usize> {
-        self.line.get(&entry).copied()
+        self.line.get(&entry).map(|(line, _)| *line)
+    }
+
+    /// The place of an entry's version among those of all lines, if its line has more than one.
+    #[must_use]
+    pub fn place_of(&self, entry: u32) -> Option<impl Ord + Copy + '_> {
+        self.line.get(&entry).map(|(_, rank)| rank)
     }
 
     /// The entries of a line with the numbers of their versions, the earliest first.
@@ -182,12 +188,12 @@ impl Versions {
             number += usize::from(earlier != later);
         }
         numbered.extend(ranked.last().map(|(_, entry)| (number, *entry)));
-        for &(of, entry) in &numbered {
+        for (&(of, entry), (rank, _)) in numbered.iter().zip(ranked) {
             if of < number && !self.is_delta {
                 self.leave_out(entry);
             }
             if number > 0 {
-                self.line.insert(entry, self.lines.len());
+                self.line.insert(entry, (self.lines.len(), rank));
             }
         }
         if number > 0 {

@@ -76,19 +76,19 @@ const CASES: [Case; 10] = [
     },
     Case {
         name: "lines that are taken back to versions of several names",
-        config: "[settlements.versions]\nkeep = \"latest\"\norder = [\"1\", \"2\", \"3\"]\n\
+        config: "[settlements.versions]\nkeep = \"latest\"\norder = [\"prelim\", \"initial\", \"final\"]\n\
                  [[pass]]\nname = \"sums\"\nkey = [\"deal\"]\ncompare = \"totals\"\n",
         invoices: "Deal,Amount\nD-1,20\n",
-        records: "Deal,Location,Amount,Version\nD-1,S,10,2\nD-1,S,17,3\nD-1,N,10,1\nD-1,N,15,3\n",
-        told: "ties to version 2; the platform is at 3",
+        records: "Deal,Location,Amount,Version\nD-1,S,10,initial\nD-1,S,17,final\nD-1,N,10,prelim\nD-1,N,15,final\n",
+        told: "ties to version initial; the platform is at final",
     },
     Case {
         name: "lines of which each is at another version",
-        config: "[settlements.versions]\nkeep = \"latest\"\norder = [\"1\", \"2\", \"3\"]\n\
+        config: "[settlements.versions]\nkeep = \"latest\"\norder = [\"prelim\", \"initial\", \"final\"]\n\
                  [[pass]]\nname = \"sums\"\nkey = [\"deal\"]\ncompare = \"totals\"\n",
         invoices: "Deal,Amount\nD-1,20\n",
-        records: "Deal,Location,Amount,Version\nD-1,N,10,1\nD-1,N,15,3\nD-1,S,10,1\nD-1,S,17,2\n",
-        told: "ties to version 1; the platform is at 3",
+        records: "Deal,Location,Amount,Version\nD-1,N,10,prelim\nD-1,N,15,initial\nD-1,S,10,initial\nD-1,S,17,final\n",
+        told: "ties to version initial; the platform is at final",
     },
     Case {
         name: "one price with more digits and with fewer",
