@@ -111,7 +111,7 @@ impl Discrepancy {
 /// What a run found.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// The largest variance first.
+    /// The largest variance first, once all causes are named.
     // There may be many, they are large, and they come in another order: it is not they that are moved.
     pub discrepancies: Vec<Box<Discrepancy>>,
     /// How many of each kind there are.

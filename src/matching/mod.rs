@@ -136,7 +136,7 @@ type Candidate = (u64, Side, u32);
 const SHARE: usize = 1024;
 
 /// Puts every entry into a group and hands the groups to `sink`. The groups do
-/// not depend on the order of the entries, but for equals, of which the earlier goes first.
+/// not depend on the order of the entries, but for those that say the same in every field, of which the earlier goes first.
 /// `pairs` were made by the first pass already, of entries that are not in the book. Where `task` is cancelled, the groups are
 /// not all there are.
 ///

@@ -570,6 +570,12 @@ proptest! {
         };
         prop_assert_eq!(facts(&one), facts(&other));
         let (one, other) = (one.outcome, other.outcome);
+        // What was counted as it was found is what is there.
+        let mut kinds = BTreeMap::new();
+        one.discrepancies().for_each(|d| *kinds.entry(d.kind).or_default() += 1);
+        let net: Sum = one.discrepancies().filter_map(total).collect();
+        let counted: Sum = one.variances.by_currency().filter_map(|(_, signed)| signed.net.value()).collect();
+        prop_assert_eq!((&one.kinds, counted.value()), (&kinds, net.value()));
         prop_assert_eq!(&one.patterns, &other.patterns);
         prop_assert_eq!((one.matched, one.within, one.passes), (other.matched, other.within, other.passes));
     }

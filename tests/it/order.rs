@@ -139,7 +139,11 @@ fn told(case: &Case, invoices: &str, records: &str) -> (Vec<Vec<String>>, serde_
     let rows = table(&setup.read("reports/discrepancies.csv"));
     let header = rows[0].clone();
     let cell = |(column, cell): (&String, String)| {
-        (!column.ends_with("_source")).then(|| cell.split(" (records.csv:").next().unwrap().to_owned())
+        let without_place = match cell.split_once(" (records.csv:") {
+            Some((before, behind)) => format!("{before}{}", behind.split_once(')').unwrap().1),
+            None => cell,
+        };
+        (!column.ends_with("_source")).then_some(without_place)
     };
     let rows = rows.into_iter().map(|row| header.iter().zip(row).filter_map(cell).collect()).collect();
     let mut summary: serde_json::Value = serde_json::from_str(&setup.read("reports/summary.json")).unwrap();
