@@ -113,7 +113,7 @@ pub(super) fn convert(
                 conversion.records.push(Converted { entry, from, wanted, day, rate, stated, amount });
             }
             // Of several the first in the order of what is told, not of the rows.
-            Err(why) => missing = Some(missing.map_or((why.clone(), entry), |known| known.min((why, entry)))),
+            Err(why) => missing = missing.into_iter().chain([(why, entry)]).min(),
         }
     }
     if let Some((why, entry)) = missing {

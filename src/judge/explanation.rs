@@ -333,6 +333,11 @@ impl Teller<'_> {
         )
     }
 
+    fn entries(&self) -> impl Iterator<Item = (Side, u32)> {
+        let sides = [Side::Invoice, Side::Settlement].into_iter();
+        sides.flat_map(|side| self.discrepancy.entries(side).iter().map(move |&entry| (side, entry)))
+    }
+
     fn settled_quantity(&self) -> Converted<'_> {
         let figures = &self.discrepancy.figures;
         let Both { settled, converted, .. } = figures;
@@ -342,12 +347,9 @@ impl Teller<'_> {
 
     /// `The sides tie, but the invoice's own net 100.00 + tax 19.00 (19 %) = 119.00, not the gross 120.00 that it bills.`
     fn taxes(&self) -> Option<String> {
-        let all = [Side::Invoice, Side::Settlement]
-            .into_iter()
-            .flat_map(|side| self.discrepancy.entries(side).iter().map(move |&entry| (side, entry)));
         let taxes = |(side, entry)| self.book.ledger(side).taxes(entry);
         // Of equals what is told decides, not where it stands.
-        let (side, entry) = all.filter(|&at| !taxes(at).add_up()).max_by_key(|&at| {
+        let (side, entry) = self.entries().filter(|&at| !taxes(at).add_up()).max_by_key(|&at| {
             let Taxes { net, tax, gross } = taxes(at);
             (taxes(at).gap().map(|gap| gap.abs()), Reverse(at.0), [gross, net, tax])
         })?;
@@ -376,11 +378,8 @@ impl Teller<'_> {
             return taxes;
         }
         let gap = |side, entry| figures::gap(self.book.ledger(side), entry).map(|gap| gap.abs());
-        let all = [Side::Settlement, Side::Invoice]
-            .into_iter()
-            .flat_map(|side| self.discrepancy.entries(side).iter().map(move |&entry| (side, entry)));
         // Of equals what is told decides, not where it stands.
-        let worst = all.max_by_key(|&(side, entry)| {
+        let worst = self.entries().max_by_key(|&(side, entry)| {
             let ledger = self.book.ledger(side);
             let told = [ledger.before_tax(entry), ledger.quantity(entry), ledger.price(entry)];
             (gap(side, entry), Reverse(side), told)

@@ -5,13 +5,19 @@ use super::support::{Setup, table};
 /// A run whose rows can stand in another order.
 struct Case {
     name: &'static str,
-    /// What stands in `tieout.toml` beside the files and the columns.
+    /// What stands in `tieout.toml` beside the files, the columns and the pass.
     config: &'static str,
+    pass: &'static str,
     invoices: &'static str,
     records: &'static str,
     /// What is told of it, whatever the order.
     told: &'static str,
 }
+
+const SUMS: &str = "[[pass]]\nname = \"sums\"\nkey = [\"deal\"]\ncompare = \"totals\"\n";
+const LINES: &str = "[[pass]]\nname = \"lines\"\nkey = [\"deal\"]\n";
+const VERSIONS: &str =
+    "[settlements.versions]\nkeep = \"latest\"\norder = [\"prelim\", \"initial\", \"final\"]\n";
 
 const COLUMNS: [(&str, &str); 13] = [
     ("document", "Document"),
@@ -32,43 +38,48 @@ const COLUMNS: [(&str, &str); 13] = [
 const CASES: [Case; 10] = [
     Case {
         name: "a sum of lines of which one states the currency",
-        config: "[[pass]]\nname = \"sums\"\nkey = [\"deal\"]\ncompare = \"totals\"\n",
+        config: "",
+        pass: SUMS,
         invoices: "Deal,Amount,Currency\nD-1,60,\nD-1,40,EUR\n",
         records: "Deal,Amount\nD-1,90\n",
         told: "Billed 100.00 EUR, settled 90.00 EUR.",
     },
     Case {
         name: "lines that are equally far from their own arithmetic",
-        config: "[[pass]]\nname = \"sums\"\nkey = [\"deal\"]\ncompare = \"totals\"\n",
+        config: "",
+        pass: SUMS,
         invoices: "Deal,Quantity,Price,Amount\nD-1,2,5,12\nD-1,3,6,20\n",
         records: "Deal,Quantity,Price,Amount\nD-1,2,5,12\nD-1,3,6,20\n",
         told: "the invoice's own 3 × 6 = 18, not the 20.00",
     },
     Case {
         name: "equal records at two points, for lines in two currencies",
-        config: "[[pass]]\nname = \"lines\"\nkey = [\"deal\"]\n",
+        config: "",
+        pass: LINES,
         invoices: "Deal,Amount,Currency\nD-1,10,USD\nD-1,20,EUR\n",
         records: "Deal,Location,Amount,Currency\nD-1,N,11,USD\nD-1,S,11,USD\n",
         told: "Billed 10.00 USD, settled 11.00 USD.",
     },
     Case {
         name: "copies that differ in their gross",
-        config: "[invoices.taxes]\ncompare = \"net\"\n[[pass]]\nname = \"lines\"\nkey = [\"deal\"]\n",
+        config: "[invoices.taxes]\ncompare = \"net\"\n",
+        pass: LINES,
         invoices: "Deal,Net,Tax,Gross\nD-1,10,1,11.5\nD-1,10,1,12.5\n",
         records: "Deal,Amount\nD-1,10\nD-1,10\n",
         told: "not the gross 11.50 that it bills",
     },
     Case {
         name: "records of which none has a rate",
-        config: "[rates]\nfile = \"rates.csv\"\n[[pass]]\nname = \"sums\"\nkey = [\"deal\"]\ncompare = \"totals\"\n",
+        config: "[rates]\nfile = \"rates.csv\"\n",
+        pass: SUMS,
         invoices: "Deal,Amount,Currency\nD-1,20,EUR\n",
         records: "Deal,Day,Amount,Currency\nD-1,2026-10-06,10,USD\nD-1,2026-10-05,10,USD\n",
         told: "rates.csv has no rate for 2026-10-05 from USD to EUR",
     },
     Case {
         name: "versions that were published on several days",
-        config: "[settlements.versions]\nkeep = \"latest\"\norder = [\"1\", \"2\"]\npublished = \"published\"\n\
-                 [[pass]]\nname = \"sums\"\nkey = [\"deal\"]\ncompare = \"totals\"\n",
+        config: "[settlements.versions]\nkeep = \"latest\"\norder = [\"1\", \"2\"]\npublished = \"published\"\n",
+        pass: SUMS,
         invoices: "Deal,Amount\nD-1,20\n",
         records: "Deal,Day,Amount,Version,Published\nD-1,2026-10-05,10,1,2026-10-01\nD-1,2026-10-06,10,1,2026-10-01\n\
                   D-1,2026-10-06,12,2,2026-10-08\nD-1,2026-10-05,11,2,2026-10-07\n",
@@ -76,30 +87,32 @@ const CASES: [Case; 10] = [
     },
     Case {
         name: "lines that are taken back to versions of several names",
-        config: "[settlements.versions]\nkeep = \"latest\"\norder = [\"prelim\", \"initial\", \"final\"]\n\
-                 [[pass]]\nname = \"sums\"\nkey = [\"deal\"]\ncompare = \"totals\"\n",
+        config: VERSIONS,
+        pass: SUMS,
         invoices: "Deal,Amount\nD-1,20\n",
         records: "Deal,Location,Amount,Version\nD-1,S,10,initial\nD-1,S,17,final\nD-1,N,10,prelim\nD-1,N,15,final\n",
         told: "ties to version initial; the platform is at final",
     },
     Case {
         name: "lines of which each is at another version",
-        config: "[settlements.versions]\nkeep = \"latest\"\norder = [\"prelim\", \"initial\", \"final\"]\n\
-                 [[pass]]\nname = \"sums\"\nkey = [\"deal\"]\ncompare = \"totals\"\n",
+        config: VERSIONS,
+        pass: SUMS,
         invoices: "Deal,Amount\nD-1,20\n",
         records: "Deal,Location,Amount,Version\nD-1,N,10,prelim\nD-1,N,15,initial\nD-1,S,10,initial\nD-1,S,17,final\n",
         told: "ties to version initial; the platform is at final",
     },
     Case {
         name: "one price with more digits and with fewer",
-        config: "[judge]\ntax_rates = [\"11\"]\n[[pass]]\nname = \"sums\"\nkey = [\"deal\"]\ncompare = \"totals\"\n",
+        config: "[judge]\ntax_rates = [\"11\"]\n",
+        pass: SUMS,
         invoices: "Deal,Quantity,Price,Amount\nD-1,10,3.7,37\nD-1,10,3.70,37\n",
         records: "Deal,Quantity,Price,Amount\nD-1,20,3.33,66.60\n",
         told: "price (3.7 - 3.33) × 20 = 7.40.",
     },
     Case {
         name: "a window that reaches nothing, with two pairs as near",
-        config: "[[pass]]\nname = \"near\"\nkey = [\"deal\", \"start\"]\nwithin = \"1 day\"\n",
+        config: "",
+        pass: "[[pass]]\nname = \"near\"\nkey = [\"deal\", \"start\"]\nwithin = \"1 day\"\n",
         invoices: "Deal,Day,Amount\nD-1,2026-10-02,10\nD-2,2026-10-05,10\n",
         records: "Deal,Day,Amount\nD-1,2026-10-05,10\nD-2,2026-10-02,10\n",
         told: "Billed 10.00, but no settlement record with its key fits it.",
@@ -121,10 +134,11 @@ fn config(case: &Case) -> String {
         format!("[{side}]\nfiles = [\"{file}\"]\n[{side}.columns]\n{columns}")
     };
     format!(
-        "[reconciliation]\nname = \"order\"\ntime_zone = \"UTC\"\n{}{}{}",
+        "[reconciliation]\nname = \"order\"\ntime_zone = \"UTC\"\n{}{}{}{}",
         side("invoices", "invoices.csv", case.invoices),
         side("settlements", "records.csv", case.records),
-        case.config
+        case.config,
+        case.pass
     )
 }
 

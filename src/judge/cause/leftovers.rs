@@ -14,7 +14,6 @@ use crate::normalise::{Field, Role, Side};
 use crate::period::Instant;
 
 /// The discrepancies of a run, and what makes their entries comparable.
-#[derive(Clone, Copy)]
 pub(super) struct Leftovers<'a> {
     pub(super) book: &'a Book<'a>,
     pub(super) discrepancies: &'a [Box<Discrepancy>],
